@@ -1,0 +1,11 @@
+//! The wire contract, its bindings and their conversions to domain values.
+//!
+//! Promises: the only code generation of the mesh; every conversion from the wire checks what it reads and never
+//! panics. Leaves decisions to `lepton-domain` and connections to `lepton-mesh`.
+
+mod bindings;
+pub mod descriptors;
+pub mod roles;
+
+pub use bindings::inference;
+pub use bindings::lepton::{analysis, cluster, fleet, journal, model, monitor, options, scheduler, task, worker};
