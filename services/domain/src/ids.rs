@@ -1,0 +1,249 @@
+//! Names of things: tasks, incidents, instances, tenants, requests, kinds, epochs and events.
+//!
+//! Promises: every id is ordered, so that maps over ids iterate alike on every machine, and prints as what it
+//! parses from. Leaves making ids to the edge: a UUIDv7 is built here from a time and a random number given.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::hex;
+pub use crate::hex::NotHex;
+
+#[cfg(test)]
+mod tests;
+
+/// Text that is not a UUID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a UUID")]
+pub struct NotUuid(pub String);
+
+/// Lays out a UUIDv7: 48 bits of time, version, 74 random bits and the variant.
+fn uuid_v7(unix_millis: u64, random: u128) -> u128 {
+    let time = u128::from(unix_millis & 0xffff_ffff_ffff) << 80;
+    let random_a = (random >> 64 & 0xfff) << 64;
+    let random_b = random & 0x3fff_ffff_ffff_ffff;
+    time | 7 << 76 | random_a | 2 << 62 | random_b
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The least id; where a walk over all ids starts.
+            pub const MIN: Self = Self(0);
+
+            /// A UUIDv7 of this time (milliseconds since the Unix epoch) and these random bits (74 are used).
+            pub fn v7(unix_millis: u64, random: u128) -> Self {
+                Self(uuid_v7(unix_millis, random))
+            }
+
+            /// The id whose number is given.
+            pub const fn from_u128(value: u128) -> Self {
+                Self(value)
+            }
+
+            /// The id as a number.
+            pub const fn as_u128(self) -> u128 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Uuid::from_u128(self.0).hyphenated().fmt(out)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, out)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotUuid;
+
+            fn from_str(text: &str) -> Result<Self, NotUuid> {
+                // One spelling only: an id is also a path segment and a key.
+                let parsed = if text.len() == 36 { Uuid::parse_str(text).ok() } else { None };
+                parsed.map(|uuid| Self(uuid.as_u128())).ok_or_else(|| NotUuid(text.to_owned()))
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A task; also the idempotency key that user code gets.
+    TaskId
+}
+
+uuid_id! {
+    /// An incident that the monitor opened.
+    IncidentId
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Wraps the text as it is; limits are checked where it enters.
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, out)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+name! {
+    /// One process of the mesh. A supervisor gives a replacement the same id.
+    InstanceId
+}
+
+name! {
+    /// Who owns a task; quotas and fairness are per tenant.
+    Tenant
+}
+
+name! {
+    /// The client's idempotency key of a submit, unique within its tenant.
+    RequestId
+}
+
+name! {
+    /// What a task runs, such as `echo` or `analyze`.
+    Kind
+}
+
+/// The create revision of the leader key: who leads, as a number that only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Epoch(pub u64);
+
+/// The number of an event in the journal; the first event is 1, 0 means none yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The number after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A point in the history of the mesh, ordered by epoch, then by event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Version {
+    /// Who wrote the event.
+    pub epoch: Epoch,
+    /// Which event it was.
+    pub seq: Seq,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}-{}", self.epoch.0, self.seq.0)
+    }
+}
+
+/// Text that is not `epoch-seq`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a version such as 12-345")]
+pub struct NotVersion(pub String);
+
+impl FromStr for Version {
+    type Err = NotVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotVersion> {
+        let parse = || {
+            let (epoch, seq) = text.split_once('-')?;
+            Some(Self {
+                epoch: Epoch(epoch.parse().ok()?),
+                seq: Seq(seq.parse().ok()?),
+            })
+        };
+        parse().ok_or_else(|| NotVersion(text.to_owned()))
+    }
+}
+
+/// One try at a task. The number only grows per task, so it fences the world outside from older tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId {
+    /// The task tried.
+    pub task: TaskId,
+    /// Which try, from 1.
+    pub number: u32,
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.task, self.number)
+    }
+}
+
+/// A SHA-256 of some content, computed by whoever has the content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentDigest(pub [u8; 32]);
+
+impl fmt::Display for ContentDigest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex::write(&self.0, out)
+    }
+}
+
+impl fmt::Debug for ContentDigest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl FromStr for ContentDigest {
+    type Err = NotHex;
+
+    fn from_str(text: &str) -> Result<Self, NotHex> {
+        hex::read(text).map(Self)
+    }
+}

@@ -1,0 +1,227 @@
+//! The ledger: every task, kept by applying events in order.
+//!
+//! Promises: the same events give the same ledger, digest included, on every machine; reads cost what they return.
+//! Leaves which events happen to `decide`, storing them to the journal, and performing effects to the leader.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use apply::{IllegalEvent, apply};
+pub use command::{Command, Rejection, Submission};
+pub use decide::{Policy, decide};
+pub use digest::{Mismatch, StateDigest};
+pub use effect::Effect;
+pub use event::Event;
+pub use snapshot::{Corrupt, Header};
+
+use self::index::{Facts, Index};
+use crate::admission::Usage;
+use crate::ids::{Epoch, InstanceId, RequestId, Seq, TaskId, Tenant, Version};
+use crate::task::Task;
+use crate::time::Timestamp;
+
+pub mod apply;
+pub mod command;
+pub mod decide;
+pub mod digest;
+pub mod effect;
+mod encode;
+pub mod event;
+mod index;
+pub mod snapshot;
+#[cfg(test)]
+mod tests;
+
+/// The newest format of journal and snapshot that this version reads and writes.
+pub const FORMAT_MAX: u32 = 1;
+
+/// Every task and what is derived from them. Owned by one task of the scheduler; changed by [`apply`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    format: u32,
+    /// The epoch of the segment being applied.
+    epoch: Epoch,
+    /// The newest epoch that an event has opened; others write nothing.
+    opened: Epoch,
+    leader: Option<InstanceId>,
+    seq: Seq,
+    now: Timestamp,
+    tasks: BTreeMap<TaskId, Entry>,
+    index: Index,
+    digest: StateDigest,
+}
+
+/// A task with its hash as it is part of the digest, so that a change costs one hash, not two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    task: Arc<Task>,
+    hash: StateDigest,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ledger {
+    /// A ledger in which nothing has happened.
+    pub fn new() -> Self {
+        Self {
+            format: 1,
+            epoch: Epoch(0),
+            opened: Epoch(0),
+            leader: None,
+            seq: Seq(0),
+            now: Timestamp::from_micros(0),
+            tasks: BTreeMap::new(),
+            index: Index::default(),
+            digest: StateDigest::EMPTY,
+        }
+    }
+
+    /// Opens a segment: the events until the next call carry this epoch and this journal time, which never goes back.
+    pub fn begin(&mut self, epoch: Epoch, time: Timestamp) {
+        self.epoch = epoch;
+        self.now = self.now.max(time);
+    }
+
+    /// The task of this id.
+    pub fn task(&self, id: &TaskId) -> Option<&Arc<Task>> {
+        self.tasks.get(id).map(|entry| &entry.task)
+    }
+
+    /// The task that this submit made.
+    pub fn find_request(&self, tenant: &Tenant, request_id: &RequestId) -> Option<&Arc<Task>> {
+        self.task(&self.index.request(tenant, request_id)?)
+    }
+
+    /// Tasks from the newest submitted to the oldest; with `before`, only those submitted before that event.
+    pub fn newest(&self, before: Option<Seq>) -> impl Iterator<Item = &Arc<Task>> {
+        self.index.newest(before).filter_map(|id| self.task(&id))
+    }
+
+    /// Every task, by id.
+    pub fn tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.tasks.values().map(|entry| &entry.task)
+    }
+
+    /// Tasks that wait to run, in the order of their submits.
+    pub fn pending(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.index.pending().filter_map(|id| self.task(&id))
+    }
+
+    /// Tasks that run, in the order of their submits.
+    pub fn running(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.index.running().filter_map(|id| self.task(&id))
+    }
+
+    /// What a tenant holds.
+    pub fn usage(&self, tenant: &Tenant) -> Usage {
+        self.index.usage(tenant)
+    }
+
+    /// How many task records there are.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether there is no task record.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The point in history that this ledger shows: its last event.
+    pub fn version(&self) -> Version {
+        Version {
+            epoch: self.opened,
+            seq: self.seq,
+        }
+    }
+
+    /// The epoch of the newest segment begun.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Who opened the newest epoch.
+    pub fn leader(&self) -> Option<&InstanceId> {
+        self.leader.as_ref()
+    }
+
+    /// The number of the last event applied.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Journal time: that of the newest segment begun.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The format that segments and snapshots may use.
+    pub fn format(&self) -> u32 {
+        self.format
+    }
+
+    /// The digest over every task. Costs nothing: it is kept up to date.
+    pub fn digest(&self) -> StateDigest {
+        self.digest
+    }
+
+    /// When the next `Tick` has something to do: the earliest deadline of a live task or end of a retention.
+    pub fn next_timer(&self, policy: &Policy) -> Option<Timestamp> {
+        let purge = self.index.first_end().map(|ended| ended.plus(policy.retention()));
+        [self.index.first_deadline(), purge].into_iter().flatten().min()
+    }
+
+    /// Re-hashes up to `count` tasks from this id on and compares with the hashes in the digest. Returns where to
+    /// go on; after the last task that is [`TaskId::MIN`]. A mismatch means damaged memory or a defect.
+    pub fn scrub(&self, from: TaskId, count: usize) -> Result<TaskId, Mismatch> {
+        let mut rest = self.tasks.range(from..);
+        for (id, entry) in rest.by_ref().take(count) {
+            let hash = StateDigest::of(&entry.task);
+            if hash != entry.hash {
+                return Err(Mismatch {
+                    task: *id,
+                    expected: entry.hash,
+                    actual: hash,
+                });
+            }
+        }
+        Ok(rest.next().map_or(TaskId::MIN, |(id, _)| *id))
+    }
+
+    fn insert(&mut self, task: Task) {
+        let hash = StateDigest::of(&task);
+        self.digest.add(&hash);
+        self.index.insert(&task);
+        self.tasks.insert(
+            task.id,
+            Entry {
+                task: Arc::new(task),
+                hash,
+            },
+        );
+    }
+
+    fn change(&mut self, id: TaskId, version: Version, edit: impl FnOnce(&mut Task)) {
+        let Some(entry) = self.tasks.get_mut(&id) else { return };
+        let before = Facts::of(&entry.task);
+        // Copies only while someone else still reads the old record.
+        let task = Arc::make_mut(&mut entry.task);
+        edit(task);
+        task.version = version;
+        self.index.moved(&before, task);
+        self.digest.remove(&entry.hash);
+        entry.hash = StateDigest::of(task);
+        self.digest.add(&entry.hash);
+    }
+
+    fn erase(&mut self, id: TaskId) {
+        if let Some(entry) = self.tasks.remove(&id) {
+            self.index.erase(&entry.task);
+            self.digest.remove(&entry.hash);
+        }
+    }
+}

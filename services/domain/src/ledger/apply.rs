@@ -1,0 +1,351 @@
+//! From an event to the next state, and to what it asks of the world.
+//!
+//! Promises: an event is applied whole or refused with the ledger untouched; a refused event means that journal and
+//! ledger disagree, and stops the replica. Leaves rules that may change (limits, retries, retention) to `decide`.
+
+use super::command::Submission;
+use super::effect::Effect;
+use super::event::Event;
+use super::{FORMAT_MAX, Ledger};
+use crate::ids::{AttemptId, Epoch, InstanceId, TaskId, Version};
+use crate::reason::Reason;
+use crate::task::{Attempt, IllegalMove, Payload, State, Step, Task, TaskError};
+use crate::time::Timestamp;
+
+/// An event that cannot have happened here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalEvent {
+    /// The segment's epoch has not been opened by an event, or a newer one has.
+    #[error("an event of epoch {epoch:?}, while {opened:?} is open")]
+    EpochNotOpen {
+        /// The epoch of the segment.
+        epoch: Epoch,
+        /// The newest epoch opened.
+        opened: Epoch,
+    },
+    /// Written by a newer version.
+    #[error("format {0} is not one that this version can write after the active one")]
+    Format(u32),
+    /// A task or request that exists already.
+    #[error("task {0} or its request exists already")]
+    Exists(TaskId),
+    /// A task that does not exist.
+    #[error("task {0} does not exist")]
+    Unknown(TaskId),
+    /// A move that the transition table does not have.
+    #[error("task {task}: {error}")]
+    Move {
+        /// The task.
+        task: TaskId,
+        /// The move.
+        error: IllegalMove,
+    },
+    /// A start whose number does not grow, or a failure or loss of an attempt that is not the current one.
+    #[error("attempt {0} does not follow from the task's attempts")]
+    Attempt(AttemptId),
+    /// A purge of a task that has not ended.
+    #[error("task {0} is purged before its end")]
+    Live(TaskId),
+}
+
+/// Applies one event. On an error the ledger is as it was, and must not be used to lead any more.
+pub fn apply(ledger: &mut Ledger, event: &Event) -> Result<Vec<Effect>, IllegalEvent> {
+    check_epoch(ledger, event)?;
+    let version = Version {
+        epoch: ledger.epoch,
+        seq: ledger.seq.next(),
+    };
+    let effects = match event {
+        Event::EpochStarted { leader } => {
+            ledger.opened = ledger.epoch;
+            ledger.leader = Some(leader.clone());
+            Vec::new()
+        }
+        Event::FormatActivated { format } => activate(ledger, *format)?,
+        Event::Submitted(submission) => submitted(ledger, version, submission)?,
+        Event::Started { attempt, worker } => started(ledger, version, *attempt, worker)?,
+        Event::Succeeded {
+            attempt,
+            worker,
+            output,
+        } => succeeded(ledger, version, *attempt, worker, output)?,
+        Event::AttemptFailed {
+            attempt,
+            worker,
+            error,
+            retry_at,
+        } => attempt_failed(ledger, version, (*attempt, worker), error, *retry_at)?,
+        Event::AttemptLost { attempt, worker } => attempt_lost(ledger, version, *attempt, worker)?,
+        Event::Failed { task, attempt, error } => failed(ledger, version, *task, *attempt, error)?,
+        Event::Cancelled { task, message } => {
+            let error = TaskError::new(Reason::Cancelled, message.as_str());
+            withdrawn(ledger, version, *task, Step::Cancel, error)?
+        }
+        Event::Expired { task } => {
+            let error = TaskError::new(Reason::DeadlineExceeded, "the task's deadline passed");
+            withdrawn(ledger, version, *task, Step::Expire, error)?
+        }
+        Event::Purged { task } => purged(ledger, *task)?,
+    };
+    ledger.seq = version.seq;
+    Ok(effects)
+}
+
+fn check_epoch(ledger: &Ledger, event: &Event) -> Result<(), IllegalEvent> {
+    let legal = match event {
+        Event::EpochStarted { .. } => ledger.epoch > ledger.opened,
+        _ => ledger.epoch == ledger.opened && ledger.leader.is_some(),
+    };
+    match legal {
+        true => Ok(()),
+        false => Err(IllegalEvent::EpochNotOpen {
+            epoch: ledger.epoch,
+            opened: ledger.opened,
+        }),
+    }
+}
+
+fn activate(ledger: &mut Ledger, format: u32) -> Result<Vec<Effect>, IllegalEvent> {
+    if format <= ledger.format || format > FORMAT_MAX {
+        return Err(IllegalEvent::Format(format));
+    }
+    ledger.format = format;
+    Ok(Vec::new())
+}
+
+fn submitted(ledger: &mut Ledger, version: Version, submission: &Submission) -> Result<Vec<Effect>, IllegalEvent> {
+    let Submission {
+        id,
+        tenant,
+        request_id,
+        content_digest,
+        spec,
+        traceparent,
+    } = submission;
+    if ledger.task(id).is_some() || ledger.find_request(tenant, request_id).is_some() {
+        return Err(IllegalEvent::Exists(*id));
+    }
+    ledger.insert(Task {
+        id: *id,
+        tenant: tenant.clone(),
+        request_id: request_id.clone(),
+        content_digest: *content_digest,
+        spec: spec.clone(),
+        state: State::Pending,
+        attempts: 0,
+        failures: 0,
+        losses: 0,
+        attempt: None,
+        retry_at: None,
+        output: None,
+        error: None,
+        created: ledger.now,
+        started: None,
+        ended: None,
+        created_seq: version.seq,
+        version,
+        traceparent: traceparent.clone(),
+    });
+    Ok(vec![Effect::Enqueue(*id), Effect::Changed(*id)])
+}
+
+fn started(
+    ledger: &mut Ledger,
+    version: Version,
+    attempt: AttemptId,
+    worker: &InstanceId,
+) -> Result<Vec<Effect>, IllegalEvent> {
+    let task = find(ledger, attempt.task)?;
+    let state = step(task, Step::Start)?;
+    if attempt.number <= task.attempts {
+        return Err(IllegalEvent::Attempt(attempt));
+    }
+    let now = ledger.now;
+    ledger.change(attempt.task, version, |task| {
+        task.state = state;
+        task.attempts = attempt.number;
+        task.attempt = Some(Attempt {
+            number: attempt.number,
+            worker: worker.clone(),
+            started: now,
+        });
+        task.started = task.started.or(Some(now));
+        task.retry_at = None;
+    });
+    Ok(vec![Effect::Dequeue(attempt.task), Effect::Changed(attempt.task)])
+}
+
+fn succeeded(
+    ledger: &mut Ledger,
+    version: Version,
+    attempt: AttemptId,
+    worker: &InstanceId,
+    output: &Payload,
+) -> Result<Vec<Effect>, IllegalEvent> {
+    let task = find(ledger, attempt.task)?;
+    let state = step(task, Step::Succeed)?;
+    let effects = ending(task, Some((attempt, worker)));
+    let now = ledger.now;
+    ledger.change(attempt.task, version, |task| {
+        let current = task
+            .attempt
+            .take()
+            .filter(|it| it.number == attempt.number && it.worker == *worker);
+        // A start that never reached the journal is implied by its result.
+        let winner = current.unwrap_or(Attempt {
+            number: attempt.number,
+            worker: worker.clone(),
+            started: now,
+        });
+        task.attempts = task.attempts.max(attempt.number);
+        task.started = task.started.or(Some(winner.started));
+        task.attempt = Some(winner);
+        task.output = Some(output.clone());
+        task.error = None;
+        end(task, state, now);
+    });
+    Ok(effects)
+}
+
+fn attempt_failed(
+    ledger: &mut Ledger,
+    version: Version,
+    (attempt, worker): (AttemptId, &InstanceId),
+    error: &TaskError,
+    retry_at: Timestamp,
+) -> Result<Vec<Effect>, IllegalEvent> {
+    let state = step(current(ledger, attempt, Some(worker))?, Step::Retry)?;
+    ledger.change(attempt.task, version, |task| {
+        task.state = state;
+        task.failures += 1;
+        task.attempt = None;
+        task.retry_at = Some(retry_at);
+        task.error = Some(error.clone());
+    });
+    Ok(vec![Effect::Enqueue(attempt.task), Effect::Changed(attempt.task)])
+}
+
+fn attempt_lost(
+    ledger: &mut Ledger,
+    version: Version,
+    attempt: AttemptId,
+    worker: &InstanceId,
+) -> Result<Vec<Effect>, IllegalEvent> {
+    let state = step(current(ledger, attempt, Some(worker))?, Step::Lose)?;
+    ledger.change(attempt.task, version, |task| {
+        task.state = state;
+        task.losses += 1;
+        task.attempt = None;
+    });
+    Ok(vec![Effect::Enqueue(attempt.task), Effect::Changed(attempt.task)])
+}
+
+fn failed(
+    ledger: &mut Ledger,
+    version: Version,
+    id: TaskId,
+    attempt: Option<AttemptId>,
+    error: &TaskError,
+) -> Result<Vec<Effect>, IllegalEvent> {
+    let task = match attempt {
+        Some(attempt) if attempt.task != id => return Err(IllegalEvent::Attempt(attempt)),
+        Some(attempt) => current(ledger, attempt, None)?,
+        None => find(ledger, id)?,
+    };
+    let state = step(task, Step::Fail)?;
+    // The attempt that ended itself needs no stop; with none named, whatever runs does.
+    let own = task.attempt.as_ref().map(|it| it.worker.clone());
+    let effects = ending(task, attempt.zip(own.as_ref()));
+    let now = ledger.now;
+    ledger.change(id, version, |task| {
+        match (attempt, error.is_loss()) {
+            (Some(_), true) => task.losses += 1,
+            (Some(_), false) => task.failures += 1,
+            (None, _) => {}
+        }
+        task.error = Some(error.clone());
+        end(task, state, now);
+    });
+    Ok(effects)
+}
+
+fn withdrawn(
+    ledger: &mut Ledger,
+    version: Version,
+    id: TaskId,
+    by: Step,
+    error: TaskError,
+) -> Result<Vec<Effect>, IllegalEvent> {
+    let task = find(ledger, id)?;
+    let state = step(task, by)?;
+    let effects = ending(task, None);
+    let now = ledger.now;
+    ledger.change(id, version, |task| {
+        task.error = Some(error);
+        end(task, state, now);
+    });
+    Ok(effects)
+}
+
+fn purged(ledger: &mut Ledger, id: TaskId) -> Result<Vec<Effect>, IllegalEvent> {
+    let task = find(ledger, id)?;
+    if !task.state.is_final() {
+        return Err(IllegalEvent::Live(id));
+    }
+    let effects = if may_have_blobs(task) {
+        vec![Effect::DeleteBlobs(id)]
+    } else {
+        Vec::new()
+    };
+    ledger.erase(id);
+    Ok(effects)
+}
+
+/// Whether anything can lie in the blob store under this task: what it names, or what an attempt that did not win
+/// put there.
+fn may_have_blobs(task: &Task) -> bool {
+    let named = task.spec.input.is_blob() || task.output.as_ref().is_some_and(Payload::is_blob);
+    named || task.attempts > 1 || (task.attempts == 1 && task.state != State::Succeeded)
+}
+
+/// The effects of an end: out of the queue, or a stop for a running attempt other than `own`.
+fn ending(task: &Task, own: Option<(AttemptId, &InstanceId)>) -> Vec<Effect> {
+    let mut effects = Vec::with_capacity(3);
+    match (&task.attempt, task.running_attempt()) {
+        (Some(running), Some(attempt)) if own != Some((attempt, &running.worker)) => {
+            effects.push(Effect::Stop {
+                attempt,
+                worker: running.worker.clone(),
+            });
+        }
+        (_, None) => effects.push(Effect::Dequeue(task.id)),
+        _ => {}
+    }
+    effects.extend([Effect::Changed(task.id), Effect::Ended(task.id)]);
+    effects
+}
+
+fn end(task: &mut Task, state: State, now: Timestamp) {
+    task.state = state;
+    task.ended = Some(now);
+    task.retry_at = None;
+}
+
+fn find(ledger: &Ledger, id: TaskId) -> Result<&Task, IllegalEvent> {
+    ledger.task(&id).map(AsRef::as_ref).ok_or(IllegalEvent::Unknown(id))
+}
+
+fn current<'a>(ledger: &'a Ledger, attempt: AttemptId, worker: Option<&InstanceId>) -> Result<&'a Task, IllegalEvent> {
+    let task = find(ledger, attempt.task)?;
+    let same = |it: &Attempt| it.number == attempt.number && worker.is_none_or(|worker| it.worker == *worker);
+    match task.attempt.as_ref().is_some_and(same) {
+        true => Ok(task),
+        false => Err(IllegalEvent::Attempt(attempt)),
+    }
+}
+
+fn step(task: &Task, by: Step) -> Result<State, IllegalEvent> {
+    task.state
+        .after(by)
+        .map_err(|error| IllegalEvent::Move { task: task.id, error })
+}

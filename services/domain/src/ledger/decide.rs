@@ -1,0 +1,269 @@
+//! From a command to events: every rule of Lepton's tasks.
+//!
+//! Promises: reads only its arguments; a command that is refused, or that changes nothing, gives no event. Leaves
+//! applying the events, which the caller does at once, to `apply`.
+
+use std::time::Duration;
+
+use super::command::{Command, Rejection, Submission};
+use super::event::Event;
+use super::{FORMAT_MAX, Ledger};
+use crate::admission::{Limits, admit};
+use crate::ids::{AttemptId, InstanceId, TaskId};
+use crate::reason::{Fault, Reason};
+use crate::task::{Payload, State, Task, TaskError, backoff};
+use crate::time::Timestamp;
+
+/// Rules that an operator sets. They shape new events and never the meaning of old ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What tenants may hold.
+    pub limits: Limits,
+    /// How long the record of an ended task stays; below ten minutes counts as ten, so that request ids live that long.
+    pub retention: Duration,
+    /// How many workers a task may lose before it counts as poison.
+    pub poison_losses: u32,
+}
+
+impl Policy {
+    /// The shortest retention.
+    pub const RETENTION_MIN: Duration = Duration::from_secs(10 * 60);
+
+    /// The retention in force.
+    pub fn retention(&self) -> Duration {
+        self.retention.max(Self::RETENTION_MIN)
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            retention: Duration::from_secs(60 * 60),
+            poison_losses: 3,
+        }
+    }
+}
+
+/// The most events of one `Tick`; the rest is due at the next.
+pub const TICK_EVENTS_MAX: usize = 500;
+/// The highest attempt number; far above what retries and losses allow, so that numbers never run out.
+pub const ATTEMPT_NUMBER_MAX: u32 = 1_000_000;
+
+/// The events that this command leads to now, or why there are none.
+pub fn decide(ledger: &Ledger, policy: &Policy, command: Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::OpenEpoch { leader } => open_epoch(ledger, leader),
+        Command::Submit(submission) => submit(ledger, policy, submission, now),
+        Command::Start { attempt, worker } => start(ledger, attempt, worker),
+        Command::Succeed {
+            attempt,
+            worker,
+            output,
+        } => succeed(ledger, attempt, worker, output),
+        Command::Fail {
+            attempt,
+            worker,
+            error,
+            retryable,
+        } => fail(ledger, attempt, worker, error, retryable, now),
+        Command::Lose { attempt, worker } => lose(ledger, policy, attempt, worker),
+        Command::Cancel { task, message } => cancel(ledger, task, message),
+        Command::Tick => Ok(tick(ledger, policy, now)),
+        Command::ActivateFormat { format } => activate_format(ledger, format),
+    }
+}
+
+fn open_epoch(ledger: &Ledger, leader: InstanceId) -> Result<Vec<Event>, Rejection> {
+    if ledger.epoch <= ledger.opened {
+        return Err(Rejection::StaleEpoch {
+            epoch: ledger.epoch.0,
+            opened: ledger.opened.0,
+        });
+    }
+    Ok(vec![Event::EpochStarted { leader }])
+}
+
+fn submit(
+    ledger: &Ledger,
+    policy: &Policy,
+    submission: Box<Submission>,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
+    // A repeat is answered whatever the quotas say by now: its task exists.
+    if let Some(task) = ledger.find_request(&submission.tenant, &submission.request_id) {
+        return Err(match task.content_digest == submission.content_digest {
+            true => Rejection::Duplicate(task.id),
+            false => Rejection::RequestIdReused(task.id),
+        });
+    }
+    submission.check().map_err(Rejection::Invalid)?;
+    if ledger.task(&submission.id).is_some() {
+        let fault = Fault::field("id", format!("task {} exists, under another request id", submission.id));
+        return Err(Rejection::Invalid(fault));
+    }
+    if submission.spec.deadline.is_some_and(|deadline| deadline <= now) {
+        let fault = Fault::new(Reason::DeadlineExceeded, "the task's deadline has passed already");
+        return Err(Rejection::Invalid(fault));
+    }
+    admit(&ledger.usage(&submission.tenant), &policy.limits).map_err(Rejection::QuotaExceeded)?;
+    Ok(vec![Event::Submitted(submission)])
+}
+
+fn start(ledger: &Ledger, attempt: AttemptId, worker: InstanceId) -> Result<Vec<Event>, Rejection> {
+    let task = find(ledger, attempt.task)?;
+    if task.state.is_final() {
+        return Err(Rejection::TaskEnded {
+            task: task.id,
+            state: task.state,
+        });
+    }
+    check_number(attempt)?;
+    if task.state != State::Pending || attempt.number <= task.attempts {
+        return Err(stale(task, attempt, worker));
+    }
+    Ok(vec![Event::Started { attempt, worker }])
+}
+
+fn succeed(ledger: &Ledger, attempt: AttemptId, worker: InstanceId, output: Payload) -> Result<Vec<Event>, Rejection> {
+    let task = find(ledger, attempt.task)?;
+    if task.state.is_final() {
+        return Err(Rejection::Superseded {
+            task: task.id,
+            state: task.state,
+            version: task.version,
+        });
+    }
+    check_number(attempt)?;
+    // Nothing can have started it yet.
+    if task.state == State::Blocked {
+        return Err(stale(task, attempt, worker));
+    }
+    output.check("output").map_err(Rejection::Invalid)?;
+    Ok(vec![Event::Succeeded {
+        attempt,
+        worker,
+        output,
+    }])
+}
+
+fn fail(
+    ledger: &Ledger,
+    attempt: AttemptId,
+    worker: InstanceId,
+    error: TaskError,
+    retryable: bool,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
+    let task = current(ledger, attempt, &worker)?;
+    let error = error.shortened();
+    let failures = task.failures + 1;
+    if !retryable || task.spec.run_once || failures >= task.spec.retry.max_attempts {
+        return Ok(vec![Event::Failed {
+            task: task.id,
+            attempt: Some(attempt),
+            error,
+        }]);
+    }
+    let retry_at = now.plus(backoff(&task.spec.retry, task.id, failures));
+    Ok(vec![Event::AttemptFailed {
+        attempt,
+        worker,
+        error,
+        retry_at,
+    }])
+}
+
+fn lose(ledger: &Ledger, policy: &Policy, attempt: AttemptId, worker: InstanceId) -> Result<Vec<Event>, Rejection> {
+    let task = current(ledger, attempt, &worker)?;
+    let losses = task.losses + 1;
+    let error = if task.spec.run_once {
+        let message =
+            format!("worker {worker} vanished; the task may run once only, whether it did its work is unknown");
+        TaskError::new(Reason::WorkerLost, message)
+    } else if losses >= policy.poison_losses {
+        TaskError::new(
+            Reason::Poison,
+            format!("{losses} workers vanished while they ran it, the last was {worker}"),
+        )
+    } else {
+        return Ok(vec![Event::AttemptLost { attempt, worker }]);
+    };
+    // One event: a journal cut between a loss and its failure would run the task again.
+    Ok(vec![Event::Failed {
+        task: task.id,
+        attempt: Some(attempt),
+        error,
+    }])
+}
+
+fn cancel(ledger: &Ledger, id: TaskId, mut message: String) -> Result<Vec<Event>, Rejection> {
+    let task = find(ledger, id)?;
+    if task.state == State::Cancelled {
+        return Ok(Vec::new());
+    }
+    if task.state.is_final() {
+        return Err(Rejection::TaskEnded {
+            task: id,
+            state: task.state,
+        });
+    }
+    message.truncate(message.floor_char_boundary(TaskError::MESSAGE_BYTES_MAX));
+    Ok(vec![Event::Cancelled { task: id, message }])
+}
+
+fn tick(ledger: &Ledger, policy: &Policy, now: Timestamp) -> Vec<Event> {
+    let expired = ledger.index.overdue(now).map(|task| Event::Expired { task });
+    let old = |(ended, _): &(Timestamp, TaskId)| ended.plus(policy.retention()) <= now;
+    let purged = ledger
+        .index
+        .ended()
+        .take_while(old)
+        .map(|(_, task)| Event::Purged { task });
+    expired.chain(purged).take(TICK_EVENTS_MAX).collect()
+}
+
+fn activate_format(ledger: &Ledger, format: u32) -> Result<Vec<Event>, Rejection> {
+    if format == ledger.format {
+        return Ok(Vec::new());
+    }
+    if format < ledger.format || format > FORMAT_MAX {
+        let message = format!("format {format} is not in {}..={FORMAT_MAX}", ledger.format);
+        return Err(Rejection::Invalid(Fault::new(Reason::FormatUnsupported, message)));
+    }
+    Ok(vec![Event::FormatActivated { format }])
+}
+
+fn find(ledger: &Ledger, id: TaskId) -> Result<&Task, Rejection> {
+    ledger.task(&id).map(AsRef::as_ref).ok_or(Rejection::TaskNotFound(id))
+}
+
+/// The task, if this attempt of this worker is the one that runs.
+fn current<'a>(ledger: &'a Ledger, attempt: AttemptId, worker: &InstanceId) -> Result<&'a Task, Rejection> {
+    let task = find(ledger, attempt.task)?;
+    let runs = task
+        .attempt
+        .as_ref()
+        .is_some_and(|now| now.number == attempt.number && now.worker == *worker);
+    match task.state == State::Running && runs {
+        true => Ok(task),
+        false => Err(stale(task, attempt, worker.clone())),
+    }
+}
+
+fn check_number(attempt: AttemptId) -> Result<(), Rejection> {
+    if (1..=ATTEMPT_NUMBER_MAX).contains(&attempt.number) {
+        return Ok(());
+    }
+    let rule = format!("{} is not in 1..={ATTEMPT_NUMBER_MAX}", attempt.number);
+    Err(Rejection::Invalid(Fault::field("attempt.number", rule)))
+}
+
+fn stale(task: &Task, attempt: AttemptId, worker: InstanceId) -> Rejection {
+    Rejection::StaleAttempt {
+        attempt,
+        worker,
+        state: task.state,
+        attempts: task.attempts,
+    }
+}

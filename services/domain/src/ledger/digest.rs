@@ -1,0 +1,90 @@
+//! A digest over the whole state that a change updates in constant time.
+//!
+//! Promises: additive over tasks, so that order does not matter and removing undoes adding; two replicas with equal
+//! digests hold the same tasks. Leaves comparing replicas to the scheduler.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::encode;
+use crate::hex::{self, NotHex};
+use crate::ids::TaskId;
+use crate::task::Task;
+
+/// The sum over all tasks of their BLAKE3 hashes, as four wrapping lanes of 64 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StateDigest(pub [u64; 4]);
+
+/// A task whose hash is not the one in the digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("task {task} hashes to {actual}, the digest has {expected}")]
+pub struct Mismatch {
+    /// The task.
+    pub task: TaskId,
+    /// The hash when the task last changed.
+    pub expected: StateDigest,
+    /// The hash now.
+    pub actual: StateDigest,
+}
+
+impl StateDigest {
+    /// The digest of no tasks.
+    pub const EMPTY: Self = Self([0; 4]);
+
+    /// The hash of one task.
+    pub fn of(task: &Task) -> Self {
+        Self::from_bytes(*blake3::hash(&encode::task(task)).as_bytes())
+    }
+
+    /// Counts a task in.
+    pub fn add(&mut self, hash: &Self) {
+        for (lane, other) in self.0.iter_mut().zip(hash.0) {
+            *lane = lane.wrapping_add(other);
+        }
+    }
+
+    /// Counts a task out.
+    pub fn remove(&mut self, hash: &Self) {
+        for (lane, other) in self.0.iter_mut().zip(hash.0) {
+            *lane = lane.wrapping_sub(other);
+        }
+    }
+
+    /// The lanes as little-endian bytes.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (chunk, lane) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&lane.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The digest of these bytes, as `to_bytes` gives them.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        let mut lanes = [0; 4];
+        for (lane, chunk) in lanes.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *lane = u64::from_le_bytes(*chunk);
+        }
+        Self(lanes)
+    }
+}
+
+impl fmt::Display for StateDigest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex::write(&self.to_bytes(), out)
+    }
+}
+
+impl fmt::Debug for StateDigest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl FromStr for StateDigest {
+    type Err = NotHex;
+
+    fn from_str(text: &str) -> Result<Self, NotHex> {
+        hex::read(text).map(Self::from_bytes)
+    }
+}

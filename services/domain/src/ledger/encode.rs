@@ -1,0 +1,176 @@
+//! The canonical bytes of a task, for hashing only.
+//!
+//! Promises: different tasks have different bytes (everything of variable length carries its length), equal tasks the
+//! same on every machine. Starts with a version, to be raised with every change here. Nothing ever decodes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::task::{Attempt, Content, Encoding, Payload, RetryPolicy, Spec, Task, TaskError};
+use crate::time::Timestamp;
+
+const ENCODING_VERSION: u8 = 1;
+
+/// Takes the fields apart by name, so that a new field does not compile until it is written here.
+pub(super) fn task(task: &Task) -> Vec<u8> {
+    let Task {
+        id,
+        tenant,
+        request_id,
+        content_digest,
+        spec,
+        state,
+        attempts,
+        failures,
+        losses,
+        attempt,
+        retry_at,
+        output,
+        error,
+        created,
+        started,
+        ended,
+        created_seq,
+        version,
+        traceparent,
+    } = task;
+    let mut out = Bytes(Vec::with_capacity(512));
+    out.byte(ENCODING_VERSION);
+    out.raw(&id.as_u128().to_le_bytes());
+    out.text(tenant.as_str());
+    out.text(request_id.as_str());
+    out.raw(&content_digest.0);
+    out.spec(spec);
+    out.byte(*state as u8);
+    out.number(u64::from(*attempts));
+    out.number(u64::from(*failures));
+    out.number(u64::from(*losses));
+    out.option(attempt.as_ref(), Bytes::attempt);
+    out.option(retry_at.as_ref(), Bytes::time);
+    out.option(output.as_ref(), Bytes::payload);
+    out.option(error.as_ref(), Bytes::error);
+    out.time(created);
+    out.option(started.as_ref(), Bytes::time);
+    out.option(ended.as_ref(), Bytes::time);
+    out.number(created_seq.0);
+    out.number(version.epoch.0);
+    out.number(version.seq.0);
+    out.option(traceparent.as_ref(), |out, text| out.text(text));
+    out.0
+}
+
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.raw(&number.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.raw(text.as_bytes());
+    }
+
+    fn time(&mut self, time: &Timestamp) {
+        self.number(time.as_micros());
+    }
+
+    fn duration(&mut self, duration: &Duration) {
+        self.number(duration.as_secs());
+        self.number(u64::from(duration.subsec_nanos()));
+    }
+
+    fn option<T>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.byte(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn map(&mut self, map: &BTreeMap<String, String>) {
+        self.number(map.len() as u64);
+        for (key, value) in map {
+            self.text(key);
+            self.text(value);
+        }
+    }
+
+    fn spec(&mut self, spec: &Spec) {
+        let Spec {
+            kind,
+            input,
+            priority,
+            deadline,
+            timeout,
+            not_before,
+            retry,
+            requirements,
+            labels,
+            run_once,
+        } = spec;
+        let RetryPolicy {
+            max_attempts,
+            initial_backoff,
+            max_backoff,
+            multiplier_percent,
+        } = retry;
+        self.text(kind.as_str());
+        self.payload(input);
+        self.byte(priority.get());
+        self.option(deadline.as_ref(), Bytes::time);
+        self.option(timeout.as_ref(), Bytes::duration);
+        self.option(not_before.as_ref(), Bytes::time);
+        self.number(u64::from(*max_attempts));
+        self.duration(initial_backoff);
+        self.duration(max_backoff);
+        self.number(u64::from(*multiplier_percent));
+        self.map(requirements);
+        self.map(labels);
+        self.byte(u8::from(*run_once));
+    }
+
+    fn payload(&mut self, payload: &Payload) {
+        self.byte(match payload.encoding {
+            Encoding::Json => 0,
+            Encoding::Binary => 1,
+        });
+        match &payload.content {
+            Content::Inline(bytes) => {
+                self.byte(0);
+                self.number(bytes.len() as u64);
+                self.raw(bytes);
+            }
+            Content::Blob { digest, size } => {
+                self.byte(1);
+                self.raw(&digest.0);
+                self.number(*size);
+            }
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) {
+        let Attempt {
+            number,
+            worker,
+            started,
+        } = attempt;
+        self.number(u64::from(*number));
+        self.text(worker.as_str());
+        self.time(started);
+    }
+
+    fn error(&mut self, error: &TaskError) {
+        let TaskError { code, reason, message } = error;
+        self.number(u64::from(code.number().unsigned_abs()));
+        self.text(reason);
+        self.text(message);
+    }
+}

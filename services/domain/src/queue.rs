@@ -1,0 +1,214 @@
+//! Which task goes next: fair across tenants, then by priority, then by age.
+//!
+//! Promises: a tenant with weight w gets w shares of the starts while it has work that can run (start-time fair
+//! queueing in integers); a ticket that no worker can take holds up only tickets with the same needs; one `take` looks at
+//! a bounded number of tickets. Soft state: the leader rebuilds it from the ledger. Leaves where a task runs to `placement`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::lane::{Lane, Needs, Rank};
+use crate::ids::{Kind, Seq, TaskId, Tenant};
+use crate::task::Priority;
+use crate::time::Timestamp;
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+/// The most tickets that one `take` offers. The next goes on where it stopped.
+pub const SCAN_MAX: usize = 256;
+/// The highest weight of a tenant.
+pub const WEIGHT_MAX: u32 = 1_000;
+/// Virtual time that one start costs at weight 1; divisible enough that weights keep their ratio.
+const START_COST: u64 = 1 << 20;
+
+/// A task that waits to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The task.
+    pub task: TaskId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// What it runs.
+    pub kind: Kind,
+    /// Order within the tenant.
+    pub priority: Priority,
+    /// When it may start at the earliest.
+    pub not_before: Option<Timestamp>,
+    /// Labels that its worker must have.
+    pub requirements: BTreeMap<String, String>,
+    /// Age: the event that submitted it.
+    pub order: Seq,
+}
+
+/// Where a ticket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Waiting(Timestamp),
+    Ready { tenant: Tenant, rank: Rank },
+}
+
+/// Tickets that wait for a worker, and those that wait for their time.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lanes: BTreeMap<Tenant, Lane>,
+    /// Lanes with tickets, by their virtual time.
+    active: BTreeSet<(u64, Tenant)>,
+    /// Lanes without tickets whose share is used beyond now: kept, so that leaving and returning gains nothing.
+    resting: BTreeSet<(u64, Tenant)>,
+    weights: BTreeMap<Tenant, u32>,
+    waiting: BTreeMap<(Timestamp, TaskId), Ticket>,
+    places: BTreeMap<TaskId, Place>,
+    virtual_now: u64,
+    /// The lane at which the last fruitless scan ran out.
+    resume: Option<(u64, Tenant)>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many tickets there are, ready or not.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is no ticket.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// How many tickets could start now, but for a worker.
+    pub fn ready(&self) -> usize {
+        self.places.len() - self.waiting.len()
+    }
+
+    /// Gives a tenant this share, 1 to [`WEIGHT_MAX`]; 1 is what others have.
+    pub fn set_weight(&mut self, tenant: &Tenant, weight: u32) {
+        match weight.clamp(1, WEIGHT_MAX) {
+            1 => drop(self.weights.remove(tenant)),
+            weight => drop(self.weights.insert(tenant.clone(), weight)),
+        }
+    }
+
+    /// Adds a ticket; one of the same task is replaced.
+    pub fn push(&mut self, ticket: Ticket) {
+        self.remove(&ticket.task);
+        match ticket.not_before {
+            Some(at) => {
+                self.places.insert(ticket.task, Place::Waiting(at));
+                self.waiting.insert((at, ticket.task), ticket);
+            }
+            None => self.make_ready(ticket),
+        }
+    }
+
+    /// Takes the ticket of a task out, wherever it is.
+    pub fn remove(&mut self, task: &TaskId) -> Option<Ticket> {
+        match self.places.remove(task)? {
+            Place::Waiting(at) => self.waiting.remove(&(at, *task)),
+            Place::Ready { tenant, rank } => {
+                let lane = self.lanes.get_mut(&tenant)?;
+                let ticket = lane.remove(&rank);
+                self.settle(&tenant);
+                ticket
+            }
+        }
+    }
+
+    /// When the first ticket that waits for its time is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.waiting.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the next ticket that `fits`. The answer of `fits` may depend on kind and requirements only: of tickets that
+    /// agree in both, just the first is offered.
+    pub fn take(&mut self, now: Timestamp, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<Ticket> {
+        self.release_due(now);
+        let (tenant, rank) = self.scan(fits)?;
+        let lane = self.lanes.get_mut(&tenant)?;
+        let ticket = lane.remove(&rank)?;
+        self.virtual_now = self.virtual_now.max(lane.start);
+        self.active.remove(&(lane.start, tenant.clone()));
+        lane.start += START_COST / u64::from(self.weights.get(&tenant).copied().unwrap_or(1));
+        self.active.insert((lane.start, tenant.clone()));
+        self.places.remove(&ticket.task);
+        self.settle(&tenant);
+        self.forget_rested();
+        Some(ticket)
+    }
+
+    /// Offers heads of lanes in virtual time, from where the last fruitless scan ran out.
+    fn scan(&mut self, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<(Tenant, Rank)> {
+        let mut budget = SCAN_MAX;
+        let resume = self.resume.take();
+        let from = resume.clone().unwrap_or((0, Tenant::new("")));
+        // Past the end, the scan goes on with what lies before its start.
+        let later = self.active.range(from.clone()..);
+        let earlier = self.active.range(..from);
+        for (start, tenant) in later.chain(earlier) {
+            let Some(lane) = self.lanes.get_mut(tenant) else {
+                continue;
+            };
+            if let Some(rank) = lane.scan(&mut budget, fits) {
+                return Some((tenant.clone(), rank));
+            }
+            if budget == 0 {
+                self.resume = Some((*start, tenant.clone()));
+                return None;
+            }
+        }
+        None
+    }
+
+    fn release_due(&mut self, now: Timestamp) {
+        while let Some(entry) = self.waiting.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ticket = entry.remove();
+            self.make_ready(ticket);
+        }
+    }
+
+    fn make_ready(&mut self, ticket: Ticket) {
+        let tenant = ticket.tenant.clone();
+        let rank = Rank::of(&ticket);
+        self.places.insert(
+            ticket.task,
+            Place::Ready {
+                tenant: tenant.clone(),
+                rank,
+            },
+        );
+        let lane = self.lanes.entry(tenant.clone()).or_default();
+        if lane.is_empty() {
+            self.resting.remove(&(lane.start, tenant.clone()));
+            lane.start = lane.start.max(self.virtual_now);
+            self.active.insert((lane.start, tenant));
+        }
+        lane.insert(Needs::of(&ticket), rank, ticket);
+    }
+
+    /// After a ticket left: a lane without tickets rests.
+    fn settle(&mut self, tenant: &Tenant) {
+        let Some(lane) = self.lanes.get(tenant).filter(|lane| lane.is_empty()) else {
+            return;
+        };
+        let key = (lane.start, tenant.clone());
+        self.active.remove(&key);
+        self.resting.insert(key);
+    }
+
+    fn forget_rested(&mut self) {
+        while let Some((start, tenant)) = self.resting.first() {
+            if *start > self.virtual_now {
+                break;
+            }
+            self.lanes.remove(tenant);
+            self.resting.pop_first();
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A worker's session as the leader sees it, and what a new leader makes of what workers declare.
+//!
+//! Promises: no more attempts than slots; a running task that nobody declares is given up after a takeover, and not
+//! before. Leaves the stream, its heartbeats and the clock to the scheduler.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::ids::{AttemptId, InstanceId, Kind};
+use crate::ledger::{Command, Ledger};
+use crate::task::State;
+use crate::time::Timestamp;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a session may be silent before its attempts count as lost.
+pub const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// How long a new leader waits for workers to declare what they run.
+pub const TAKEOVER_WAIT: Duration = Duration::from_secs(5);
+
+/// What the leader knows of one connected worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Who it is.
+    pub worker: InstanceId,
+    /// How many attempts it runs at once.
+    pub slots: u32,
+    /// What it can run.
+    pub kinds: BTreeSet<Kind>,
+    /// What requirements are compared with.
+    pub labels: BTreeMap<String, String>,
+    /// Attempts given to it or declared by it, and not yet finished.
+    pub running: BTreeSet<AttemptId>,
+    /// When it was last heard.
+    pub last_heard: Timestamp,
+    /// Whether it wants no more attempts.
+    pub draining: bool,
+}
+
+impl Session {
+    /// A session that has just opened.
+    pub fn new(worker: InstanceId, slots: u32, now: Timestamp) -> Self {
+        Self {
+            worker,
+            slots,
+            kinds: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            running: BTreeSet::new(),
+            last_heard: now,
+            draining: false,
+        }
+    }
+
+    /// How many more attempts it may get now.
+    pub fn credits(&self) -> u32 {
+        let busy = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        if self.draining {
+            0
+        } else {
+            self.slots.saturating_sub(busy)
+        }
+    }
+
+    /// Gives it an attempt; false, and nothing changes, if it has no credit.
+    #[must_use]
+    pub fn assign(&mut self, attempt: AttemptId) -> bool {
+        self.credits() > 0 && self.running.insert(attempt)
+    }
+
+    /// Takes an attempt back; whether it had it.
+    pub fn finish(&mut self, attempt: &AttemptId) -> bool {
+        self.running.remove(attempt)
+    }
+
+    /// Something arrived from it.
+    pub fn heard(&mut self, now: Timestamp) {
+        self.last_heard = self.last_heard.max(now);
+    }
+
+    /// Whether nothing arrived for longer than `limit`.
+    pub fn is_silent(&self, now: Timestamp, limit: Duration) -> bool {
+        now.since(self.last_heard) > limit
+    }
+
+    /// Replaces what it runs by what it says it runs; the caller reconciles the difference.
+    pub fn declare(&mut self, attempts: impl IntoIterator<Item = AttemptId>) {
+        self.running = attempts.into_iter().collect();
+    }
+}
+
+/// What becomes of an attempt that a worker declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reconciled {
+    /// The ledger knows that it runs there: go on.
+    Adopt(AttemptId),
+    /// Its start never reached the journal: record it with this command. If that is refused, stop it.
+    Start(Command),
+    /// It is of no use any more: the task has ended or is gone, or another attempt took its place.
+    Stop(AttemptId),
+}
+
+/// Compares what a worker declares with the ledger, in the order declared.
+pub fn reconcile(ledger: &Ledger, declared: &[AttemptId], worker: &InstanceId) -> Vec<Reconciled> {
+    declared
+        .iter()
+        .map(|attempt| reconcile_one(ledger, *attempt, worker))
+        .collect()
+}
+
+fn reconcile_one(ledger: &Ledger, attempt: AttemptId, worker: &InstanceId) -> Reconciled {
+    let Some(task) = ledger.task(&attempt.task) else {
+        return Reconciled::Stop(attempt);
+    };
+    let own = task
+        .attempt
+        .as_ref()
+        .is_some_and(|it| it.number == attempt.number && it.worker == *worker);
+    match task.state {
+        State::Running if own => Reconciled::Adopt(attempt),
+        State::Pending if attempt.number > task.attempts => Reconciled::Start(Command::Start {
+            attempt,
+            worker: worker.clone(),
+        }),
+        _ => Reconciled::Stop(attempt),
+    }
+}
+
+/// Losses to decide: tasks that run according to the ledger, but that no session heard of lately has. Nothing, until
+/// workers have had time to find a new leader.
+pub fn overdue(
+    ledger: &Ledger,
+    sessions: &BTreeMap<InstanceId, Session>,
+    now: Timestamp,
+    since_takeover: Duration,
+) -> Vec<Command> {
+    if since_takeover < TAKEOVER_WAIT {
+        return Vec::new();
+    }
+    let held = |attempt: &AttemptId, worker: &InstanceId| {
+        let session = sessions
+            .get(worker)
+            .filter(|session| !session.is_silent(now, SILENCE_MAX));
+        session.is_some_and(|session| session.running.contains(attempt))
+    };
+    let lost = |task: &crate::task::Task| {
+        let worker = task.attempt.as_ref()?.worker.clone();
+        let attempt = task.running_attempt()?;
+        (!held(&attempt, &worker)).then_some(Command::Lose { attempt, worker })
+    };
+    ledger.running().filter_map(|task| lost(task)).collect()
+}

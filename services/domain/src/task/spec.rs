@@ -1,0 +1,226 @@
+//! What a submitter asks for, and the limits on it.
+//!
+//! Promises: a spec that passes `check` fits into one journal event. Leaves whether a kind exists to the gateway,
+//! which knows the workers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::RetryPolicy;
+use crate::ids::{ContentDigest, Kind};
+use crate::reason::Fault;
+use crate::time::Timestamp;
+
+/// What to do, and under which conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Which handler runs it.
+    pub kind: Kind,
+    /// What the handler gets.
+    pub input: Payload,
+    /// Order within the tenant.
+    pub priority: Priority,
+    /// When it expires, running or not.
+    pub deadline: Option<Timestamp>,
+    /// How long one attempt may run.
+    pub timeout: Option<Duration>,
+    /// When it may start at the earliest.
+    pub not_before: Option<Timestamp>,
+    /// What follows a failure.
+    pub retry: RetryPolicy,
+    /// Labels that a worker must have, with these values.
+    pub requirements: BTreeMap<String, String>,
+    /// The user's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Run at most once: its start is durable before it is dispatched, and nothing is tried again.
+    pub run_once: bool,
+}
+
+impl Spec {
+    /// The longest kind, in bytes.
+    pub const KIND_BYTES_MAX: usize = 64;
+    /// The most labels.
+    pub const LABELS_MAX: usize = 64;
+    /// The most requirements.
+    pub const REQUIREMENTS_MAX: usize = 32;
+    /// The longest key of a label or requirement, in bytes.
+    pub const KEY_BYTES_MAX: usize = 63;
+    /// The longest value of a label or requirement, in bytes.
+    pub const VALUE_BYTES_MAX: usize = 255;
+    /// The longest timeout of an attempt.
+    pub const TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+    /// A spec of this kind and input with every option at its default.
+    pub fn new(kind: Kind, input: Payload) -> Self {
+        Self {
+            kind,
+            input,
+            priority: Priority::default(),
+            deadline: None,
+            timeout: None,
+            not_before: None,
+            retry: RetryPolicy::default(),
+            requirements: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            run_once: false,
+        }
+    }
+
+    /// Checks every limit; the fault names the first field that breaks one.
+    pub fn check(&self) -> Result<(), Fault> {
+        check_kind(&self.kind)?;
+        self.input.check("input")?;
+        check_timeout(self.timeout)?;
+        self.retry.check()?;
+        check_map("requirements", &self.requirements, Self::REQUIREMENTS_MAX)?;
+        check_map("labels", &self.labels, Self::LABELS_MAX)
+    }
+}
+
+fn check_kind(kind: &Kind) -> Result<(), Fault> {
+    let text = kind.as_str();
+    let good = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
+    if text.is_empty() || text.len() > Spec::KIND_BYTES_MAX || !text.bytes().all(good) {
+        return Err(Fault::field(
+            "kind",
+            format!("{text:?} is not 1 to 64 of a-z, 0-9, '_', '.' and '-'"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_timeout(timeout: Option<Duration>) -> Result<(), Fault> {
+    match timeout {
+        Some(limit) if limit.is_zero() || limit > Spec::TIMEOUT_MAX => Err(Fault::field(
+            "timeout",
+            format!("{limit:?} is not above zero and at most 7 days"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_map(field: &str, map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), Fault> {
+    if map.len() > entries_max {
+        return Err(Fault::field(
+            field,
+            format!("{} entries, at most {entries_max} are taken", map.len()),
+        ));
+    }
+    for (key, value) in map {
+        if key.is_empty() || key.len() > Spec::KEY_BYTES_MAX {
+            return Err(Fault::field(field, format!("key {key:?} is not 1 to 63 bytes long")));
+        }
+        if value.len() > Spec::VALUE_BYTES_MAX {
+            return Err(Fault::field(
+                field,
+                format!("the value of {key:?} is longer than 255 bytes"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Urgency within a tenant, 1 to 5; 1 goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// The priority of this number, if it is 1 to 5.
+    pub const fn new(number: u8) -> Option<Self> {
+        if number >= 1 && number <= 5 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// The number, 1 to 5.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self(3)
+    }
+}
+
+/// Input or output of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// How to read it.
+    pub encoding: Encoding,
+    /// The bytes, or where they lie.
+    pub content: Content,
+}
+
+/// How to read a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Encoding {
+    /// A JSON value.
+    Json,
+    /// Bytes of the handler's own.
+    Binary,
+}
+
+/// The bytes of a payload, or where they lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Small enough to lie in the journal.
+    Inline(Bytes),
+    /// In the blob store, under the task's id and this digest.
+    Blob {
+        /// SHA-256 of the content.
+        digest: ContentDigest,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+impl Payload {
+    /// The most bytes that lie in the journal; more belongs into the blob store.
+    pub const INLINE_BYTES_MAX: usize = 4 * 1024;
+
+    /// A JSON payload that lies in the journal.
+    pub fn json(text: impl Into<Bytes>) -> Self {
+        Self {
+            encoding: Encoding::Json,
+            content: Content::Inline(text.into()),
+        }
+    }
+
+    /// A binary payload that lies in the journal.
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            encoding: Encoding::Binary,
+            content: Content::Inline(bytes.into()),
+        }
+    }
+
+    /// Its size in bytes, wherever it lies.
+    pub fn size(&self) -> u64 {
+        match &self.content {
+            Content::Inline(bytes) => bytes.len() as u64,
+            Content::Blob { size, .. } => *size,
+        }
+    }
+
+    /// Whether it lies in the blob store.
+    pub fn is_blob(&self) -> bool {
+        matches!(self.content, Content::Blob { .. })
+    }
+
+    /// Checks that what lies in the journal is small; `field` names it in the fault.
+    pub fn check(&self, field: &str) -> Result<(), Fault> {
+        match &self.content {
+            Content::Inline(bytes) if bytes.len() > Self::INLINE_BYTES_MAX => Err(Fault::field(
+                field,
+                format!("{} bytes inline, above 4096 must be a blob", bytes.len()),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
