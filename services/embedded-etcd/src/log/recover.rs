@@ -1,0 +1,128 @@
+//! Recovery: the newest snapshot, then every segment from its number on; a torn tail is cut off.
+//!
+//! Only the last segment can have one, because a new segment begins after its predecessor was synced.
+
+use super::{
+    Writer,
+    directory::Directory,
+    frame::{self, Found},
+    snapshot,
+};
+use crate::{error::Error, machine::Machine};
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufReader, Read, Seek, SeekFrom},
+    path::Path,
+    sync::Arc,
+};
+
+/// Restores the state of `directory` and opens its log for writing.
+pub(crate) fn recover(directory: Directory, seed: u64, rewrite_bytes: u64) -> Result<(Machine, Writer), Error> {
+    directory.remove_unfinished()?;
+    let first = directory.snapshots()?.last().copied();
+    let (mut machine, snapshot_bytes) = match first {
+        Some(number) => snapshot::read(&directory.snapshot(number), seed)?,
+        None => (Machine::new(seed), 0),
+    };
+    let first = first.unwrap_or(1);
+    directory.remove_below(first)?;
+    let segments = contiguous(&directory, first)?;
+    let mut log_bytes = 0;
+    for number in &segments {
+        let is_last = segments.last() == Some(number);
+        log_bytes += replay(&directory.segment(*number), &mut machine, is_last)?;
+    }
+    let number = segments.last().copied().unwrap_or(first);
+    let path = directory.segment(number);
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(Error::disk(path))?;
+    directory.sync().map_err(Error::disk(directory.path()))?;
+    let writer = Writer::new(
+        Arc::new(directory),
+        file,
+        number,
+        rewrite_bytes,
+        &machine,
+        log_bytes,
+        snapshot_bytes,
+    );
+    Ok((machine, writer))
+}
+
+/// The segments to replay. A gap means that confirmed data is missing; none at all is a new directory.
+fn contiguous(directory: &Directory, first: u64) -> Result<Vec<u64>, Error> {
+    let segments = directory.segments()?;
+    let gap = segments.iter().zip(first..).find(|(found, wanted)| *found != wanted);
+    let missing = gap
+        .map(|(_, wanted)| wanted)
+        .or((segments.is_empty() && first > 1).then_some(first));
+    match missing {
+        None => Ok(segments),
+        Some(wanted) => {
+            let detail = "the segment is missing".into();
+            Err(Error::Corrupt {
+                path: directory.segment(wanted),
+                offset: 0,
+                detail,
+            })
+        }
+    }
+}
+
+/// Applies a segment's entries and returns its size.
+fn replay(path: &Path, machine: &mut Machine, is_last: bool) -> Result<u64, Error> {
+    let file = File::open(path).map_err(Error::disk(path))?;
+    let size = file.metadata().map_err(Error::disk(path))?.len();
+    let mut file = BufReader::with_capacity(1 << 20, file);
+    let mut offset = 0;
+    loop {
+        let damaged = |detail: &str| Error::Corrupt {
+            path: path.into(),
+            offset,
+            detail: detail.into(),
+        };
+        match frame::read(&mut file, size - offset).map_err(Error::disk(path))? {
+            Found::End => return Ok(offset),
+            Found::Frame { first_index, .. } if first_index != machine.index() + 1 => {
+                return Err(damaged("an entry is missing"));
+            }
+            Found::Frame { entries, bytes, .. } => {
+                entries.into_iter().for_each(|entry| machine.replay(entry));
+                offset += bytes;
+            }
+            Found::Broken(detail) if !is_last || any_behind(path, offset, machine.index())? => {
+                return Err(damaged(detail));
+            }
+            Found::Broken(detail) => {
+                tracing::info!(file = %path.display(), offset, bytes = size - offset, detail, "cut an unfinished write off the log");
+                cut(path, offset)?;
+                return Ok(offset);
+            }
+        }
+    }
+}
+
+fn any_behind(path: &Path, offset: u64, index: u64) -> Result<bool, Error> {
+    let read = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut rest = Vec::new();
+        file.read_to_end(&mut rest)?;
+        Ok(rest)
+    };
+    read()
+        .map(|rest| frame::any_behind(&rest, index))
+        .map_err(Error::disk(path))
+}
+
+fn cut(path: &Path, offset: u64) -> Result<(), Error> {
+    let cut = || {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(offset)?;
+        file.sync_all()
+    };
+    cut().map_err(Error::disk(path))
+}
