@@ -4,9 +4,12 @@
 //! connection with unary calls; `connect` works while etcd is away. Leaves repeating a call of unknown outcome to
 //! the caller, who alone knows whether a repetition is safe. A read is never a proof: only a fenced write is.
 
+pub mod doorbell;
 mod endpoints;
 pub mod error;
 pub mod keys;
+pub mod lease;
+pub mod watch;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod context;
+pub mod etcd;
 pub mod net;
 pub mod random;
 pub mod shutdown;
