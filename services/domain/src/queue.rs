@@ -21,6 +21,9 @@ pub const SCAN_MAX: usize = 256;
 pub const WEIGHT_MAX: u32 = 1_000;
 /// Virtual time that one start costs at weight 1; divisible enough that weights keep their ratio.
 const START_COST: u64 = 1 << 20;
+/// How far a lane may lag behind the others. A tenant that no worker could serve for an hour gets a few starts in a
+/// row when one comes, not an hour's worth.
+const CREDIT_MAX: u64 = 16 * START_COST;
 
 /// A task that waits to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +135,7 @@ impl Queue {
         let ticket = lane.remove(&rank)?;
         self.virtual_now = self.virtual_now.max(lane.start);
         self.active.remove(&(lane.start, tenant.clone()));
+        lane.start = lane.start.max(self.virtual_now.saturating_sub(CREDIT_MAX));
         lane.start += START_COST / u64::from(self.weights.get(&tenant).copied().unwrap_or(1));
         self.active.insert((lane.start, tenant.clone()));
         self.places.remove(&ticket.task);

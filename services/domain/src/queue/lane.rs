@@ -100,8 +100,9 @@ impl Lane {
     pub(super) fn scan(&mut self, budget: &mut usize, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<Rank> {
         let resume = self.resume.take();
         let mut allowed = LANE_SCAN_MAX.min(self.heads.len());
+        let mut last = None;
         let later = (resume.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let earlier = self.heads.range(..).take(if resume.is_some() { usize::MAX } else { 0 });
+        let earlier = self.heads.iter().take(if resume.is_some() { usize::MAX } else { 0 });
         for (rank, needs) in self.heads.range(later).chain(earlier) {
             if allowed == 0 || *budget == 0 {
                 break;
@@ -112,11 +113,11 @@ impl Lane {
             if ticket.is_some_and(&mut *fits) {
                 return Some(*rank);
             }
-            self.resume = Some(*rank);
+            last = Some(*rank);
         }
-        // Everything was looked at: the next scan begins with the most urgent again.
-        if self.heads.len() <= LANE_SCAN_MAX && *budget > 0 {
-            self.resume = None;
+        // Only what was cut short goes on where it stopped; else the most urgent is first again.
+        if self.heads.len() > LANE_SCAN_MAX || allowed > 0 {
+            self.resume = last.or(resume);
         }
         None
     }
