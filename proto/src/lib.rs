@@ -4,8 +4,14 @@
 //! panics. Leaves decisions to `lepton-domain` and connections to `lepton-mesh`.
 
 mod bindings;
+pub mod convert;
 pub mod descriptors;
+pub mod proto_json;
 pub mod roles;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
 
 pub use bindings::inference;
 pub use bindings::lepton::{analysis, cluster, fleet, journal, model, monitor, options, scheduler, task, worker};

@@ -1,0 +1,138 @@
+//! Rows as columns: the table that workers analyse.
+//!
+//! Promises: one pass, and memory for the columns alone; columns stand in order of first appearance. Leaves what the
+//! columns mean to `lepton-analysis`.
+
+use lepton_domain::reason::{Fault, Reason};
+use prost_types::Struct;
+use prost_types::value::Kind;
+
+use crate::analysis::v1::Table;
+use column::Column;
+
+mod column;
+#[cfg(test)]
+mod tests;
+
+/// One value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Missing,
+    /// A finite number.
+    Number(f64),
+    /// True or false.
+    Boolean(bool),
+    /// Text.
+    Text(String),
+}
+
+/// Collects rows, value by value.
+#[derive(Debug, Default)]
+pub struct TableBuilder {
+    columns: Vec<Column>,
+    by_name: std::collections::HashMap<String, usize>,
+    rows: usize,
+    /// Where the next value probably belongs: rows tend to name their columns in the same order.
+    next: usize,
+}
+
+impl TableBuilder {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a value of the current row. Of two for the same column the last stands.
+    pub fn set(&mut self, column: &str, cell: Cell) {
+        let index = match self.columns.get(self.next) {
+            Some(expected) if expected.name() == column => self.next,
+            _ => self.find(column),
+        };
+        self.columns[index].set(self.rows, cell);
+        self.next = index + 1;
+    }
+
+    fn find(&mut self, name: &str) -> usize {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let index = self.columns.len();
+        self.columns.push(Column::new(name));
+        self.by_name.insert(name.to_owned(), index);
+        index
+    }
+
+    /// Ends the current row; columns that it did not name have no value in it.
+    pub fn end_row(&mut self) {
+        self.rows += 1;
+        self.next = 0;
+    }
+
+    /// Number of rows that have ended.
+    pub fn row_count(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns so far.
+    pub fn column_count(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The table. Fails with NO_ROWS when it has none.
+    pub fn finish(self) -> Result<Table, Fault> {
+        if self.rows == 0 {
+            return Err(Fault::new(
+                Reason::NoRows,
+                "there are no rows: give at least one object in `data`",
+            ));
+        }
+        let row_count = u32::try_from(self.rows)
+            .map_err(|_| Fault::field("data", format!("{} rows, at most {} are taken", self.rows, u32::MAX)))?;
+        let columns = self
+            .columns
+            .into_iter()
+            .map(|column| column.finish(self.rows))
+            .collect();
+        Ok(Table { columns, row_count })
+    }
+}
+
+/// The rows of a gRPC request as a table. Fails with NO_ROWS, or with INVALID_ROW where a value is nested or not finite.
+pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, Fault> {
+    let mut table = TableBuilder::new();
+    for row in rows {
+        for (name, value) in row.fields {
+            let cell = cell(value.kind).map_err(|what| invalid_row(table.row_count(), Some(&name), what))?;
+            table.set(&name, cell);
+        }
+        table.end_row();
+    }
+    table.finish()
+}
+
+fn cell(kind: Option<Kind>) -> Result<Cell, &'static str> {
+    match kind {
+        None | Some(Kind::NullValue(_)) => Ok(Cell::Missing),
+        Some(Kind::NumberValue(number)) if number.is_finite() => Ok(Cell::Number(number)),
+        Some(Kind::NumberValue(_)) => Err("a number that is not finite: send null for a missing value"),
+        Some(Kind::BoolValue(value)) => Ok(Cell::Boolean(value)),
+        Some(Kind::StringValue(text)) => Ok(Cell::Text(text)),
+        Some(Kind::ListValue(_)) => Err("an array: rows are flat"),
+        Some(Kind::StructValue(_)) => Err("an object: rows are flat"),
+    }
+}
+
+/// The fault of a row that is not a flat object. Rows count from 0, as in `data[0]`; `column` is absent when the row
+/// itself is at fault.
+pub fn invalid_row(row: usize, column: Option<&str>, what: &str) -> Fault {
+    let place = match column {
+        Some(column) => format!("data[{row}].{column}"),
+        None => format!("data[{row}]"),
+    };
+    let fault = Fault::new(Reason::InvalidRow, format!("{place} is {what}")).with("row", row.to_string());
+    match column {
+        Some(column) => fault.with("column", column),
+        None => fault,
+    }
+}

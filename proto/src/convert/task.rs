@@ -1,0 +1,297 @@
+//! Tasks as clients send and see them.
+//!
+//! Promises: the same submit always has the same content digest, whatever the order of its keys or the way it came
+//! in. Leaves fetching blobs to the caller, and whether a kind exists to the gateway.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lepton_domain::ids::{ContentDigest, RequestId, TaskId, Tenant, Version};
+use lepton_domain::ledger::Submission;
+use lepton_domain::reason::Fault;
+use lepton_domain::task::{Content, Encoding, Payload, Priority, RetryPolicy, Spec, State, Task, TaskError};
+use sha2::{Digest as _, Sha256};
+
+use super::time::{micros, read_duration, read_timestamp, timestamp};
+use super::value::{self, JsonFault};
+use super::{ConvertError, Problem};
+use crate::task::v1 as wire;
+
+#[cfg(test)]
+mod tests;
+
+/// What the edge adds to a submit.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The new task's id, made at the edge, so that a repeated command is the same command.
+    pub id: TaskId,
+    /// Who submits; from the credential, never from the request.
+    pub tenant: Tenant,
+    /// The idempotency key: the request's own, or one that the edge filled in.
+    pub request_id: RequestId,
+    /// W3C trace context of the call.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// The input that the request carries, as canonical JSON or as it is; JSON null when there is none.
+pub fn input(request: &wire::SubmitTaskRequest) -> Result<(Encoding, Bytes), JsonFault> {
+    match &request.payload {
+        Some(wire::submit_task_request::Payload::Input(json)) => Ok((Encoding::Json, value::from_value(json)?)),
+        Some(wire::submit_task_request::Payload::InputBytes(bytes)) => Ok((Encoding::Binary, bytes.clone())),
+        None => Ok((Encoding::Json, Bytes::from_static(b"null"))),
+    }
+}
+
+/// The submission that a request asks for, checked against every limit.
+///
+/// `input` replaces the request's payload, which is not looked at: it is already canonical, and in the blob store when
+/// it is large. Fails with FIELD_INVALID, which names the field.
+pub fn submission(request: &wire::SubmitTaskRequest, envelope: Envelope, input: Payload) -> Result<Submission, Fault> {
+    let spec = spec(request, input)?;
+    let submission = Submission {
+        id: envelope.id,
+        tenant: envelope.tenant,
+        request_id: envelope.request_id,
+        content_digest: submit_digest(&spec),
+        spec,
+        traceparent: envelope.traceparent,
+    };
+    submission.check()?;
+    Ok(submission)
+}
+
+fn spec(request: &wire::SubmitTaskRequest, input: Payload) -> Result<Spec, Fault> {
+    Ok(Spec {
+        kind: request.kind.as_str().into(),
+        input,
+        priority: priority(request.priority)?,
+        deadline: request
+            .deadline
+            .as_ref()
+            .map(|it| read_timestamp("deadline", it))
+            .transpose()?,
+        timeout: request
+            .timeout
+            .as_ref()
+            .map(|it| read_duration("timeout", it))
+            .transpose()?,
+        not_before: request
+            .not_before
+            .as_ref()
+            .map(|it| read_timestamp("not_before", it))
+            .transpose()?,
+        retry: request.retry.as_ref().map_or(Ok(RetryPolicy::default()), retry)?,
+        requirements: request.requirements.clone(),
+        labels: request.labels.clone(),
+        run_once: request.run_once,
+    })
+}
+
+fn priority(number: u32) -> Result<Priority, Fault> {
+    if number == 0 {
+        return Ok(Priority::default());
+    }
+    let priority = u8::try_from(number).ok().and_then(Priority::new);
+    priority.ok_or_else(|| Fault::field("priority", format!("{number} is not in 1..=5")))
+}
+
+/// The policy with what is absent filled in. A bound that is given moves the default of the other one, so that naming
+/// one of the two is never a contradiction.
+fn retry(policy: &wire::RetryPolicy) -> Result<RetryPolicy, ConvertError> {
+    let default = RetryPolicy::default();
+    let initial = policy
+        .initial_backoff
+        .as_ref()
+        .map(|it| read_duration("retry.initial_backoff", it))
+        .transpose()?;
+    let max = policy
+        .max_backoff
+        .as_ref()
+        .map(|it| read_duration("retry.max_backoff", it))
+        .transpose()?;
+    Ok(RetryPolicy {
+        max_attempts: policy.max_attempts.unwrap_or(default.max_attempts),
+        initial_backoff: initial.unwrap_or_else(|| default.initial_backoff.min(max.unwrap_or(default.max_backoff))),
+        max_backoff: max.unwrap_or_else(|| default.max_backoff.max(initial.unwrap_or(default.initial_backoff))),
+        multiplier_percent: policy.multiplier_percent.unwrap_or(default.multiplier_percent),
+    })
+}
+
+/// SHA-256 of some content: its name in the blob store.
+pub fn sha256(content: &[u8]) -> ContentDigest {
+    ContentDigest(Sha256::digest(content).into())
+}
+
+/// Tells a repeated submit from another one with the same request id: over everything that the submitter set, except
+/// the deadline, which clients compute anew for every try.
+fn submit_digest(spec: &Spec) -> ContentDigest {
+    let mut hash = Fields(Sha256::new());
+    hash.bytes(b"lepton.submit.1");
+    hash.bytes(spec.kind.as_str().as_bytes());
+    hash.number(match spec.input.encoding {
+        Encoding::Json => 1,
+        Encoding::Binary => 2,
+    });
+    hash.bytes(&content_digest(&spec.input).0);
+    hash.number(spec.priority.get().into());
+    hash.optional(spec.timeout.map(micros));
+    hash.optional(spec.not_before.map(|time| time.as_micros()));
+    hash.number(spec.retry.max_attempts.into());
+    hash.number(micros(spec.retry.initial_backoff));
+    hash.number(micros(spec.retry.max_backoff));
+    hash.number(spec.retry.multiplier_percent.into());
+    for map in [&spec.requirements, &spec.labels] {
+        hash.number(map.len() as u64);
+        for (key, value) in map {
+            hash.bytes(key.as_bytes());
+            hash.bytes(value.as_bytes());
+        }
+    }
+    hash.number(spec.run_once.into());
+    ContentDigest(hash.0.finalize().into())
+}
+
+/// The digest of a payload's content, the same wherever it lies.
+fn content_digest(payload: &Payload) -> ContentDigest {
+    match &payload.content {
+        Content::Inline(bytes) => sha256(bytes),
+        Content::Blob { digest, .. } => *digest,
+    }
+}
+
+/// Hashes fields so that no two lists of fields hash the same bytes: every text goes after its length.
+struct Fields(Sha256);
+
+impl Fields {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    fn optional(&mut self, number: Option<u64>) {
+        self.number(number.is_some().into());
+        self.number(number.unwrap_or_default());
+    }
+}
+
+/// Contents that the caller fetched from the blob store. Needed only for payloads that lie there.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    /// The input's content.
+    pub input: Option<Bytes>,
+    /// The output's content.
+    pub output: Option<Bytes>,
+}
+
+/// The task as clients see it. Fails when a payload lies in the blob store and was not resolved, or is stored as JSON
+/// and is none.
+pub fn to_wire(task: &Task, resolved: &Resolved) -> Result<wire::Task, ConvertError> {
+    let output = task
+        .output
+        .as_ref()
+        .map(|output| wire_output(output, resolved.output.as_ref()))
+        .transpose()?;
+    Ok(wire::Task {
+        id: task.id.to_string(),
+        tenant: task.tenant.to_string(),
+        kind: task.spec.kind.to_string(),
+        state: state(task.state).into(),
+        payload: Some(wire_input(&task.spec.input, resolved.input.as_ref())?),
+        result: output,
+        error: task.error.as_ref().map(Into::into),
+        attempts: task.attempts,
+        request_id: task.request_id.to_string(),
+        create_time: Some(timestamp(task.created)),
+        start_time: task.started.map(timestamp),
+        end_time: task.ended.map(timestamp),
+        trace_id: task
+            .traceparent
+            .as_deref()
+            .and_then(trace_id)
+            .unwrap_or_default()
+            .to_owned(),
+        version: Some(task.version.into()),
+        priority: task.spec.priority.get().into(),
+        labels: task.spec.labels.clone(),
+        worker: running_worker(task),
+    })
+}
+
+fn running_worker(task: &Task) -> String {
+    let running = task.attempt.as_ref().filter(|_| task.state == State::Running);
+    running.map(|attempt| attempt.worker.to_string()).unwrap_or_default()
+}
+
+fn wire_input(payload: &Payload, resolved: Option<&Bytes>) -> Result<wire::task::Payload, ConvertError> {
+    let bytes = content("input", payload, resolved)?;
+    Ok(match payload.encoding {
+        Encoding::Json => wire::task::Payload::Input(json("input", bytes)?),
+        Encoding::Binary => wire::task::Payload::InputBytes(bytes.clone()),
+    })
+}
+
+fn wire_output(payload: &Payload, resolved: Option<&Bytes>) -> Result<wire::task::Result, ConvertError> {
+    let bytes = content("output", payload, resolved)?;
+    Ok(match payload.encoding {
+        Encoding::Json => wire::task::Result::Output(json("output", bytes)?),
+        Encoding::Binary => wire::task::Result::OutputBytes(bytes.clone()),
+    })
+}
+
+fn content<'a>(
+    field: &'static str,
+    payload: &'a Payload,
+    resolved: Option<&'a Bytes>,
+) -> Result<&'a Bytes, ConvertError> {
+    match &payload.content {
+        Content::Inline(bytes) => Ok(bytes),
+        Content::Blob { .. } => resolved.ok_or(ConvertError::new(field, Problem::Unresolved)),
+    }
+}
+
+fn json(field: &'static str, bytes: &[u8]) -> Result<prost_types::Value, ConvertError> {
+    value::to_value(bytes).map_err(|fault| ConvertError::new(field, Problem::NotJson(fault.to_string())))
+}
+
+/// The trace id of a W3C trace context, if it is a well-formed one.
+pub fn trace_id(traceparent: &str) -> Option<&str> {
+    let id = traceparent.split('-').nth(1)?;
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (id.len() == 32 && id.bytes().all(hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
+}
+
+/// The state as clients see it.
+pub fn state(state: State) -> wire::State {
+    match state {
+        State::Blocked => wire::State::Blocked,
+        State::Pending => wire::State::Pending,
+        State::Running => wire::State::Running,
+        State::Succeeded => wire::State::Succeeded,
+        State::Failed => wire::State::Failed,
+        State::Cancelled => wire::State::Cancelled,
+        State::Expired => wire::State::Expired,
+    }
+}
+
+impl From<Version> for wire::TaskVersion {
+    fn from(version: Version) -> Self {
+        Self {
+            epoch: version.epoch.0,
+            seq: version.seq.0,
+        }
+    }
+}
+
+impl From<&TaskError> for wire::TaskError {
+    fn from(error: &TaskError) -> Self {
+        Self {
+            status: error.code.name().to_owned(),
+            reason: error.reason.clone(),
+            message: error.message.clone(),
+        }
+    }
+}

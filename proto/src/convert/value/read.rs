@@ -1,0 +1,298 @@
+//! A reader of JSON text, token by token (RFC 8259).
+//!
+//! Promises: takes exactly what the standard allows; numbers are rounded correctly; a fault points at the byte where
+//! the trouble begins. Leaves what becomes of the tokens to the caller.
+
+use std::borrow::Cow;
+
+use lepton_domain::reason::Reason;
+
+use super::{DEPTH_MAX, INTEGER_MAX, JsonFault, too_deep};
+
+/// A position in a text. Every method skips the space before its token.
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    /// Whether the innermost array or object has had an element.
+    begun: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the beginning; a byte order mark is not JSON. Fails on text that is not UTF-8.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, JsonFault> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self {
+                text,
+                at: 0,
+                begun: false,
+            }),
+            Err(error) => Err(fault(bytes, error.valid_up_to(), "the text is not UTF-8 here")),
+        }
+    }
+
+    /// The first byte of the next token.
+    pub fn peek(&mut self) -> Result<u8, JsonFault> {
+        let bytes = self.text.as_bytes();
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
+            self.at += 1;
+        }
+        bytes
+            .get(self.at)
+            .copied()
+            .ok_or_else(|| self.fault("the text ends too early"))
+    }
+
+    /// Succeeds when nothing but space is left.
+    pub fn end(mut self) -> Result<(), JsonFault> {
+        match self.peek() {
+            Ok(_) => Err(self.fault("there is more after the end of the value")),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Steps into the array or object that begins here and lies within `depth` others.
+    pub fn open(&mut self, depth: usize) -> Result<(), JsonFault> {
+        if depth == DEPTH_MAX {
+            return Err(self.fault(&too_deep()));
+        }
+        self.at += 1;
+        self.begun = false;
+        Ok(())
+    }
+
+    /// Steps to the next element, or, at `close`, out of the array or object; says whether there is one.
+    pub fn element(&mut self, close: u8) -> Result<bool, JsonFault> {
+        let next = self.peek()?;
+        if next == close {
+            self.at += 1;
+            // The closed one was an element of what is around it.
+            self.begun = true;
+            return Ok(false);
+        }
+        if self.begun {
+            if next != b',' {
+                return Err(self.fault(&format!("expected ',' or '{}'", close as char)));
+            }
+            self.at += 1;
+            self.peek()?;
+        }
+        self.begun = true;
+        Ok(true)
+    }
+
+    /// An object's key and its colon.
+    pub fn key(&mut self) -> Result<Cow<'a, str>, JsonFault> {
+        let key = self.text()?;
+        if self.peek()? != b':' {
+            return Err(self.fault("expected ':' after the key"));
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    /// `true`, `false` or `null`.
+    pub fn word(&mut self, word: &str) -> Result<(), JsonFault> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(self.not_a_value());
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// A text, unescaped; borrowed when nothing was escaped.
+    pub fn text(&mut self) -> Result<Cow<'a, str>, JsonFault> {
+        if self.peek()? != b'"' {
+            return Err(self.fault("expected a text in double quotes"));
+        }
+        self.at += 1;
+        let plain = self.plain_text()?;
+        if self.text.as_bytes()[self.at] == b'"' {
+            self.at += 1;
+            return Ok(Cow::Borrowed(plain));
+        }
+        let mut text = plain.to_owned();
+        loop {
+            // Here stands a quote or a backslash: nothing else ends plain text.
+            self.at += 1;
+            if self.text.as_bytes()[self.at - 1] == b'"' {
+                return Ok(Cow::Owned(text));
+            }
+            text.push(self.escaped()?);
+            text.push_str(self.plain_text()?);
+        }
+    }
+
+    /// The text up to the next quote or backslash.
+    fn plain_text(&mut self) -> Result<&'a str, JsonFault> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        let Some(length) = length else {
+            self.at = self.text.len();
+            return Err(self.fault("the text in quotes does not end"));
+        };
+        // Ends at an ASCII byte, so never inside a character.
+        let plain = &self.text[self.at..self.at + length];
+        self.at += length;
+        if self.text.as_bytes()[self.at] < 0x20 {
+            return Err(self.fault("a control character must be escaped, as \\n"));
+        }
+        Ok(plain)
+    }
+
+    /// What stands after a backslash.
+    fn escaped(&mut self) -> Result<char, JsonFault> {
+        let letter = self.text.as_bytes().get(self.at).copied();
+        let unescaped = match letter {
+            Some(b'"' | b'\\' | b'/') => letter.map_or('/', char::from),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.code_point(),
+            _ => return Err(self.fault("no such escape: write \\\\ for a backslash")),
+        };
+        self.at += 1;
+        Ok(unescaped)
+    }
+
+    /// `uXXXX`, or two of them that make one character.
+    fn code_point(&mut self) -> Result<char, JsonFault> {
+        let first = self.code_unit()?;
+        let code = match first {
+            0xd800..=0xdbff if self.text[self.at..].starts_with("\\u") => {
+                self.at += 1;
+                match self.code_unit()? {
+                    second @ 0xdc00..=0xdfff => 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
+                    _ => first,
+                }
+            }
+            _ => first,
+        };
+        char::from_u32(code).ok_or_else(|| self.fault("half of a surrogate pair stands alone"))
+    }
+
+    fn code_unit(&mut self) -> Result<u32, JsonFault> {
+        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).unwrap_or_default();
+        let hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
+        let text = std::str::from_utf8(digits).unwrap_or_default();
+        match u32::from_str_radix(text, 16) {
+            Ok(unit) if hex => {
+                self.at += 5;
+                Ok(unit)
+            }
+            _ => Err(self.fault("\\u needs four hexadecimal digits")),
+        }
+    }
+
+    /// A number: as the nearest double. Integers beyond 2^53 are refused, for they would change silently.
+    pub fn number(&mut self) -> Result<f64, JsonFault> {
+        let start = self.at;
+        let negative = usize::from(self.eat(b'-'));
+        if self.digits() == 0 {
+            self.at = start;
+            return Err(self.not_a_value());
+        }
+        if self.text.as_bytes()[start + negative] == b'0' && self.at > start + negative + 1 {
+            return Err(self.fault_at(start, "a number must not begin with 0"));
+        }
+        let mut integer = true;
+        if self.eat(b'.') {
+            integer = false;
+            self.some_digits("a digit must follow the point")?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            integer = false;
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.some_digits("a digit must follow the exponent's sign")?;
+        }
+        self.exact(start, integer)
+    }
+
+    /// The double that the number from `start` to here is, if it may be taken for it.
+    fn exact(&self, start: usize, integer: bool) -> Result<f64, JsonFault> {
+        let literal = &self.text[start..self.at];
+        let digits = literal.trim_start_matches('-');
+        if integer && digits.parse::<u64>().map_or(true, |value| value > INTEGER_MAX) {
+            let advice = "write it as a text, or with an exponent if it need not be exact";
+            let message = format!("the integer {} is beyond 2^53: {advice}", shortened(literal));
+            return Err(JsonFault {
+                reason: Reason::NumberNotExact,
+                ..self.fault_at(start, &message)
+            });
+        }
+        match literal.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            _ => {
+                let message = format!("{} is beyond the largest double", shortened(literal));
+                Err(JsonFault {
+                    reason: Reason::NumberNotExact,
+                    ..self.fault_at(start, &message)
+                })
+            }
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.text.as_bytes().get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Skips digits and counts them.
+    fn digits(&mut self) -> usize {
+        let rest = &self.text.as_bytes()[self.at..];
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        count
+    }
+
+    fn some_digits(&mut self, message: &str) -> Result<(), JsonFault> {
+        if self.digits() == 0 {
+            Err(self.fault(message))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Something that begins like no value. The usual suspects get their advice.
+    fn not_a_value(&self) -> JsonFault {
+        let rest = &self.text[self.at..];
+        let numbers = ["NaN", "nan", "-NaN", "-nan", "Infinity", "-Infinity", "inf", "-inf"];
+        match numbers.iter().find(|word| rest.starts_with(**word)) {
+            Some(word) => self.fault(&format!("{word} is not JSON: write null for a missing value")),
+            None => self.fault("expected a value: text, number, object, array, true, false or null"),
+        }
+    }
+
+    fn fault(&self, message: &str) -> JsonFault {
+        self.fault_at(self.at, message)
+    }
+
+    fn fault_at(&self, at: usize, message: &str) -> JsonFault {
+        fault(self.text.as_bytes(), at, message)
+    }
+}
+
+fn fault(text: &[u8], at: usize, message: &str) -> JsonFault {
+    let before = &text[..at.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line_start = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |index| index + 1);
+    JsonFault {
+        reason: Reason::InvalidJson,
+        message: message.to_owned(),
+        line,
+        column: before.len() - line_start + 1,
+    }
+}
+
+/// A number for a message: hostile ones are megabytes long.
+fn shortened(literal: &str) -> String {
+    match literal.get(..40) {
+        Some(head) if literal.len() > 40 => format!("{head}..."),
+        _ => literal.to_owned(),
+    }
+}

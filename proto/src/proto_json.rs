@@ -1,0 +1,81 @@
+//! Messages as canonical proto-JSON, the way every answer of the mesh is printed.
+//!
+//! Promises: lowerCamelCase; defaults are printed, absent optional fields are not; 64-bit integers are texts; integral
+//! doubles have no fraction. Leaves reading JSON to `prost-reflect`.
+
+use std::io;
+
+use prost::Message;
+use prost_reflect::{DynamicMessage, SerializeOptions};
+use serde_json::ser::Formatter;
+
+use crate::convert::value::write::write_number;
+use crate::descriptors::pool;
+
+#[cfg(test)]
+mod tests;
+
+/// A message that cannot be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum PrintError {
+    /// The contract has no such message.
+    #[error("the contract has no message {0}")]
+    UnknownMessage(String),
+    /// The message is not of the type it was said to be, or is nested too deeply.
+    #[error("the message cannot be read again: {0}")]
+    Reread(#[from] prost::DecodeError),
+    /// A value that proto-JSON cannot say, as a time after the year 9999.
+    #[error("the message cannot be said in JSON: {0}")]
+    Unsayable(#[from] serde_json::Error),
+}
+
+/// The message, whose full name is given, with its fields at hand by name.
+pub fn dynamic(name: &str, message: &impl Message) -> Result<DynamicMessage, PrintError> {
+    let descriptor = pool()
+        .get_message_by_name(name)
+        .ok_or_else(|| PrintError::UnknownMessage(name.to_owned()))?;
+    let mut dynamic = DynamicMessage::new(descriptor);
+    dynamic.transcode_from(message)?;
+    Ok(dynamic)
+}
+
+/// The JSON of a message whose full name is given, such as `lepton.task.v1.Task`.
+pub fn encode(name: &str, message: &impl Message) -> Result<Vec<u8>, PrintError> {
+    to_vec(&dynamic(name, message)?)
+}
+
+/// The JSON of a message.
+pub fn to_vec(message: &DynamicMessage) -> Result<Vec<u8>, PrintError> {
+    let mut out = Vec::with_capacity(256);
+    write(message, &mut out)?;
+    Ok(out)
+}
+
+/// Writes the JSON of a message.
+pub fn write(message: &DynamicMessage, out: impl io::Write) -> Result<(), PrintError> {
+    let options = SerializeOptions::new()
+        .skip_default_fields(false)
+        .stringify_64_bit_integers(true)
+        .use_enum_numbers(false)
+        .use_proto_field_name(false);
+    let mut serializer = serde_json::Serializer::with_formatter(out, ProtoJson);
+    Ok(message.serialize_with_options(&mut serializer, &options)?)
+}
+
+/// Compact JSON in which integral doubles have no fraction. Works with every `serde_json::Serializer`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProtoJson;
+
+impl Formatter for ProtoJson {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let mut text = Vec::with_capacity(24);
+        write_number(value, &mut text);
+        writer.write_all(&text)
+    }
+
+    fn write_f32<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
+        // The shortest text of the single; as a double it would show digits that nobody wrote.
+        let text = format!("{value:?}");
+        writer.write_all(text.strip_suffix(".0").unwrap_or(&text).as_bytes())
+    }
+}
