@@ -53,6 +53,14 @@ struct Shared {
     clock: Clock,
 }
 
+impl std::fmt::Debug for Etcd {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Etcd")
+            .field("keys", &self.shared.keys)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Keys read at one revision of the store.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {

@@ -4,10 +4,13 @@
 //! built on this crate also runs under a simulator. Leaves decisions to `lepton-domain` and the wire format to
 //! `lepton-proto`.
 
+pub mod blob;
 pub mod clock;
 pub mod context;
+pub mod election;
 pub mod etcd;
 pub mod net;
 pub mod random;
+pub mod registry;
 pub mod shutdown;
 pub mod telemetry;

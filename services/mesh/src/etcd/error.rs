@@ -48,7 +48,12 @@ impl EtcdError {
 
     /// As the caller of the mesh is told.
     pub fn fault(&self) -> Fault {
-        Fault::new(Reason::JournalUnavailable, self.to_string()).retry_after(RETRY_AFTER)
+        let reason = if matches!(self, Self::Space) {
+            Reason::JournalFull
+        } else {
+            Reason::JournalUnavailable
+        };
+        Fault::new(reason, self.to_string()).retry_after(RETRY_AFTER)
     }
 }
 

@@ -1,0 +1,77 @@
+//! The store on a local directory.
+
+use super::*;
+
+fn task(number: u128) -> TaskId {
+    TaskId::from_u128(number)
+}
+
+/// A directory of this test, removed at its end.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("lepton-blob-{name}-{}", std::process::id())))
+    }
+
+    async fn open(&self, incarnation: &str) -> Result<Blobs, Fault> {
+        Blobs::open(self.0.to_str().expect("a path in UTF-8"), incarnation).await
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_content_is_kept_per_task_and_goes_with_it() {
+    let directory = Directory::new("keep");
+    let blobs = directory.open("a").await.expect("opened");
+    let content = Bytes::from_static(b"rows");
+    let digest = blobs.put(task(1), content.clone()).await.expect("stored");
+    assert_eq!(blobs.put(task(2), content.clone()).await.expect("stored"), digest);
+    blobs.delete_task(task(1)).await.expect("deleted");
+    let gone = blobs.get(task(1), digest).await.expect_err("deleted before");
+    assert_eq!(gone.reason, Reason::BlobNotFound);
+    assert_eq!(blobs.get(task(2), digest).await.expect("kept"), content);
+}
+
+#[tokio::test]
+async fn a_changed_content_is_noticed() {
+    let directory = Directory::new("changed");
+    let blobs = directory.open("a").await.expect("opened");
+    let digest = blobs.put(task(1), Bytes::from_static(b"rows")).await.expect("stored");
+    let file = directory.0.join(task(1).to_string()).join(digest.to_string());
+    std::fs::write(file, b"rots").expect("overwritten");
+    let fault = blobs.get(task(1), digest).await.expect_err("changed");
+    assert_eq!(fault.reason, Reason::DataCorrupt);
+}
+
+#[tokio::test]
+async fn a_store_belongs_to_one_incarnation() {
+    let directory = Directory::new("marker");
+    let blobs = directory.open("a").await.expect("opened");
+    blobs
+        .put_named("journal/1", Bytes::from_static(b"segment"))
+        .await
+        .expect("stored");
+    drop(blobs);
+    assert_eq!(
+        directory.open("b").await.expect_err("another's").reason,
+        Reason::BlobStoreMismatch
+    );
+    let again = directory.open("a").await.expect("ours");
+    assert_eq!(
+        again.get_named("journal/1").await.expect("read").as_deref(),
+        Some(&b"segment"[..])
+    );
+    assert_eq!(again.get_named("journal/2").await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn an_unknown_scheme_says_so() {
+    let fault = Blobs::open("gopher://bucket", "a").await.expect_err("refused");
+    assert_eq!(fault.reason, Reason::ConfigInvalid);
+}

@@ -1,0 +1,80 @@
+//! Who leads, as others see it.
+//!
+//! Promises: follows the leader key; while etcd is away the last known leader stays. Leaves checking the epoch to
+//! every message between leader and followers.
+
+use std::sync::Arc;
+
+use lepton_domain::ids::{Epoch, InstanceId};
+use lepton_domain::time::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::candidacy::Claim;
+use super::epoch;
+use crate::etcd::Etcd;
+use crate::etcd::watch::{Mirror, View};
+
+/// The leader of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    /// Who leads.
+    pub instance: InstanceId,
+    /// The create revision of the leader key.
+    pub epoch: Epoch,
+    /// When it was elected, by its own clock.
+    pub since: Timestamp,
+}
+
+/// Follows the leader of a service. Clones share it; it ends with the last one.
+#[derive(Debug, Clone)]
+pub struct LeaderWatch {
+    view: watch::Receiver<Option<Leader>>,
+    _mirror: Mirror,
+    _task: Arc<JoinSet<()>>,
+}
+
+impl LeaderWatch {
+    /// Starts to follow the leader of `service`.
+    pub fn start(etcd: Etcd, service: &str) -> Self {
+        let key = etcd.keys().leader(service);
+        let mirror = Mirror::start(&etcd, key.as_str());
+        let (sender, view) = watch::channel(None);
+        let mut task = JoinSet::new();
+        task.spawn(follow(mirror.view(), key, sender));
+        Self {
+            view,
+            _mirror: mirror,
+            _task: Arc::new(task),
+        }
+    }
+
+    /// The leader and its changes; `None` while there is none or none is known yet.
+    pub fn view(&self) -> watch::Receiver<Option<Leader>> {
+        self.view.clone()
+    }
+}
+
+async fn follow(mut mirror: watch::Receiver<Arc<View>>, key: String, sender: watch::Sender<Option<Leader>>) {
+    loop {
+        let leader = leader(&mirror.borrow_and_update(), &key);
+        sender.send_if_modified(|old| {
+            let news = *old != leader;
+            *old = leader;
+            news
+        });
+        if mirror.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn leader(view: &View, key: &str) -> Option<Leader> {
+    let entry = view.entries.get(key)?;
+    let claim = Claim::read(&entry.value)?;
+    Some(Leader {
+        instance: claim.instance(),
+        epoch: epoch(entry.create_revision),
+        since: claim.since(),
+    })
+}
