@@ -51,11 +51,20 @@ pub struct Ledger {
     digest: StateDigest,
 }
 
-/// A task with its hash as it is part of the digest, so that a change costs one hash, not two.
+/// A task with the hashes of its two parts as they are in the digest, so that a change costs one small hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     task: Arc<Task>,
-    hash: StateDigest,
+    fixed: StateDigest,
+    moving: StateDigest,
+}
+
+impl Entry {
+    fn hash(&self) -> StateDigest {
+        let mut hash = self.fixed;
+        hash.add(&self.moving);
+        hash
+    }
 }
 
 impl Default for Ledger {
@@ -180,29 +189,23 @@ impl Ledger {
     pub fn scrub(&self, from: TaskId, count: usize) -> Result<TaskId, Mismatch> {
         let mut rest = self.tasks.range(from..);
         for (id, entry) in rest.by_ref().take(count) {
-            let hash = StateDigest::of(&entry.task);
-            if hash != entry.hash {
-                return Err(Mismatch {
-                    task: *id,
-                    expected: entry.hash,
-                    actual: hash,
-                });
+            let (expected, actual) = (entry.hash(), StateDigest::of(&entry.task));
+            if actual != expected {
+                let task = *id;
+                return Err(Mismatch { task, expected, actual });
             }
         }
         Ok(rest.next().map_or(TaskId::MIN, |(id, _)| *id))
     }
 
     fn insert(&mut self, task: Task) {
-        let hash = StateDigest::of(&task);
-        self.digest.add(&hash);
+        let (fixed, moving) = StateDigest::parts(&task);
         self.index.insert(&task);
-        self.tasks.insert(
-            task.id,
-            Entry {
-                task: Arc::new(task),
-                hash,
-            },
-        );
+        let id = task.id;
+        let task = Arc::new(task);
+        let entry = Entry { task, fixed, moving };
+        self.digest.add(&entry.hash());
+        self.tasks.insert(id, entry);
     }
 
     fn change(&mut self, id: TaskId, version: Version, edit: impl FnOnce(&mut Task)) {
@@ -213,15 +216,15 @@ impl Ledger {
         edit(task);
         task.version = version;
         self.index.moved(&before, task);
-        self.digest.remove(&entry.hash);
-        entry.hash = StateDigest::of(task);
-        self.digest.add(&entry.hash);
+        self.digest.remove(&entry.moving);
+        entry.moving = StateDigest::moving(task);
+        self.digest.add(&entry.moving);
     }
 
     fn erase(&mut self, id: TaskId) {
         if let Some(entry) = self.tasks.remove(&id) {
             self.index.erase(&entry.task);
-            self.digest.remove(&entry.hash);
+            self.digest.remove(&entry.hash());
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::hex::{self, NotHex};
 use crate::ids::TaskId;
 use crate::task::Task;
 
-/// The sum over all tasks of their BLAKE3 hashes, as four wrapping lanes of 64 bits.
+/// The sum over all tasks, two parts each, of their BLAKE3 hashes, as four wrapping lanes of 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StateDigest(pub [u64; 4]);
 
@@ -33,7 +33,24 @@ impl StateDigest {
 
     /// The hash of one task.
     pub fn of(task: &Task) -> Self {
-        Self::from_bytes(*blake3::hash(&encode::task(task)).as_bytes())
+        let (mut hash, moving) = Self::parts(task);
+        hash.add(&moving);
+        hash
+    }
+
+    /// The hashes of what was submitted and of what happened since.
+    pub(super) fn parts(task: &Task) -> (Self, Self) {
+        let parts = encode::task(task);
+        (Self::hash(&parts.fixed), Self::hash(&parts.moving))
+    }
+
+    /// The hash of what happened to the task since it was submitted.
+    pub(super) fn moving(task: &Task) -> Self {
+        Self::hash(&encode::moving(task))
+    }
+
+    fn hash(bytes: &[u8]) -> Self {
+        Self::from_bytes(*blake3::hash(bytes).as_bytes())
     }
 
     /// Counts a task in.

@@ -10,15 +10,48 @@ use crate::task::{Attempt, Content, Encoding, Payload, RetryPolicy, Spec, Task, 
 use crate::time::Timestamp;
 
 const ENCODING_VERSION: u8 = 1;
+const PART_FIXED: u8 = 1;
+const PART_MOVING: u8 = 2;
 
-/// Takes the fields apart by name, so that a new field does not compile until it is written here.
-pub(super) fn task(task: &Task) -> Vec<u8> {
+/// A task in two parts, so that a change does not hash again what cannot change, which is most of it.
+pub(super) struct Parts {
+    /// What was submitted.
+    pub(super) fixed: Vec<u8>,
+    /// What happened since.
+    pub(super) moving: Vec<u8>,
+}
+
+/// Both parts of a task.
+pub(super) fn task(task: &Task) -> Parts {
+    Parts {
+        fixed: fixed(task),
+        moving: moving(task),
+    }
+}
+
+fn fixed(task: &Task) -> Vec<u8> {
+    let mut out = Bytes::new(task, PART_FIXED, 512 + inline_bytes(Some(&task.spec.input)));
+    out.text(task.tenant.as_str());
+    out.text(task.request_id.as_str());
+    out.raw(&task.content_digest.0);
+    out.spec(&task.spec);
+    out.time(&task.created);
+    out.number(task.created_seq.0);
+    out.option(task.traceparent.as_ref(), |out, text| out.text(text));
+    out.0
+}
+
+/// Takes the fields apart by name, so that a new field does not compile until it is in one of the parts.
+pub(super) fn moving(task: &Task) -> Vec<u8> {
     let Task {
-        id,
-        tenant,
-        request_id,
-        content_digest,
-        spec,
+        id: _,
+        tenant: _,
+        request_id: _,
+        content_digest: _,
+        spec: _,
+        created: _,
+        created_seq: _,
+        traceparent: _,
         state,
         attempts,
         failures,
@@ -27,20 +60,11 @@ pub(super) fn task(task: &Task) -> Vec<u8> {
         retry_at,
         output,
         error,
-        created,
         started,
         ended,
-        created_seq,
         version,
-        traceparent,
     } = task;
-    let mut out = Bytes(Vec::with_capacity(512));
-    out.byte(ENCODING_VERSION);
-    out.raw(&id.as_u128().to_le_bytes());
-    out.text(tenant.as_str());
-    out.text(request_id.as_str());
-    out.raw(&content_digest.0);
-    out.spec(spec);
+    let mut out = Bytes::new(task, PART_MOVING, 256 + inline_bytes(output.as_ref()));
     out.byte(*state as u8);
     out.number(u64::from(*attempts));
     out.number(u64::from(*failures));
@@ -49,19 +73,32 @@ pub(super) fn task(task: &Task) -> Vec<u8> {
     out.option(retry_at.as_ref(), Bytes::time);
     out.option(output.as_ref(), Bytes::payload);
     out.option(error.as_ref(), Bytes::error);
-    out.time(created);
     out.option(started.as_ref(), Bytes::time);
     out.option(ended.as_ref(), Bytes::time);
-    out.number(created_seq.0);
     out.number(version.epoch.0);
     out.number(version.seq.0);
-    out.option(traceparent.as_ref(), |out, text| out.text(text));
     out.0
+}
+
+fn inline_bytes(payload: Option<&Payload>) -> usize {
+    match payload.map(|payload| &payload.content) {
+        Some(Content::Inline(bytes)) => bytes.len(),
+        _ => 0,
+    }
 }
 
 struct Bytes(Vec<u8>);
 
 impl Bytes {
+    /// Every part says which task it is of, so that parts of two tasks cannot change places.
+    fn new(task: &Task, part: u8, capacity: usize) -> Self {
+        let mut out = Self(Vec::with_capacity(capacity));
+        out.byte(ENCODING_VERSION);
+        out.byte(part);
+        out.raw(&task.id.as_u128().to_le_bytes());
+        out
+    }
+
     fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
