@@ -24,7 +24,7 @@ use crate::etcd::lease::Lease;
 use crate::etcd::{Etcd, EtcdError};
 use candidacy::Candidacy;
 pub use depose::depose;
-pub use leader::{Leader, LeaderWatch};
+pub use leader::{Leader, LeaderWatch, current};
 pub use suspicion::Suspicion;
 
 /// A leader that is frozen or cut off is replaced after this time.
@@ -51,6 +51,8 @@ pub struct Leadership {
     pub incarnation: String,
     /// Tells this candidacy from any other of the same instance.
     pub nonce: String,
+    /// Who leads: this instance.
+    pub instance: InstanceId,
     key: String,
     etcd: Etcd,
     lease: Lease,
@@ -85,6 +87,7 @@ impl Leadership {
             etcd,
             key,
             nonce,
+            instance,
             incarnation,
             lease,
             ..
@@ -96,6 +99,7 @@ impl Leadership {
             epoch,
             incarnation,
             nonce,
+            instance,
             key,
             etcd,
             lease,

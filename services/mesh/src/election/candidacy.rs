@@ -45,7 +45,7 @@ pub(super) struct Candidacy {
     pub(super) nonce: String,
     pub(super) incarnation: String,
     pub(super) lease: Lease,
-    instance: InstanceId,
+    pub(super) instance: InstanceId,
     clock: Clock,
 }
 

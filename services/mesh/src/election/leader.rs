@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::candidacy::Claim;
 use super::epoch;
-use crate::etcd::Etcd;
+use crate::etcd::{Etcd, EtcdError};
 use crate::etcd::watch::{Mirror, View};
 
 /// The leader of a service.
@@ -69,12 +69,18 @@ async fn follow(mut mirror: watch::Receiver<Arc<View>>, key: String, sender: wat
     }
 }
 
+/// Who leads `service` as a plain read shows it.
+pub async fn current(etcd: &Etcd, service: &str) -> Result<Option<Leader>, EtcdError> {
+    let found = etcd.get(etcd.keys().leader(service)).await?;
+    Ok(found.and_then(|entry| read(entry.value(), entry.create_revision())))
+}
+
 fn leader(view: &View, key: &str) -> Option<Leader> {
     let entry = view.entries.get(key)?;
-    let claim = Claim::read(&entry.value)?;
-    Some(Leader {
-        instance: claim.instance(),
-        epoch: epoch(entry.create_revision),
-        since: claim.since(),
-    })
+    read(&entry.value, entry.create_revision)
+}
+
+fn read(claim: &[u8], create_revision: i64) -> Option<Leader> {
+    let claim = Claim::read(claim)?;
+    Some(Leader { instance: claim.instance(), epoch: epoch(create_revision), since: claim.since() })
 }

@@ -70,6 +70,16 @@ impl Keys {
         format!("{}/journal/snapshot/{id}/", self.root)
     }
 
+    /// What the keys of every snapshot's chunks start with.
+    pub fn snapshots_prefix(&self) -> String {
+        format!("{}/journal/snapshot/", self.root)
+    }
+
+    /// The key that a leader writes to prove that it still leads.
+    pub fn confirmation(&self) -> String {
+        format!("{}/journal/confirmation", self.root)
+    }
+
     /// The key that holds the cluster's incarnation.
     pub fn incarnation(&self) -> &str {
         &self.incarnation
