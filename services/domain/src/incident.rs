@@ -1,9 +1,11 @@
 //! Incidents, and the rule "instance gone".
 //!
-//! Promises: an instance that leaves without draining opens one incident; the same id back closes it; history is
-//! bounded. Leaves discovering instances, and telling people, to the monitor.
+//! Promises: an instance that leaves without draining opens one incident; the same id back closes it, and so does a
+//! replacement, which closes one only; history is bounded. Leaves discovering instances, and telling people, to the
+//! monitor.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::ids::{IncidentId, InstanceId};
 use crate::time::Timestamp;
@@ -15,6 +17,8 @@ mod tests;
 pub const INSTANCE_GONE: &str = "instance-gone";
 /// The most incidents that are kept; beyond, the oldest closed one goes first.
 pub const INCIDENTS_MAX: usize = 1_000;
+/// How long an instance answers without a break before it counts as back: what crashes at every start is not back.
+pub const STEADY_AFTER: Duration = Duration::from_secs(2);
 
 /// Something that needs attention, or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +53,14 @@ pub enum IncidentState {
 pub struct Live {
     /// Which service it is of.
     pub service: String,
+    /// The place that it fills, such as `worker-1`, where places have names: whoever fills it next replaces it.
+    pub name: Option<String>,
     /// Whether it announced that it is about to leave.
     pub draining: bool,
+    /// Since when it has answered without a break.
+    pub since: Timestamp,
+    /// When it answered last.
+    pub heard: Timestamp,
 }
 
 /// What an observation changed.
@@ -67,8 +77,24 @@ pub enum Change {
 pub struct Incidents {
     kept: BTreeMap<IncidentId, Incident>,
     /// The open incident of each subject.
-    open: BTreeMap<InstanceId, IncidentId>,
-    seen: BTreeMap<InstanceId, Live>,
+    open: BTreeMap<InstanceId, Missing>,
+    seen: BTreeMap<InstanceId, Seen>,
+}
+
+/// An instance that is missed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Missing {
+    incident: IncidentId,
+    was: Seen,
+}
+
+/// An instance as the last observation saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    live: Live,
+    first: Timestamp,
+    /// Whether it has ended an incident since it came, and so can end no other.
+    spent: bool,
 }
 
 impl Incidents {
@@ -92,7 +118,7 @@ impl Incidents {
         self.open.len()
     }
 
-    fn begin(&mut self, id: IncidentId, subject: InstanceId, was: &Live, now: Timestamp) -> Change {
+    fn begin(&mut self, id: IncidentId, subject: InstanceId, was: Seen, now: Timestamp) -> Change {
         let incident = Incident {
             id,
             rule: INSTANCE_GONE.to_owned(),
@@ -100,19 +126,66 @@ impl Incidents {
             subject: subject.to_string(),
             opened: now,
             closed: None,
-            summary: format!("{} {subject} left without draining", was.service),
+            summary: format!("{} {subject} left without draining", was.live.service),
         };
-        self.open.insert(subject, id);
+        self.open.insert(subject, Missing { incident: id, was });
         self.kept.insert(id, incident.clone());
         Change::Opened(incident)
     }
 
-    fn end(&mut self, subject: &InstanceId, now: Timestamp) -> Option<Change> {
-        let incident = self.kept.get_mut(&self.open.remove(subject)?)?;
+    /// Ends the incident that this instance makes up for, if there is one and it has not done so before.
+    fn end(&mut self, id: &InstanceId, now: Timestamp) -> Option<Change> {
+        let seen = self.seen.get(id).filter(|seen| !seen.spent)?;
+        if now.since(seen.live.since) < STEADY_AFTER {
+            return None;
+        }
+        let subject = if self.open.contains_key(id) {
+            id.clone()
+        } else {
+            self.replaced_by(seen)?
+        };
+        let incident = self.kept.get_mut(&self.open.remove(&subject)?.incident)?;
         incident.state = IncidentState::Closed;
         incident.closed = Some(now);
-        incident.summary.push_str(", and is back");
-        Some(Change::Closed(incident.clone()))
+        if subject == *id {
+            incident.summary.push_str(", and is back");
+        } else {
+            incident.summary.push_str(&format!("; {id} took its place"));
+        }
+        let change = Change::Closed(incident.clone());
+        self.seen.entry(id.clone()).and_modify(|seen| seen.spent = true);
+        Some(change)
+    }
+
+    /// Whose place a newcomer takes: that of its name; without a name, of the one missed longest.
+    fn replaced_by(&self, newcomer: &Seen) -> Option<InstanceId> {
+        let replaces = |missing: &Missing| {
+            let was = &missing.was;
+            // One that was there beside the lost one fills a place of its own.
+            let came_after = newcomer.first > was.first && newcomer.first >= was.live.heard;
+            was.live.service == newcomer.live.service
+                && was.live.name == newcomer.live.name
+                && (came_after || newcomer.live.name.is_some())
+        };
+        let candidates = self.open.iter().filter(|(_, missing)| replaces(missing));
+        let (subject, _) = candidates.min_by_key(|(_, missing)| missing.incident)?;
+        Some(subject.clone())
+    }
+
+    /// Takes in who lives now, and gives those who are no more there.
+    fn see(&mut self, live: &BTreeMap<InstanceId, Live>, now: Timestamp) -> BTreeMap<InstanceId, Seen> {
+        let mut before = std::mem::take(&mut self.seen);
+        for (id, live) in live {
+            let known = before.remove(id);
+            let (first, spent) = known.map_or((now, false), |seen| (seen.first, seen.spent));
+            let seen = Seen {
+                live: live.clone(),
+                first,
+                spent,
+            };
+            self.seen.insert(id.clone(), seen);
+        }
+        before
     }
 
     fn trim(&mut self) {
@@ -125,7 +198,7 @@ impl Incidents {
                 return;
             };
             self.kept.remove(&oldest);
-            self.open.retain(|_, id| *id != oldest);
+            self.open.retain(|_, missing| missing.incident != oldest);
         }
     }
 }
@@ -138,14 +211,15 @@ pub fn observe(
     now: Timestamp,
     ids: &mut dyn FnMut() -> IncidentId,
 ) -> Vec<Change> {
-    let mut changes: Vec<_> = live.keys().filter_map(|id| incidents.end(id, now)).collect();
-    let seen = std::mem::replace(&mut incidents.seen, live.clone());
-    for (id, was) in seen {
-        // One that said it would leave is not missed.
-        if !live.contains_key(&id) && !was.draining {
-            changes.push(incidents.begin(ids(), id, &was, now));
+    let lost = incidents.see(live, now);
+    let mut changes = Vec::new();
+    for (id, was) in lost {
+        // One that said it would leave is not missed; one that left again before it was back is missed already.
+        if !was.live.draining && !incidents.open.contains_key(&id) {
+            changes.push(incidents.begin(ids(), id, was, now));
         }
     }
+    changes.extend(live.keys().filter_map(|id| incidents.end(id, now)));
     incidents.trim();
     changes
 }
