@@ -20,6 +20,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+#[cfg(test)]
+mod tests;
+
 /// Calls applied before their entries go to the log.
 const BATCH_CALLS: usize = 256;
 
