@@ -1,0 +1,187 @@
+//! One instance of a pool: its connection, its load, and how its calls went.
+//!
+//! Promises: reading and counting take no lock that anyone holds for long. Leaves the stream that feeds it to the
+//! roster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use lepton_domain::ids::InstanceId;
+use lepton_domain::picker::Candidate;
+use lepton_proto::fleet::v1::WatchStatsResponse;
+use tokio::sync::watch;
+use tonic::transport::Channel;
+
+use super::PoolConfig;
+use crate::clock::Clock;
+use crate::registry::{Instance, NodeState};
+
+/// Failures in a row beyond this do not lengthen the penalty.
+const DOUBLINGS_MAX: u32 = 4;
+
+/// What the stream brought last.
+#[derive(Debug, Clone, Default)]
+struct Heard {
+    /// `None` while no stream stands.
+    stats: Option<WatchStatsResponse>,
+    at: Duration,
+    /// Our own calls in flight at that moment, which the instance counted too.
+    own: u32,
+}
+
+/// An instance that a pool knows.
+#[derive(Debug)]
+pub(super) struct Member {
+    id: InstanceId,
+    address: String,
+    channel: Channel,
+    clock: Clock,
+    config: PoolConfig,
+    heard: watch::Sender<Heard>,
+    draining: AtomicBool,
+    registered: AtomicBool,
+    own: AtomicU32,
+    failures: AtomicU32,
+    /// Until when it is avoided, microseconds of the monotonic clock.
+    avoided_until_us: AtomicU64,
+}
+
+impl Member {
+    pub(super) fn new(instance: &Instance, channel: Channel, clock: Clock, config: PoolConfig) -> Self {
+        Self {
+            id: instance.id.clone(),
+            address: instance.address.clone(),
+            channel,
+            clock,
+            config,
+            heard: watch::Sender::new(Heard::default()),
+            draining: AtomicBool::new(instance.state == NodeState::Draining),
+            registered: AtomicBool::new(true),
+            own: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
+            avoided_until_us: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// What etcd says of it; `None` when its entry is gone.
+    pub(super) fn set_entry(&self, entry: Option<&Instance>) {
+        self.registered.store(entry.is_some(), Ordering::Relaxed);
+        if let Some(instance) = entry {
+            self.draining
+                .store(instance.state == NodeState::Draining, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has left: neither etcd nor its own stream knows of it.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.registered.load(Ordering::Relaxed) && self.heard.borrow().stats.is_none()
+    }
+
+    /// Takes a message of its stream.
+    pub(super) fn hear(&self, stats: WatchStatsResponse) {
+        let own = self.own.load(Ordering::Relaxed);
+        self.heard.send_replace(Heard {
+            stats: Some(stats),
+            at: self.clock.monotonic(),
+            own,
+        });
+    }
+
+    /// Its stream broke.
+    pub(super) fn lose(&self) {
+        self.heard.send_modify(|heard| heard.stats = None);
+    }
+
+    /// Whether its stream stands and is not silent.
+    pub(super) fn hears(&self, now: Duration) -> bool {
+        let heard = self.heard.borrow();
+        heard.stats.is_some() && now.saturating_sub(heard.at) < self.config.silence_max
+    }
+
+    /// Whether it would take a call.
+    pub(super) fn takes_calls(&self, now: Duration) -> bool {
+        let ready = self
+            .heard
+            .borrow()
+            .stats
+            .as_ref()
+            .is_some_and(|stats| stats.ready && !stats.draining);
+        ready && !self.draining.load(Ordering::Relaxed) && self.hears(now)
+    }
+
+    pub(super) fn stats(&self) -> Option<WatchStatsResponse> {
+        self.heard.borrow().stats.clone()
+    }
+
+    /// As the picker sees it.
+    pub(super) fn candidate(&self, now: Duration) -> Candidate {
+        let heard = self.heard.borrow();
+        let stats = heard.stats.as_ref();
+        let own = self.own.load(Ordering::Relaxed);
+        // The others' calls as reported, and our own as they are now.
+        let others = stats.map_or(0, |stats| stats.in_flight.saturating_sub(heard.own));
+        let avoided = Duration::from_micros(self.avoided_until_us.load(Ordering::Relaxed)) > now;
+        Candidate {
+            in_flight: others.saturating_add(own),
+            queued: stats.map_or(0, |stats| stats.queued),
+            slots: stats.map_or(0, |stats| stats.slots),
+            failing: avoided || !stats.is_some_and(|stats| stats.ready),
+            draining: self.draining.load(Ordering::Relaxed) || stats.is_some_and(|stats| stats.draining),
+        }
+    }
+
+    fn failed(&self) {
+        let before = self.failures.fetch_add(1, Ordering::Relaxed);
+        let penalty = self.config.penalty * (1 << before.min(DOUBLINGS_MAX));
+        let until = (self.clock.monotonic() + penalty).as_micros();
+        self.avoided_until_us
+            .store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn succeeded(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        self.avoided_until_us.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A call on its way. Dropping it without a word, as a cancelled call does, says nothing about the instance.
+#[derive(Debug)]
+pub struct InFlight {
+    member: Arc<Member>,
+}
+
+impl InFlight {
+    pub(super) fn new(member: Arc<Member>) -> Self {
+        member.own.fetch_add(1, Ordering::Relaxed);
+        Self { member }
+    }
+
+    /// The instance answered, whatever it said about the request.
+    pub fn succeed(self) {
+        self.member.succeeded();
+    }
+
+    /// The instance did not answer, or could not take the call: it is avoided for a while.
+    pub fn fail(self) {
+        self.member.failed();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.member.own.fetch_sub(1, Ordering::Relaxed);
+    }
+}
