@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::ids::{AttemptId, InstanceId, Kind};
 use crate::ledger::{Command, Ledger};
-use crate::task::State;
+use crate::task::{State, Task};
 use crate::time::Timestamp;
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ pub fn overdue(
             .filter(|session| !session.is_silent(now, SILENCE_MAX));
         session.is_some_and(|session| session.running.contains(attempt))
     };
-    let lost = |task: &crate::task::Task| {
+    let lost = |task: &Task| {
         let worker = task.attempt.as_ref()?.worker.clone();
         let attempt = task.running_attempt()?;
         (!held(&attempt, &worker)).then_some(Command::Lose { attempt, worker })

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalEvent {
     /// The segment's epoch has not been opened by an event, or a newer one has.
-    #[error("an event of epoch {epoch:?}, while {opened:?} is open")]
+    #[error("an event of epoch {}, while {} is open", epoch.0, opened.0)]
     EpochNotOpen {
         /// The epoch of the segment.
         epoch: Epoch,

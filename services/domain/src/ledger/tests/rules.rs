@@ -177,12 +177,21 @@ fn blobs_are_deleted_only_where_some_can_be() {
         content,
     };
     world.submit(big).unwrap();
-    world.submit(submission(2, "r2")).unwrap();
+    for number in 2..=4 {
+        world.submit(submission(number, &format!("r{number}"))).unwrap();
+    }
     world.succeed(1, 1, 1).unwrap();
     world.succeed(2, 1, 1).unwrap();
+    // The first attempt at 3 may have left its output behind, and so may the only one at 4.
+    world.start(3, 1, 1).unwrap();
+    world.lose(3, 1, 1).unwrap();
+    world.succeed(3, 2, 1).unwrap();
+    world.start(4, 1, 1).unwrap();
+    let message = String::new();
+    world.run(Command::Cancel { task: id(4), message }).unwrap();
     world.wait(Duration::from_secs(4_000));
     let (_, effects) = world.run(Command::Tick).unwrap();
-    assert_eq!(effects, [Effect::DeleteBlobs(id(1))]);
+    assert_eq!(effects, [1, 3, 4].map(|number| Effect::DeleteBlobs(id(number))));
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! Events, effects and tasks as lines of text, with the names of the script.
+//!
+//! Promises: every field that a decision fills is printed. Leaves the order of lines to the caller.
+
+use lepton_domain::ids::TaskId;
+use lepton_domain::ledger::{Command, Effect, Event};
+use lepton_domain::task::{Content, Payload, Task, TaskError};
+
+use crate::stage::{Stage, clock};
+
+pub fn event(stage: &Stage, event: &Event) -> String {
+    let by = |attempt, worker| format!("{} on {worker}", stage.attempt_name(attempt));
+    match event {
+        Event::EpochStarted { leader } => format!("EpochStarted by {leader}"),
+        Event::FormatActivated { format } => format!("FormatActivated {format}"),
+        Event::Submitted(new) => {
+            format!(
+                "Submitted {} {} by {}:{}",
+                stage.name(&new.id),
+                new.spec.kind,
+                new.tenant,
+                new.request_id
+            )
+        }
+        Event::Started { attempt, worker } => format!("Started {}", by(attempt, worker)),
+        Event::Succeeded {
+            attempt,
+            worker,
+            output,
+        } => {
+            format!("Succeeded {} with {}", by(attempt, worker), payload(output))
+        }
+        Event::AttemptFailed {
+            attempt,
+            worker,
+            error: cause,
+            retry_at,
+        } => {
+            format!(
+                "AttemptFailed {} {}, again at {}",
+                by(attempt, worker),
+                error(cause),
+                clock(*retry_at)
+            )
+        }
+        Event::AttemptLost { attempt, worker } => format!("AttemptLost {}", by(attempt, worker)),
+        Event::Failed {
+            task,
+            attempt,
+            error: cause,
+        } => {
+            let last = attempt
+                .map(|attempt| format!(" with {}", stage.attempt_name(&attempt)))
+                .unwrap_or_default();
+            format!("Failed {}{last} {}", stage.name(task), error(cause))
+        }
+        Event::Cancelled { task, message } => format!("Cancelled {} {message:?}", stage.name(task)),
+        Event::Expired { task } => format!("Expired {}", stage.name(task)),
+        Event::Purged { task } => format!("Purged {}", stage.name(task)),
+    }
+}
+
+pub fn effect(stage: &Stage, effect: &Effect) -> String {
+    match effect {
+        Effect::Enqueue(task) => format!("enqueue {}", stage.name(task)),
+        Effect::Dequeue(task) => format!("dequeue {}", stage.name(task)),
+        Effect::Stop { attempt, worker } => format!("stop {} on {worker}", stage.attempt_name(attempt)),
+        Effect::Changed(task) => format!("changed {}", stage.name(task)),
+        Effect::Ended(task) => format!("ended {}", stage.name(task)),
+        Effect::DeleteBlobs(task) => format!("delete blobs of {}", stage.name(task)),
+    }
+}
+
+/// The commands that reconciling gives.
+pub fn command(stage: &Stage, command: &Command) -> String {
+    match command {
+        Command::Start { attempt, worker } => format!("start {} on {worker}", stage.attempt_name(attempt)),
+        Command::Lose { attempt, worker } => format!("lose {} on {worker}", stage.attempt_name(attempt)),
+        other => panic!("reconciling does not give {other:?}"),
+    }
+}
+
+pub fn task(stage: &Stage, id: TaskId) -> String {
+    match stage.ledger.task(&id) {
+        Some(task) => record(stage, task),
+        None => format!("{}: gone", stage.name(&id)),
+    }
+}
+
+fn record(stage: &Stage, task: &Task) -> String {
+    let mut text = format!("{}: {} version {}", stage.name(&task.id), task.state, task.version);
+    let mut add = |label: &str, value: Option<String>| {
+        if let Some(value) = value {
+            text.push_str(&format!(", {label} {value}"));
+        }
+    };
+    let counted = |count: u32| (count > 0).then(|| count.to_string());
+    add("attempts", counted(task.attempts));
+    add("failures", counted(task.failures));
+    add("losses", counted(task.losses));
+    add(
+        "attempt",
+        task.attempt
+            .as_ref()
+            .map(|it| format!("{} on {}", it.number, it.worker)),
+    );
+    add("started", task.started.map(clock));
+    add("retry at", task.retry_at.map(clock));
+    add("ended", task.ended.map(clock));
+    add("output", task.output.as_ref().map(payload));
+    add("error", task.error.as_ref().map(error));
+    text
+}
+
+fn payload(payload: &Payload) -> String {
+    match &payload.content {
+        Content::Inline(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Content::Blob { size, .. } => format!("a blob of {size} bytes"),
+    }
+}
+
+fn error(error: &TaskError) -> String {
+    format!("{} {} {:?}", error.code.name(), error.reason, error.message)
+}
