@@ -4,13 +4,20 @@
 //! built on this crate also runs under a simulator. Leaves decisions to `lepton-domain` and the wire format to
 //! `lepton-proto`.
 
+pub mod admin;
 pub mod blob;
+pub mod channel;
 pub mod clock;
+pub mod config;
 pub mod context;
 pub mod election;
+pub mod entry;
+pub mod error;
 pub mod etcd;
+pub mod journal;
 pub mod net;
 pub mod random;
 pub mod registry;
+pub mod server;
 pub mod shutdown;
 pub mod telemetry;

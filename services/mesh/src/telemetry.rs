@@ -1,6 +1,79 @@
 //! What the mesh says about itself: metrics, traces and logs.
 //!
-//! Promises: telling never blocks or fails a request. Leaves serving the metrics to `admin`.
+//! Promises: telling never blocks or fails a request; every request has a trace id, exported or not; in a process with
+//! several services each line and span names its own. Leaves serving the metrics to `admin`.
 
+use lepton_domain::ids::InstanceId;
+use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::net::Net;
+
+pub use export::Guard;
+pub use log::{LogConfig, LogFormat};
+
+mod export;
+mod log;
 pub mod metrics;
 pub mod process;
+pub mod propagate;
+pub mod trace;
+
+/// The environment variable of OpenTelemetry that names the receiver of traces.
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// What is logged and traced, and where traces go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TelemetryConfig {
+    /// The OTLP receiver (gRPC); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none are exported.
+    pub otlp_endpoint: Option<String>,
+    /// What is logged.
+    pub log: LogConfig,
+    /// Which requests are traced.
+    pub trace: TraceConfig,
+}
+
+/// Which requests are traced, where the caller has not decided it. A request is traced if either rule says so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TraceConfig {
+    /// The share of requests, 0 to 1.
+    pub ratio: f64,
+    /// So many requests in each second: a quiet mesh is traced in full.
+    pub per_second: u32,
+}
+
+impl Default for TraceConfig {
+    fn default() -> Self {
+        Self {
+            ratio: 0.01,
+            per_second: 20,
+        }
+    }
+}
+
+/// Sends the logs and traces of this process on their way. Call it once, inside the runtime; a subscriber that is
+/// already there stays. Nothing here fails: without a receiver the traces are not exported.
+pub fn init(service: &str, instance: &InstanceId, config: &TelemetryConfig) -> Guard {
+    let environment = std::env::var(OTLP_ENDPOINT)
+        .ok()
+        .filter(|endpoint| !endpoint.is_empty());
+    let endpoint = config.otlp_endpoint.clone().or(environment);
+    let guard = endpoint.map_or_else(Guard::none, |endpoint| {
+        export::start(Net::Os, &endpoint, service, instance)
+    });
+    let subscriber = tracing_subscriber::registry()
+        .with(log::interest(&config.log))
+        .with(trace::Layer::new(&config.trace, guard.exporter()))
+        .with(log::Layer::new(config.log.format, std::io::stderr));
+    // An error says that the process has a subscriber, such as a test's.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    guard
+}
+
+/// A span for everything that one service does in this process. What runs inside it, and what is spawned with
+/// `in_current_span`, names the service in its logs and traces. It is no trace itself.
+pub fn scope(service: &str, instance: &InstanceId) -> Span {
+    tracing::info_span!(parent: None, "scope", service, instance = instance.as_str())
+}

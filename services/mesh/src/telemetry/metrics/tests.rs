@@ -28,7 +28,7 @@ fn gauges_and_histograms_show_their_values() {
         .histogram("lepton_call_seconds", "Calls", &[("service", "a")], SECONDS)
         .observe(0.3);
     let text = metrics.text().unwrap();
-    assert!(text.contains("lepton_slots 3.5\n"), "{text}");
+    assert!(text.contains("lepton_slots{} 3.5\n"), "{text}");
     assert!(
         text.contains("lepton_call_seconds_bucket{le=\"0.5\",service=\"a\"} 1\n"),
         "{text}"

@@ -1,0 +1,154 @@
+//! Configuration: flags over `LEPTON_<SECTION>__<KEY>` over a TOML file over defaults.
+//!
+//! Promises: an unknown key or a wrong value is an error that says where it stands, with the line if that is a file;
+//! whatever is read comes through [`Settings`], so that tests need neither environment nor disk. Leaves each
+//! service's options to its own struct.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lepton_domain::reason::{Fault, Reason};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::{LogConfig, TelemetryConfig, TraceConfig};
+
+pub mod duration;
+mod layers;
+pub mod list;
+#[cfg(test)]
+mod tests;
+
+/// What begins the name of every environment variable that is read here.
+pub const PREFIX: &str = "LEPTON_";
+
+/// What every service has in common: section `[common]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Common {
+    /// URLs of etcd's members.
+    #[serde(with = "list")]
+    pub etcd: Vec<String>,
+    /// The name of the mesh in etcd; meshes of different names share nothing.
+    pub cluster: String,
+    /// Where the service listens, `HOST:PORT`; port 0 takes a free one.
+    pub listen: String,
+    /// Where `/metrics`, `/livez` and `/readyz` are served, `HOST:PORT`.
+    pub admin: String,
+    /// The address that others reach this instance at; absent: the one that it listens on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<String>,
+    /// Where the service keeps its files.
+    pub data_dir: PathBuf,
+    /// The blob store: a directory or a URL; absent: `blobs` in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blob: Option<String>,
+    /// The name of this instance; absent: a fresh one at each start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The OTLP receiver (gRPC) for traces; absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none are exported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+    /// What is logged.
+    pub log: LogConfig,
+    /// Which requests are traced.
+    pub trace: TraceConfig,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            etcd: vec!["http://127.0.0.1:2379".to_owned()],
+            cluster: "lepton".to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
+            admin: "127.0.0.1:0".to_owned(),
+            advertise: None,
+            data_dir: PathBuf::from("lepton-data"),
+            blob: None,
+            instance: None,
+            otlp_endpoint: None,
+            log: LogConfig::default(),
+            trace: TraceConfig::default(),
+        }
+    }
+}
+
+impl Common {
+    /// What telemetry needs of it.
+    pub fn telemetry(&self) -> TelemetryConfig {
+        TelemetryConfig {
+            otlp_endpoint: self.otlp_endpoint.clone(),
+            log: self.log.clone(),
+            trace: self.trace.clone(),
+        }
+    }
+
+    /// The blob store's URL or directory.
+    pub fn blob_store(&self) -> String {
+        self.blob
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("blobs").display().to_string())
+    }
+}
+
+/// The whole configuration of one service. Its file has a section for each field.
+pub trait ServiceConfig: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The section `[common]`.
+    fn common(&self) -> &Common;
+
+    /// The section `[common]`, to fill in what is known only once the sockets are bound.
+    fn common_mut(&mut self) -> &mut Common;
+}
+
+/// A configuration that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    /// An error with this text, which says where the wrong value stands.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    /// The error as a fault.
+    pub fn fault(&self) -> Fault {
+        Fault::new(Reason::ConfigInvalid, self.0.clone())
+    }
+}
+
+/// Where settings come from.
+pub trait Settings {
+    /// Every environment variable.
+    fn variables(&self) -> BTreeMap<String, String>;
+
+    /// The text of a file.
+    fn file(&self, path: &Path) -> std::io::Result<String>;
+}
+
+/// The settings of the machine: its environment and its disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine;
+
+impl Settings for Machine {
+    fn variables(&self) -> BTreeMap<String, String> {
+        // What is not UTF-8 cannot be one of ours.
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    fn file(&self, path: &Path) -> std::io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}
+
+/// Loads a configuration. `flags` maps dotted keys (`common.listen`) to text, `file` is the TOML file if one is named.
+pub fn load<C: ServiceConfig>(
+    settings: &impl Settings,
+    flags: &BTreeMap<String, String>,
+    file: Option<&Path>,
+) -> Result<C, ConfigError> {
+    let text = file.map(|path| layers::read::<C>(settings, path)).transpose()?;
+    layers::merge(text.as_deref(), &layers::environment(&settings.variables()), flags)
+}

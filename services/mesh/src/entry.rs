@@ -1,0 +1,127 @@
+//! The way from a command line to a running service, shared by all of them.
+//!
+//! Promises: sockets are bound before anything else starts; the line on stdout comes when a request would succeed;
+//! SIGTERM drains. [`assemble`] is the same way for a caller that has a process already. Leaves what runs to the
+//! [`Service`].
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use lepton_domain::ids::InstanceId;
+use lepton_domain::reason::{Fault, Reason};
+
+use crate::config::{Machine, ServiceConfig};
+use crate::context::Context;
+use crate::net::Listener;
+use crate::server::health::Readiness;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+pub use assemble::{Assembled, assemble};
+pub use flags::Flag;
+
+mod assemble;
+mod flags;
+#[cfg(test)]
+mod tests;
+
+/// Exit code of a refusal or a failure.
+const EXIT_FAILED: u8 = 1;
+/// Exit code of a wrong command line or configuration.
+const EXIT_USAGE: u8 = 2;
+
+/// The listeners of a service, bound.
+#[derive(Debug)]
+pub struct Sockets {
+    /// For the service itself.
+    pub serve: Listener,
+    /// For `/livez`, `/readyz` and `/metrics`; see [`crate::admin::serve`].
+    pub admin: Listener,
+}
+
+/// A service of the mesh.
+pub trait Service: Sized + Send + 'static {
+    /// Its name in the registry, in metrics and in the name of its instances, such as `gateway`.
+    const NAME: &'static str;
+    /// Flags beyond those that every service has.
+    const FLAGS: &'static [Flag] = &[];
+    /// Its configuration.
+    type Config: ServiceConfig;
+
+    /// Makes the service from its configuration, in which `instance` and `advertise` are filled in. Must not wait
+    /// for others: etcd may be away.
+    fn build(config: Self::Config, context: Context) -> impl Future<Output = Result<Self, Fault>> + Send;
+
+    /// Whether a request would succeed.
+    fn readiness(&self) -> Readiness;
+
+    /// Serves until `shutdown`, then drains. Everything that it started has ended when it returns.
+    fn run(self, sockets: Sockets, shutdown: Shutdown) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// The `main` of a service's binary. `arguments` are those of the process, its name first.
+pub fn main<S: Service>(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let command = flags::command::<S>();
+    let matches = match command.try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version come this way too, with exit code 0. Nothing is left to do when they cannot be shown.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
+        }
+    };
+    let config = match flags::load::<S>(&matches, &Machine) {
+        Ok(config) => config,
+        Err(error) => return fail(&error.fault(), EXIT_USAGE),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let fault = Fault::new(Reason::Internal, format!("the system refuses threads: {error}"));
+            return fail(&fault, EXIT_FAILED);
+        }
+    };
+    match runtime.block_on(run::<S>(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fail(&fault, EXIT_FAILED),
+    }
+}
+
+/// Runs a service to its end in a process of its own.
+async fn run<S: Service>(mut config: S::Config) -> Result<(), Fault> {
+    let context = Context::system();
+    let instance = name_instance::<S>(&mut config, &context);
+    let guard = telemetry::init(S::NAME, &instance, &config.common().telemetry());
+    let result = run_assembled::<S>(config, context).await;
+    guard.finish().await;
+    result
+}
+
+async fn run_assembled<S: Service>(config: S::Config, context: Context) -> Result<(), Fault> {
+    let shutdown = Shutdown::on_signals()
+        .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
+    let assembled = assemble::<S>(config, context).await?;
+    let (readiness, line) = (assembled.readiness(), assembled.ready_line());
+    let mut running = std::pin::pin!(assembled.run(shutdown));
+    tokio::select! {
+        result = &mut running => return result,
+        () = readiness.wait() => println!("{line}"),
+    }
+    running.await
+}
+
+/// The name that the configuration gives, else a fresh one, which is written into it.
+fn name_instance<S: Service>(config: &mut S::Config, context: &Context) -> InstanceId {
+    let chosen = &mut config.common_mut().instance;
+    InstanceId::new(
+        chosen
+            .get_or_insert_with(|| context.random.instance(S::NAME).to_string())
+            .as_str(),
+    )
+}
+
+/// Says on stderr what went wrong.
+fn fail(fault: &Fault, exit: u8) -> ExitCode {
+    eprintln!("error: {fault}");
+    ExitCode::from(exit)
+}

@@ -1,0 +1,103 @@
+//! A service with its sockets, ready to run.
+//!
+//! Promises: what is taken or not allowed is found out here, before anything runs. Leaves running to the service.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use lepton_domain::ids::InstanceId;
+use lepton_domain::reason::{Fault, Reason};
+use tracing::Instrument;
+
+use super::{Service, Sockets, name_instance};
+use crate::config::ServiceConfig;
+use crate::context::Context;
+use crate::net::{Listener, Net};
+use crate::server::health::Readiness;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// A service that only has to be run.
+#[derive(Debug)]
+pub struct Assembled<S> {
+    pub(super) service: S,
+    sockets: Sockets,
+    /// Its name.
+    pub instance: InstanceId,
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    /// The address of its admin listener.
+    pub admin: SocketAddr,
+}
+
+/// Binds the sockets of a service, names it and builds it.
+pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Result<Assembled<S>, Fault> {
+    let instance = name_instance::<S>(&mut config, &context);
+    let common = config.common_mut();
+    let sockets = Sockets {
+        serve: bind(context.net, &common.listen).await?,
+        admin: bind(context.net, &common.admin).await?,
+    };
+    let (address, admin) = (sockets.serve.local_addr(), sockets.admin.local_addr());
+    let scope = telemetry::scope(S::NAME, &instance);
+    scope.in_scope(|| {
+        for open in [address, admin]
+            .iter()
+            .filter(|address| !address.ip().is_loopback() && context.net == Net::Os)
+        {
+            tracing::warn!(address = %open, "reachable from other machines, while nothing authenticates the callers");
+        }
+    });
+    common.advertise.get_or_insert_with(|| reachable(address));
+    let service = S::build(config, context).instrument(scope).await?;
+    Ok(Assembled {
+        service,
+        sockets,
+        instance,
+        address,
+        admin,
+    })
+}
+
+impl<S: Service> Assembled<S> {
+    /// Whether a request would succeed.
+    pub fn readiness(&self) -> Readiness {
+        self.service.readiness()
+    }
+
+    /// What a process that runs this service alone prints once it is ready.
+    pub(super) fn ready_line(&self) -> String {
+        let (name, address, admin, pid) = (S::NAME, self.address, self.admin, std::process::id());
+        format!("ready service={name} address={address} admin={admin} pid={pid}")
+    }
+
+    /// Serves until `shutdown`, then drains. Logs and spans name the service.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
+        let scope = telemetry::scope(S::NAME, &self.instance);
+        self.service.run(self.sockets, shutdown).instrument(scope).await
+    }
+}
+
+async fn bind(net: Net, address: &str) -> Result<Listener, Fault> {
+    net.bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            let message = format!("{address} is taken; stop the process that listens there, or choose another address");
+            Fault::new(Reason::AddressInUse, message).with("address", address)
+        }
+        _ => Fault::new(Reason::ConfigInvalid, format!("cannot listen on {address}: {error}")),
+    })
+}
+
+/// The address that others reach us at. One that listens everywhere is known by the machine's name.
+fn reachable(address: SocketAddr) -> String {
+    if !address.ip().is_unspecified() {
+        return address.to_string();
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = if name.trim().is_empty() {
+        "localhost"
+    } else {
+        name.trim()
+    };
+    format!("{name}:{}", address.port())
+}

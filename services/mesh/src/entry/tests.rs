@@ -1,0 +1,145 @@
+//! A service comes up from flags, says so and drains.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::admin;
+use crate::config::{Common, Settings};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    common: Common,
+    slots: u32,
+}
+
+impl ServiceConfig for Config {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+/// Serves its admin pages only.
+struct Probe {
+    config: Config,
+    context: Context,
+    readiness: Readiness,
+}
+
+impl Service for Probe {
+    const NAME: &'static str = "probe";
+    const FLAGS: &'static [Flag] = &[Flag {
+        name: "slots",
+        key: "slots",
+        value: "N",
+        help: "Slots",
+    }];
+    type Config = Config;
+
+    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+        Ok(Self {
+            config,
+            context,
+            readiness: Readiness::new(),
+        })
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+        self.readiness.set(true);
+        admin::serve(sockets.admin, self.readiness, self.context.metrics, shutdown)
+            .await
+            .map_err(|error| Fault::new(Reason::Internal, error.to_string()))
+    }
+}
+
+struct Nothing;
+
+impl Settings for Nothing {
+    fn variables(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    fn file(&self, _: &Path) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+fn loaded(arguments: &[&str]) -> Config {
+    let matches = flags::command::<Probe>().try_get_matches_from(arguments).unwrap();
+    flags::load::<Probe>(&matches, &Nothing).unwrap()
+}
+
+#[test]
+fn flags_reach_the_configuration() {
+    let config = loaded(&[
+        "probe",
+        "--slots",
+        "7",
+        "--etcd",
+        "http://a:1,http://b:2",
+        "--data-dir",
+        "/x",
+    ]);
+    assert_eq!((config.slots, config.common.etcd.len()), (7, 2));
+    assert_eq!(config.common.data_dir, Path::new("/x"));
+    flags::command::<Probe>().debug_assert();
+}
+
+#[test]
+fn wrong_flags_and_files_end_with_2() {
+    let exit = |arguments: &[&str]| main::<Probe>(arguments.iter().map(Into::into));
+    assert_eq!(
+        format!("{:?}", exit(&["probe", "--nonsense"])),
+        format!("{:?}", ExitCode::from(EXIT_USAGE))
+    );
+    let config = ["probe", "--config", "/nonexistent/a.toml"];
+    assert_eq!(
+        format!("{:?}", exit(&config)),
+        format!("{:?}", ExitCode::from(EXIT_USAGE))
+    );
+    assert_eq!(
+        format!("{:?}", exit(&["probe", "--version"])),
+        format!("{:?}", ExitCode::SUCCESS)
+    );
+}
+
+#[tokio::test]
+async fn a_service_is_named_bound_run_and_drained() {
+    let assembled = assemble::<Probe>(Config::default(), Context::system()).await.unwrap();
+    let common = &assembled.service.config.common;
+    assert_eq!(common.advertise, Some(assembled.address.to_string()));
+    assert_eq!(common.instance.as_deref(), Some(assembled.instance.as_str()));
+    let line = assembled.ready_line();
+    assert!(line.starts_with(&format!(
+        "ready service=probe address=127.0.0.1:{} admin=",
+        assembled.address.port()
+    )));
+
+    let (readiness, shutdown, admin) = (assembled.readiness(), Shutdown::new(), assembled.admin);
+    let running = tokio::spawn(assembled.run(shutdown.clone()));
+    readiness.wait().await;
+    assert!(crate::net::Net::Os.connect(&admin.to_string()).await.is_ok());
+    shutdown.trigger();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_taken_port_is_refused_by_name() {
+    let taken = crate::net::Net::Os.bind("127.0.0.1:0").await.unwrap();
+    let mut config = Config::default();
+    config.common.listen = taken.local_addr().to_string();
+    let fault = assemble::<Probe>(config, Context::system()).await.err().unwrap();
+    assert_eq!(fault.reason, Reason::AddressInUse);
+}

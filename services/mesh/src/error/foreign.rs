@@ -1,0 +1,68 @@
+//! Statuses that no service of the mesh made: the gRPC library's and the transport's.
+//!
+//! Promises: the reason's code is the status's code wherever that code is right. Leaves the wire form to `error`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use lepton_domain::reason::{Fault, Reason};
+use tonic::{Code, Status};
+
+/// How tonic begins its message about a body over the limit, which it answers with OUT_OF_RANGE.
+const TOO_LARGE: &str = "Error, decoded message length too large";
+/// How tonic begins its message about a body that is not protobuf, which it answers with INTERNAL.
+const NOT_DECODED: &str = "failed to decode Protobuf message";
+
+/// The fault that says the same as a status without our details.
+pub(super) fn fault(status: &Status, retry_after: Option<Duration>) -> Fault {
+    let message = status.message();
+    let mut fault = Fault::new(reason(status), message);
+    fault.retry_after = retry_after;
+    if fault.reason == Reason::RequestTooLarge {
+        fault.message = message.replacen(TOO_LARGE, "the message is too large", 1);
+    }
+    if status.source().is_some() {
+        fault.message = explained(status);
+    }
+    fault
+}
+
+fn reason(status: &Status) -> Reason {
+    // Only a status made on this side has a source: the call broke off, whatever code the library chose.
+    let broke_off = status.source().is_some();
+    match status.code() {
+        Code::OutOfRange if status.message().starts_with(TOO_LARGE) => Reason::RequestTooLarge,
+        Code::Internal if status.message().starts_with(NOT_DECODED) => Reason::FieldInvalid,
+        Code::DeadlineExceeded => Reason::DeadlineExceeded,
+        Code::Cancelled if timed_out(status) => Reason::DeadlineExceeded,
+        Code::Cancelled if !broke_off => Reason::Cancelled,
+        Code::Unavailable => Reason::OutcomeUnknown,
+        _ if broke_off => Reason::OutcomeUnknown,
+        Code::InvalidArgument => Reason::FieldInvalid,
+        Code::NotFound => Reason::RouteNotFound,
+        Code::PermissionDenied => Reason::PermissionDenied,
+        Code::Unauthenticated => Reason::Unauthenticated,
+        Code::ResourceExhausted => Reason::Overloaded,
+        Code::Unimplemented => Reason::MethodNotAllowed,
+        Code::DataLoss => Reason::DataCorrupt,
+        _ => Reason::Internal,
+    }
+}
+
+/// Whether a deadline that tonic keeps itself ended the call: it says CANCELLED then.
+fn timed_out(status: &Status) -> bool {
+    let found = causes(status).any(|cause| cause.is::<tonic::TimeoutExpired>());
+    found || status.message() == "Timeout expired"
+}
+
+/// The message with the innermost cause, as "transport error" alone helps nobody.
+fn explained(status: &Status) -> String {
+    match causes(status).last().map(ToString::to_string) {
+        Some(cause) if !status.message().contains(&cause) => format!("{}: {cause}", status.message()),
+        _ => status.message().to_owned(),
+    }
+}
+
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(status.source(), |cause| (**cause).source())
+}

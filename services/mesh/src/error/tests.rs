@@ -1,0 +1,90 @@
+//! Faults survive a hop, and foreign errors get a reason.
+
+use axum::body::to_bytes;
+use serde_json::Value;
+
+use super::*;
+
+fn full() -> Fault {
+    Fault::new(Reason::QuotaExceeded, "the tenant stores 10 of 10 tasks")
+        .with("tenant", "default")
+        .retry_after(Duration::from_millis(1_500))
+        .violation("kind", "is empty")
+        .quota("tenant:default", "10 of 10 tasks")
+}
+
+#[test]
+fn every_reason_crosses_a_hop_unchanged() {
+    for reason in Reason::ALL {
+        let sent = Fault {
+            reason: *reason,
+            ..full()
+        };
+        let status = status(&sent);
+        assert_eq!(status.code() as i32, reason.code().number());
+        // As the other side sees it: through headers.
+        let headers = status.into_http::<()>().into_parts().0.headers;
+        assert_eq!(fault(&Status::from_header_map(&headers).unwrap()), sent);
+    }
+}
+
+#[tokio::test]
+async fn rest_answers_have_the_documented_form() {
+    let response = rest(&full());
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["retry-after"], "2");
+    let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), 4096).await.unwrap()).unwrap();
+    let error = &body["error"];
+    assert_eq!(
+        (&error["code"], &error["status"]),
+        (&429.into(), &"RESOURCE_EXHAUSTED".into())
+    );
+    assert_eq!(error["details"][0]["reason"], "QUOTA_EXCEEDED");
+    assert_eq!(error["details"][0]["metadata"]["tenant"], "default");
+    assert_eq!(error["details"][1]["retryDelay"], "1.5s");
+    assert_eq!(error["details"][2]["fieldViolations"][0]["field"], "kind");
+    assert_eq!(error["details"][3]["violations"][0]["subject"], "tenant:default");
+}
+
+#[tokio::test]
+async fn v2_answers_carry_the_reason_in_a_header() {
+    let response = v2(&Fault::new(Reason::ModelNotFound, "no model \"x\""));
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()[REASON_HEADER]),
+        (404, &"MODEL_NOT_FOUND".parse().unwrap())
+    );
+    let body = to_bytes(response.into_body(), 4096).await.unwrap();
+    assert_eq!(&body[..], br#"{"error":"no model \"x\""}"#);
+}
+
+#[test]
+fn errors_of_the_library_get_a_reason() {
+    let large = "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
+    let expected = [
+        (Status::out_of_range(large), Reason::RequestTooLarge),
+        (Status::unimplemented(""), Reason::MethodNotAllowed),
+        (Status::cancelled("Timeout expired"), Reason::DeadlineExceeded),
+        (Status::cancelled("gone"), Reason::Cancelled),
+        (Status::unknown("?"), Reason::Internal),
+    ];
+    for (status, reason) in expected {
+        assert_eq!(fault(&status).reason, reason, "{status}");
+    }
+    let message = fault(&Status::out_of_range(large)).message;
+    assert_eq!(
+        message,
+        "the message is too large: found 9 bytes, the limit is: 8 bytes"
+    );
+}
+
+#[test]
+fn a_broken_transport_is_unavailable_and_explained() {
+    let error = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+    let fault = fault(&Status::from_error(Box::new(error)));
+    assert_eq!(fault.reason, Reason::OutcomeUnknown);
+    assert!(
+        is_retryable(&fault) && fault.message.contains("reset by peer"),
+        "{}",
+        fault.message
+    );
+}

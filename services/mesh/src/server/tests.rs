@@ -1,0 +1,256 @@
+//! One port serves both protocols, survives its handlers and drains.
+
+use std::time::Duration;
+
+use axum::routing::get;
+use lepton_domain::reason::Reason;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::HealthServer;
+
+use super::*;
+use crate::clock::Clock;
+use crate::error;
+use crate::net::Net;
+use crate::server::health::Readiness;
+use crate::server::stack::{StackConfig, mount};
+use crate::telemetry::metrics::Metrics;
+
+/// A server with a few routes.
+struct Running {
+    address: String,
+    readiness: Readiness,
+    metrics: Metrics,
+    shutdown: Shutdown,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+/// The health service under another name, which the layers do not treat apart, and with a small limit.
+#[derive(Clone)]
+struct Renamed<S>(HealthServer<S>);
+
+impl<S> tonic::server::NamedService for Renamed<S> {
+    const NAME: &'static str = "lepton.test.v1.TestService";
+}
+
+impl<S: tonic_health::pb::health_server::Health> Service<Request<Body>> for Renamed<S> {
+    type Response = Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = <HealthServer<S> as Service<Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let path = request
+            .uri()
+            .path()
+            .replace("lepton.test.v1.TestService", "grpc.health.v1.Health");
+        *request.uri_mut() = path.parse().unwrap();
+        self.0.call(request)
+    }
+}
+
+async fn start(limits: Limits) -> Running {
+    let (readiness, shutdown, metrics) = (Readiness::new(), Shutdown::new(), Metrics::new());
+    let health = health::service(readiness.clone(), &["lepton.test.v1.TestService"], shutdown.clone());
+    let router = Router::new()
+        .route("/panic", get(async || -> &'static str { panic!("boom") }))
+        .route(
+            "/slow",
+            get(async || tokio::time::sleep(Duration::from_millis(300)).await),
+        )
+        .route("/never", get(std::future::pending::<()>));
+    let router = mount(router, Renamed(health.clone().max_decoding_message_size(64)));
+    let router = reflection::mount_on(mount(router, health), &[]);
+    let config = StackConfig {
+        service: "test",
+        clock: Clock::system(),
+        metrics: metrics.clone(),
+    };
+    let listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().to_string();
+    let serving = tokio::spawn(serve(listener, stack::apply(router, config), limits, shutdown.clone()));
+    Running {
+        address,
+        readiness,
+        metrics,
+        shutdown,
+        serving,
+    }
+}
+
+impl Running {
+    fn channel(&self) -> Channel {
+        Net::Os.channel(&self.address)
+    }
+
+    async fn stop(self) {
+        self.shutdown.trigger();
+        tokio::time::timeout(Duration::from_secs(10), self.serving)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+
+    /// The answer to an HTTP/1 request with these headers.
+    async fn http(&self, path: &str, headers: &str) -> String {
+        let mut stream = Net::Os.connect(&self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+fn check(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest {
+        service: service.to_owned(),
+    }
+}
+
+/// Calls the renamed service.
+async fn unary(channel: Channel, method: &'static str, request: HealthCheckRequest) -> Result<i32, tonic::Status> {
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<HealthCheckRequest, tonic_health::pb::HealthCheckResponse>::default();
+    let path = http::uri::PathAndQuery::from_static(method);
+    Ok(grpc
+        .unary(tonic::Request::new(request), path, codec)
+        .await?
+        .into_inner()
+        .status)
+}
+
+#[tokio::test]
+async fn readiness_shows_on_the_port_and_watchers_are_let_go() {
+    let server = start(Limits::default()).await;
+    let mut client = HealthClient::new(server.channel());
+    assert_eq!(client.check(check("")).await.unwrap().into_inner().status, 2);
+    let mut watch = client
+        .watch(check("lepton.test.v1.TestService"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
+    server.readiness.set(true);
+    assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
+    assert_eq!(
+        client.check(check("nobody")).await.unwrap_err().code(),
+        tonic::Code::NotFound
+    );
+    server.shutdown.trigger();
+    assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
+    assert!(watch.message().await.unwrap().is_none());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn errors_of_the_library_are_explained() {
+    let server = start(Limits::default()).await;
+    let large = check(&"x".repeat(100));
+    let status = unary(server.channel(), "/lepton.test.v1.TestService/Check", large)
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status}");
+    assert_eq!(error::fault(&status).reason, Reason::RequestTooLarge);
+    for path in [
+        "/lepton.test.v1.TestService/Nothing",
+        "/lepton.nobody.v1.NoService/Nothing",
+    ] {
+        let status = unary(server.channel(), path, check("")).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Unimplemented, "{status}");
+        assert_eq!(error::fault(&status).reason, Reason::MethodNotAllowed);
+    }
+    assert_eq!(
+        unary(server.channel(), "/lepton.test.v1.TestService/Check", check(""))
+            .await
+            .unwrap(),
+        2
+    );
+    let text = server.metrics.text().unwrap();
+    let counted =
+        "lepton_requests_total{service=\"test\",method=\"/lepton.test.v1.TestService/Check\",code=\"OK\"} 1\n";
+    assert!(text.contains(counted), "{text}");
+    assert!(!text.contains("NoService"), "{text}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_others_go_on() {
+    let server = start(Limits::default()).await;
+    let answer = server.http("/panic", "").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 500 ") && answer.contains("\"reason\":\"INTERNAL\""),
+        "{answer}"
+    );
+    assert!(server.http("/slow", "").await.starts_with("HTTP/1.1 200 "));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_ends_what_is_late() {
+    let server = start(Limits::default()).await;
+    for timeout in ["0m", "20m"] {
+        let answer = server.http("/never", &format!("grpc-timeout: {timeout}\r\n")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 504 ") && answer.contains("DEADLINE_EXCEEDED"),
+            "{answer}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_was_begun_and_cuts_off_the_rest() {
+    let server = start(Limits {
+        drain_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    })
+    .await;
+    let (slow, never) = tokio::join!(server.http("/slow", ""), async {
+        let mut stream = Net::Os.connect(&server.address).await.unwrap();
+        stream
+            .write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        // Only once both are at work, the shutdown comes.
+        while !server
+            .metrics
+            .text()
+            .unwrap()
+            .contains("lepton_requests_in_flight{service=\"test\"} 2.0")
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.shutdown.trigger();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        rest
+    });
+    assert!(slow.starts_with("HTTP/1.1 200 "), "{slow}");
+    assert!(never.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn silent_connections_are_ended_and_places_are_limited() {
+    let limits = Limits {
+        connections_max: 1,
+        idle_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = start(limits).await;
+    let mut silent = Net::Os.connect(&server.address).await.unwrap();
+    // The second gets its place once the silent one has lost it.
+    assert!(server.http("/slow", "").await.starts_with("HTTP/1.1 200 "));
+    let mut rest = Vec::new();
+    let _ = silent.read_to_end(&mut rest).await;
+    server.stop().await;
+}

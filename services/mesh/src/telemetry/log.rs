@@ -1,0 +1,100 @@
+//! Logs on stderr, one line an event, with the trace id of the request that they belong to.
+//!
+//! Promises: spans are not formatted until an event needs them. Leaves collecting the lines to whoever runs the process.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterFn, Targets, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::trace::SpanState;
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+/// What is logged and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// The least level by target, such as `info` or `warn,lepton_mesh=debug`.
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: a JSON object.
+    Json,
+}
+
+/// Says which events and spans exist at all: events by the filter; spans of the mesh, as they carry trace ids
+/// whatever is logged, and none of the libraries'.
+pub(super) fn interest(config: &LogConfig) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
+    let targets: Targets = config
+        .filter
+        .parse()
+        .unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    filter_fn(move |metadata| {
+        if metadata.is_span() {
+            *metadata.level() <= Level::INFO && metadata.target().starts_with("lepton")
+        } else {
+            targets.would_enable(metadata.target(), metadata.level())
+        }
+    })
+}
+
+/// Writes a line for each event.
+pub(super) struct Layer<W> {
+    format: LogFormat,
+    writer: W,
+}
+
+impl<W> Layer<W> {
+    pub(super) fn new(format: LogFormat, writer: W) -> Self {
+        Self { format, writer }
+    }
+}
+
+impl<S, W> tracing_subscriber::Layer<S> for Layer<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let span = context.event_span(event);
+        let state = span
+            .and_then(|span| span.extensions().get::<SpanState>().cloned())
+            .unwrap_or_default();
+        let line = match self.format {
+            LogFormat::Text => line::text(event, &state),
+            LogFormat::Json => line::json(event, &state),
+        };
+        // One write for a line, so that lines of several threads do not mix. A closed stderr must not end a service.
+        let _ = write_line(&mut self.writer.make_writer_for(event.metadata()), &line);
+    }
+}
+
+fn write_line(writer: &mut impl Write, line: &str) -> io::Result<()> {
+    writer.write_all(line.as_bytes())
+}
