@@ -1,6 +1,7 @@
 //! Commands of a script about the ledger.
 //!
-//! Promises: prints the events (`+`), the effects (`>`), or the rejection (`!`) of each. Leaves the rules to the domain.
+//! Promises: prints the events (`+`), the effects (`>`), or the rejection (`!`) of each. Leaves the rules to the
+//! domain.
 
 use bytes::Bytes;
 use lepton_domain::ids::{ContentDigest, Epoch, InstanceId, Kind, RequestId, TaskId, Tenant};

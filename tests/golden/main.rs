@@ -1,7 +1,7 @@
 //! Golden transcripts of the domain: scripts in, text out, reviewed as diffs.
 //!
-//! Promises: a decision of Lepton that changes shows up as a changed line of a transcript. `UPDATE_GOLDEN=1` writes what comes
-//! out as what is expected. Leaves what holds for every history to the property tests of the domain.
+//! Promises: a decision of Lepton that changes shows up as a changed line of a transcript. `UPDATE_GOLDEN=1` writes
+//! what comes out as what is expected. Leaves what holds for every history to the property tests of the domain.
 //!
 //! A script is made of blocks: lines of commands, `----`, what they print, an empty line. Lines that begin with `#`
 //! are for the reader.

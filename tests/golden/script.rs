@@ -1,7 +1,7 @@
 //! Plays a script block by block.
 //!
-//! Promises: what is not output comes back byte for byte, so that an update changes outputs only. Leaves the commands to the
-//! stage.
+//! Promises: what is not output comes back byte for byte, so that an update changes outputs only. Leaves the
+//! commands to the stage.
 
 use crate::stage::Stage;
 

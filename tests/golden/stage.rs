@@ -1,7 +1,7 @@
 //! What a script acts on: a ledger, a queue, nodes and sessions, and names for tasks.
 //!
-//! Promises: the same script prints the same; tasks are called by their names in the script. Leaves each subject's commands
-//! to its own file.
+//! Promises: the same script prints the same; tasks are called by their names in the script. Leaves each subject's
+//! commands to its own file.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Where tasks run, as a small problem in integers.
 //!
 //! Promises: never above a node's capacity; only on nodes that know the kind and have the labels; what can stay stays,
-//! so solving twice moves nothing; new items go where the relative load is lowest. Leaves which tasks are up to the queue.
+//! so solving twice moves nothing; new items go where the relative load is lowest. Leaves which tasks are up to the
+//! queue.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

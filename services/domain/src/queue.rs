@@ -1,8 +1,9 @@
 //! Which task goes next: fair across tenants, then by priority, then by age.
 //!
 //! Promises: a tenant with weight w gets w shares of the starts while it has work that can run (start-time fair
-//! queueing in integers); a ticket that no worker can take holds up only tickets with the same needs; one `take` looks at
-//! a bounded number of tickets. Soft state: the leader rebuilds it from the ledger. Leaves where a task runs to `placement`.
+//! queueing in integers); a ticket that no worker can take holds up only tickets with the same needs; one `take`
+//! looks at a bounded number of tickets. Soft state: the leader rebuilds it from the ledger. Leaves where a task
+//! runs to `placement`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,8 +127,8 @@ impl Queue {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
 
-    /// Takes the next ticket that `fits`. The answer of `fits` may depend on kind and requirements only: of tickets that
-    /// agree in both, just the first is offered.
+    /// Takes the next ticket that `fits`. The answer of `fits` may depend on kind and requirements only: of tickets
+    /// that agree in both, just the first is offered.
     pub fn take(&mut self, now: Timestamp, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<Ticket> {
         self.release_due(now);
         let (tenant, rank) = self.scan(fits)?;

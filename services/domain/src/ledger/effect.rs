@@ -1,7 +1,7 @@
 //! What an applied event asks of the world.
 //!
-//! Promises: effects follow from the event and the state before it alone. Everyone computes them, only the leader performs
-//! them, and only once the event's segment has committed.
+//! Promises: effects follow from the event and the state before it alone. Everyone computes them, only the leader
+//! performs them, and only once the event's segment has committed.
 
 use crate::ids::{AttemptId, InstanceId, TaskId};
 

@@ -1,6 +1,7 @@
 //! The canonical gRPC codes.
 //!
-//! Promises: numbers, names and HTTP statuses are those of `google.rpc.Code`. Leaves choosing one to the table of reasons.
+//! Promises: numbers, names and HTTP statuses are those of `google.rpc.Code`. Leaves choosing one to the table of
+//! reasons.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $http:literal;)*) => {

@@ -88,26 +88,7 @@ fn command(world: &mut World, step: Move) -> Command {
         (attempt(task, number), owner)
     };
     match step {
-        Move::Submit {
-            task,
-            tenant,
-            request,
-            content,
-            deadline,
-            tries,
-            once,
-        } => {
-            let mut new = submission(task, &format!("r{request}"));
-            new.tenant = Tenant::new(format!("t{tenant}"));
-            new.content_digest = ContentDigest([content; 32]);
-            new.spec.deadline = deadline.map(|seconds| now.plus(Duration::from_secs(seconds)));
-            new.spec.retry = RetryPolicy {
-                max_attempts: tries,
-                ..RetryPolicy::default()
-            };
-            new.spec.run_once = once;
-            Command::Submit(Box::new(new))
-        }
+        Move::Submit { .. } => Command::Submit(Box::new(submitted(step, now))),
         Move::Start { task, ahead, by } => {
             let started = world.ledger.task(&id(task)).map_or(0, |task| task.attempts);
             Command::Start {
@@ -151,6 +132,31 @@ fn command(world: &mut World, step: Move) -> Command {
             Command::OpenEpoch { leader: worker(9) }
         }
     }
+}
+
+fn submitted(step: Move, now: Timestamp) -> Submission {
+    let Move::Submit {
+        task,
+        tenant,
+        request,
+        content,
+        deadline,
+        tries,
+        once,
+    } = step
+    else {
+        unreachable!("a submit")
+    };
+    let mut new = submission(task, &format!("r{request}"));
+    new.tenant = Tenant::new(format!("t{tenant}"));
+    new.content_digest = ContentDigest([content; 32]);
+    new.spec.deadline = deadline.map(|seconds| now.plus(Duration::from_secs(seconds)));
+    new.spec.retry = RetryPolicy {
+        max_attempts: tries,
+        ..RetryPolicy::default()
+    };
+    new.spec.run_once = once;
+    new
 }
 
 /// What a leader makes of effects: which tasks it holds in its queue, which attempts it wants run.
