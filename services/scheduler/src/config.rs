@@ -1,0 +1,104 @@
+//! Settings of the scheduler.
+//!
+//! Promises: every field has a default, a unit and a reason in `deploy/config/scheduler.toml`.
+
+use std::time::Duration;
+
+use lepton_domain::admission::Limits;
+use lepton_domain::ledger::Policy;
+use lepton_mesh::config::{Common, ServiceConfig, duration};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What all services have in common.
+    pub common: Common,
+    /// The journal.
+    pub journal: Tuning,
+    /// Tasks.
+    pub tasks: Tasks,
+}
+
+impl ServiceConfig for Config {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}
+
+/// How the journal is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tuning {
+    /// Distance between two appends under load; a command that comes alone is appended at once.
+    #[serde(with = "duration")]
+    pub append_spacing: Duration,
+    /// An append that takes longer means that etcd is away: new commands are refused.
+    #[serde(with = "duration")]
+    pub stall_after: Duration,
+    /// Bytes of segments after which a snapshot is made.
+    pub snapshot_bytes: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            append_spacing: Duration::from_millis(2),
+            stall_after: Duration::from_secs(1),
+            snapshot_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// What tasks may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tasks {
+    /// How long the record of an ended task is kept, at least ten minutes.
+    #[serde(with = "duration")]
+    pub retention: Duration,
+    /// How long a purged task's blobs outlive it.
+    #[serde(with = "duration")]
+    pub blob_grace: Duration,
+    /// Task records per tenant, ended ones included.
+    pub stored_per_tenant_max: u64,
+    /// Tasks per tenant that wait to run.
+    pub pending_per_tenant_max: u64,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            retention: Policy::default().retention(),
+            blob_grace: Duration::from_secs(60),
+            stored_per_tenant_max: limits.stored_tasks_per_tenant,
+            pending_per_tenant_max: limits.pending_tasks_per_tenant,
+        }
+    }
+}
+
+impl Tasks {
+    /// The ledger's rules.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            limits: self.limits(),
+            retention: self.retention,
+            ..Policy::default()
+        }
+    }
+
+    /// The ledger's bounds.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            stored_tasks_per_tenant: self.stored_per_tenant_max,
+            pending_tasks_per_tenant: self.pending_per_tenant_max,
+            ..Limits::default()
+        }
+    }
+}

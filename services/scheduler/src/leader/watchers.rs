@@ -1,0 +1,102 @@
+//! Who follows which task.
+//!
+//! Promises: a watcher sees its task's committed states in order, the state at its request first; quick changes merge.
+//! Bounded: one slot a watcher, and a cap on their number.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lepton_domain::ids::TaskId;
+use lepton_domain::task::Task;
+use tokio::sync::watch;
+
+/// Names a watcher.
+pub(crate) type WatcherNumber = u64;
+
+/// More watchers than this are refused: each costs a stream.
+pub(crate) const WATCHERS_MAX: usize = 50_000;
+
+struct Watcher {
+    number: WatcherNumber,
+    /// Nothing until the state at the request has committed.
+    sender: Option<watch::Sender<Arc<Task>>>,
+}
+
+/// All watchers.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    by_task: HashMap<TaskId, Vec<Watcher>>,
+    count: usize,
+    next: WatcherNumber,
+}
+
+impl Watchers {
+    /// Notes a watcher that is not yet served; none when there are too many.
+    pub fn add(&mut self, task: TaskId) -> Option<WatcherNumber> {
+        if self.count >= WATCHERS_MAX {
+            self.sweep();
+        }
+        if self.count >= WATCHERS_MAX {
+            return None;
+        }
+        self.next += 1;
+        self.count += 1;
+        self.by_task.entry(task).or_default().push(Watcher {
+            number: self.next,
+            sender: None,
+        });
+        Some(self.next)
+    }
+
+    /// Serves a watcher from here on.
+    pub fn serve(&mut self, number: WatcherNumber, task: Arc<Task>) -> watch::Receiver<Arc<Task>> {
+        let id = task.id;
+        let ended = task.state.is_final();
+        let (sender, receiver) = watch::channel(task);
+        let waiting = self
+            .by_task
+            .get_mut(&id)
+            .and_then(|list| list.iter_mut().find(|one| one.number == number));
+        if let Some(watcher) = waiting {
+            watcher.sender = Some(sender);
+        }
+        if ended {
+            self.forget(id, |one| one.number != number);
+        }
+        receiver
+    }
+
+    /// Whether anybody follows the task.
+    pub fn follow(&self, task: &TaskId) -> bool {
+        self.by_task.contains_key(task)
+    }
+
+    /// Shows a committed state, and lets go of watchers that left or have seen the end.
+    pub fn publish(&mut self, task: &Arc<Task>) {
+        let ended = task.state.is_final();
+        self.forget(task.id, |watcher| match &watcher.sender {
+            None => true,
+            Some(sender) => sender.send(task.clone()).is_ok() && !ended,
+        });
+    }
+
+    fn forget(&mut self, task: TaskId, keep: impl FnMut(&Watcher) -> bool) {
+        if let Some(list) = self.by_task.get_mut(&task) {
+            let before = list.len();
+            list.retain(keep);
+            self.count -= before - list.len();
+            if list.is_empty() {
+                self.by_task.remove(&task);
+            }
+        }
+    }
+
+    /// Lets go of every watcher whose reader has left.
+    fn sweep(&mut self) {
+        self.by_task.retain(|_, list| {
+            list.retain(|one| one.sender.as_ref().is_none_or(|sender| !sender.is_closed()));
+            !list.is_empty()
+        });
+        self.count = self.by_task.values().map(Vec::len).sum();
+    }
+}

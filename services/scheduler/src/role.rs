@@ -1,0 +1,159 @@
+//! The role loop: follow -> lead -> resign, again and again.
+//!
+//! Promises: at any time this scheduler is a standby or a leader, never both; the seat in the office is filled only
+//! while a leader runs whose epoch has committed its start.
+
+use std::time::Duration;
+
+use lepton_domain::reason::Reason;
+use lepton_mesh::blob::Blobs;
+use lepton_mesh::election::{Leadership, Suspicion};
+use lepton_mesh::etcd::incarnation;
+use lepton_mesh::journal::Replica;
+use lepton_mesh::journal::takeover::take_over;
+use lepton_mesh::shutdown::Shutdown;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::known::Known;
+use crate::leader::message::Message;
+use crate::leader::{Ended, JournalClock, Leader, Surroundings};
+use crate::office::LeaderHandle;
+use crate::progress::Role;
+use crate::standby::Standby;
+use crate::sweeper::Sweeper;
+
+/// Messages that wait for the leader's task.
+const INBOX_MAX: usize = 16_384;
+/// How long a scheduler that could not take over stays away from the election.
+const RETREAT: Duration = Duration::from_secs(2);
+
+/// What the role loop needs.
+pub(crate) struct Cast {
+    /// The standby.
+    pub standby: Standby,
+    /// The settings.
+    pub config: Config,
+    /// The furthest mark known.
+    pub known: Known,
+    /// The seat in the office.
+    pub seat: watch::Sender<Option<LeaderHandle>>,
+    /// The eye on the leader, armed while this standby could take over.
+    pub suspicion: Suspicion,
+}
+
+impl Cast {
+    /// Plays until the service stops.
+    pub async fn play(self, shutdown: Shutdown) {
+        let (incarnation, blobs) = tokio::select! {
+            () = shutdown.triggered() => return,
+            opened = self.open() => opened,
+        };
+        let mut sweeping = JoinSet::new();
+        let grace = self.config.tasks.blob_grace;
+        let sweeper = Sweeper::start(blobs.clone(), self.standby.context.clock.clone(), grace, &mut sweeping);
+        while !shutdown.is_triggered() {
+            self.suspicion.arm(true);
+            let (leadership, replica) = tokio::select! {
+                () = shutdown.triggered() => return,
+                won = self.standby.wait(&incarnation) => won,
+            };
+            self.suspicion.arm(false);
+            let world = self.surroundings(blobs.clone(), sweeper.clone());
+            self.lead(leadership, replica, world, &shutdown).await;
+        }
+    }
+
+    /// Waits for etcd, and for a blob store that belongs to it.
+    async fn open(&self) -> (String, Blobs) {
+        let Standby { etcd, context, .. } = &self.standby;
+        loop {
+            let opened = match incarnation(etcd, &context.random).await {
+                Ok(known) => Blobs::open(&self.config.common.blob_store(), &known)
+                    .await
+                    .map(|blobs| (known, blobs)),
+                Err(error) => Err(error.fault()),
+            };
+            match opened {
+                Ok(opened) => return opened,
+                Err(fault) if fault.reason == Reason::JournalUnavailable => tracing::debug!(%fault, "etcd is away"),
+                Err(fault) => tracing::error!(%fault, "the blob store cannot be used"),
+            }
+            tokio::time::sleep(RETREAT / 4).await;
+        }
+    }
+
+    fn surroundings(&self, blobs: Blobs, sweeper: Sweeper) -> Surroundings {
+        Surroundings {
+            tuning: self.config.journal.clone(),
+            policy: self.config.tasks.policy(),
+            etcd: self.standby.etcd.clone(),
+            blobs,
+            sweeper,
+            random: self.standby.context.random.clone(),
+            progress: self.standby.progress.clone(),
+        }
+    }
+
+    async fn lead(&self, leadership: Leadership, mut replica: Replica, world: Surroundings, shutdown: &Shutdown) {
+        let Standby {
+            etcd,
+            context,
+            progress,
+            ..
+        } = &self.standby;
+        let known = self.known.mark();
+        let writer = match take_over(etcd, &leadership, &mut replica, context.clock.now(), &known).await {
+            Ok(writer) => writer,
+            Err(error) => {
+                tracing::error!(%error, epoch = leadership.epoch.0, "won the election but cannot lead");
+                leadership.resign().await;
+                tokio::time::sleep(RETREAT).await;
+                return;
+            }
+        };
+        tracing::info!(
+            epoch = leadership.epoch.0,
+            segment = writer.position().segment,
+            "leading"
+        );
+        progress.send_modify(|progress| {
+            progress.follow(&replica, writer.mark());
+            progress.role = Role::Leader;
+        });
+        let clock = JournalClock::start(context.clock.clone(), writer.position().time);
+        let incarnation = leadership.incarnation.clone();
+        let leader = Leader::new(incarnation, replica.ledger, writer, clock, world);
+        let ended = self.preside(leader, &leadership, shutdown).await;
+        progress.send_modify(|progress| progress.role = Role::Standby);
+        match ended {
+            Ended::Shutdown => tracing::info!(epoch = leadership.epoch.0, "resigned"),
+            Ended::Deposed(why) => tracing::warn!(epoch = leadership.epoch.0, why, "leads no more"),
+        }
+        leadership.resign().await;
+    }
+
+    /// Runs the leader with its seat filled; signs that another leads make it prove its epoch.
+    async fn preside(&self, leader: Leader, leadership: &Leadership, shutdown: &Shutdown) -> Ended {
+        let (inbox, messages) = mpsc::channel(INBOX_MAX);
+        let handle = LeaderHandle::new(inbox);
+        self.seat.send_replace(Some(handle.clone()));
+        let mut running = std::pin::pin!(leader.run(messages, shutdown.clone()));
+        let ended = tokio::select! {
+            ended = &mut running => ended,
+            // It goes on until a write was refused: a hint proves nothing.
+            () = self.doubt(leadership, &handle) => running.await,
+        };
+        self.seat.send_replace(None);
+        ended
+    }
+
+    /// Ends when the leader's task is gone; until then each hint of a loss is passed on.
+    async fn doubt(&self, leadership: &Leadership, handle: &LeaderHandle) {
+        leadership.lost().await;
+        while handle.send(Message::Doubted).await.is_ok() {
+            tokio::time::sleep(RETREAT).await;
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The scheduler as a service: what it is built from, and how it runs.
+//!
+//! Promises: it waits for etcd as long as it takes and says meanwhile that it is not ready; it is ready once it leads,
+//! or follows a leader that it can name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use lepton_domain::ids::InstanceId;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::admin;
+use lepton_mesh::context::Context;
+use lepton_mesh::election::{Candidate, LeaderWatch, Suspicion};
+use lepton_mesh::entry::{Service, Sockets};
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::journal::LEADER_SERVICE;
+use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
+use lepton_mesh::server::health::{self, Readiness};
+use lepton_mesh::server::limits::Limits;
+use lepton_mesh::server::stack::{StackConfig, apply, mount};
+use lepton_mesh::server::{reflection, serve};
+use lepton_mesh::shutdown::Shutdown;
+use lepton_proto::fleet::v1::fleet_service_server::FleetServiceServer;
+use lepton_proto::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
+use lepton_proto::worker::v1::session_service_server::SessionServiceServer;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::fleet::Fleet;
+use crate::known::Known;
+use crate::office::{LeaderHandle, Office};
+use crate::progress::{Progress, Role};
+use crate::query::Queries;
+use crate::role::Cast;
+use crate::session::stream::Sessions;
+use crate::standby::Standby;
+
+/// Largest message between services: a page of a thousand records with inline payloads.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// What this server serves beside health and reflection.
+const SERVICES: [&str; 3] = [
+    "lepton.scheduler.v1.SchedulerService",
+    "lepton.worker.v1.SessionService",
+    "lepton.fleet.v1.FleetService",
+];
+
+/// A scheduler that has been built and waits to run.
+pub struct Scheduler {
+    config: Config,
+    context: Context,
+    instance: InstanceId,
+    readiness: Readiness,
+}
+
+impl Service for Scheduler {
+    const NAME: &'static str = LEADER_SERVICE;
+    type Config = Config;
+
+    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+        let instance = InstanceId::new(config.common.instance.clone().unwrap_or_default());
+        Ok(Self {
+            config,
+            context,
+            instance,
+            readiness: Readiness::new(),
+        })
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+        let directory = self
+            .config
+            .common
+            .data_dir
+            .join("scheduler")
+            .join(self.instance.as_str());
+        let known = Known::open(&directory)
+            .await
+            .map_err(|error| unwritable(&directory, &error))?;
+        let etcd = Etcd::connect(&self.context, &self.config.common.etcd, &self.config.common.cluster);
+        let leaders = LeaderWatch::start(etcd.clone(), LEADER_SERVICE);
+        let progress = watch::Sender::new(Progress::new());
+        let seat = watch::Sender::new(None);
+        // The server outlives the leader, so that the answers of its last append still go out.
+        let closing = Shutdown::new();
+        let office = Office::new(seat.subscribe(), leaders.view(), closing.clone());
+
+        let mut tasks = JoinSet::new();
+        let registrar = Arc::new(Registrar::start(etcd.clone(), &self.context, self.registration()));
+        tasks.spawn(known.clone().keep(progress.subscribe()));
+        tasks.spawn(watch_readiness(
+            self.readiness.clone(),
+            registrar.clone(),
+            seat.subscribe(),
+            leaders.view(),
+            progress.subscribe(),
+        ));
+        let metrics = self.context.metrics.clone();
+        let app = self.app(office, &progress, closing.clone());
+        let serving = tokio::spawn(serve(sockets.serve, app, Limits::default(), closing.clone()));
+        let watching = tokio::spawn(admin::serve(
+            sockets.admin,
+            self.readiness.clone(),
+            metrics,
+            closing.clone(),
+        ));
+
+        let cast = self.cast(etcd, &leaders, known, seat, progress);
+        tasks.spawn(announce_drain(registrar.clone(), shutdown.clone()));
+        cast.play(shutdown).await;
+        self.readiness.set(false);
+        tasks.shutdown().await;
+        if let Some(registrar) = Arc::into_inner(registrar) {
+            registrar.leave().await;
+        }
+        closing.trigger();
+        for served in [serving.await, watching.await] {
+            served
+                .map_err(|error| crashed(&error))?
+                .map_err(|error| crashed(&error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Scheduler {
+    fn registration(&self) -> Instance {
+        Instance {
+            id: self.instance.clone(),
+            service: Self::NAME.to_owned(),
+            address: self.config.common.advertise.clone().unwrap_or_default(),
+            state: NodeState::Starting,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.context.clock.now(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    fn cast(
+        &self,
+        etcd: Etcd,
+        leaders: &LeaderWatch,
+        known: Known,
+        seat: watch::Sender<Option<LeaderHandle>>,
+        progress: watch::Sender<Progress>,
+    ) -> Cast {
+        let directory = Directory::start(etcd.clone(), Some(LEADER_SERVICE), &self.context);
+        let suspicion = Suspicion::start(&etcd, LEADER_SERVICE, leaders, &directory, &self.context);
+        let candidate = Candidate {
+            service: LEADER_SERVICE.to_owned(),
+            instance: self.instance.clone(),
+        };
+        let standby = Standby {
+            context: self.context.clone(),
+            etcd,
+            candidate,
+            progress,
+        };
+        Cast {
+            standby,
+            config: self.config.clone(),
+            known,
+            seat,
+            suspicion,
+        }
+    }
+
+    fn app(&self, office: Office, progress: &watch::Sender<Progress>, closing: Shutdown) -> Router {
+        let queries = Queries::new(self.instance.clone(), office.clone(), progress.subscribe());
+        let queries = SchedulerServiceServer::new(queries)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let sessions = SessionServiceServer::new(Sessions::new(office)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let fleet = Fleet::new(self.instance.clone(), self.readiness.clone(), progress.subscribe());
+        let router = mount(Router::new(), queries);
+        let router = mount(router, sessions);
+        let router = mount(router, FleetServiceServer::new(fleet));
+        let router = mount(router, health::service(self.readiness.clone(), &SERVICES, closing));
+        let router = reflection::mount_on(router, &SERVICES);
+        let stack = StackConfig {
+            service: Self::NAME,
+            clock: self.context.clock.clone(),
+            metrics: self.context.metrics.clone(),
+        };
+        apply(router, stack)
+    }
+}
+
+/// Ready means: this scheduler leads, or follows a leader that it can name.
+async fn watch_readiness(
+    readiness: Readiness,
+    registrar: Arc<Registrar>,
+    mut seat: watch::Receiver<Option<LeaderHandle>>,
+    mut leaders: watch::Receiver<Option<lepton_mesh::election::Leader>>,
+    mut progress: watch::Receiver<Progress>,
+) {
+    loop {
+        let (leads, led) = (
+            seat.borrow_and_update().is_some(),
+            leaders.borrow_and_update().is_some(),
+        );
+        let follows = {
+            let progress = progress.borrow_and_update();
+            led && progress.role == Role::Standby && !progress.mark.incarnation.is_empty()
+        };
+        let ready = leads || follows;
+        readiness.set(ready);
+        registrar.set_state(if ready { NodeState::Ready } else { NodeState::Starting });
+        tokio::select! {
+            changed = seat.changed() => if changed.is_err() { return },
+            changed = leaders.changed() => if changed.is_err() { return },
+            changed = progress.changed(), if !ready => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn announce_drain(registrar: Arc<Registrar>, shutdown: Shutdown) {
+    shutdown.triggered().await;
+    registrar.set_state(NodeState::Draining);
+}
+
+fn unwritable(directory: &std::path::Path, error: &std::io::Error) -> Fault {
+    let message = format!("{}: {error}; choose another with --data-dir", directory.display());
+    Fault::new(Reason::DataDirNotWritable, message)
+}
+
+fn crashed(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(Reason::Internal, format!("the server ended badly: {error}"))
+}

@@ -1,0 +1,108 @@
+//! A standby: applies what the leader appends, stays warm, and stands for election once it has caught up.
+//!
+//! Promises: a replica that cannot be read, or that does not match its digests, never stands for election; it is
+//! thrown away and built anew. Leaves winning to etcd and the first append to `takeover`.
+
+use std::time::Duration;
+
+use lepton_mesh::context::Context;
+use lepton_mesh::election::{Candidate, Leadership, campaign};
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::etcd::doorbell::Doorbell;
+use lepton_mesh::journal::Replica;
+use lepton_mesh::journal::follow::{FollowError, catch_up};
+use lepton_proto::journal::v1::Mark;
+use tokio::sync::watch;
+
+use crate::progress::Progress;
+
+/// How long a replica that was thrown away, or an etcd that does not answer, is left alone.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// What a standby needs.
+#[derive(Clone)]
+pub(crate) struct Standby {
+    /// Net, clock and randomness.
+    pub context: Context,
+    /// The store.
+    pub etcd: Etcd,
+    /// Who stands for election.
+    pub candidate: Candidate,
+    /// Where the position is published.
+    pub progress: watch::Sender<Progress>,
+}
+
+impl Standby {
+    /// Follows until this candidate has won, and gives the replica as far as it has come by then.
+    pub async fn wait(&self, incarnation: &str) -> (Leadership, Replica) {
+        loop {
+            let mut replica = Replica::new();
+            match self.follow(incarnation, &mut replica).await {
+                Ok(leadership) => return (leadership, replica),
+                Err(error) => {
+                    tracing::error!(%error, "the journal cannot be followed; the replica is built anew");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+        }
+    }
+
+    async fn follow(&self, incarnation: &str, replica: &mut Replica) -> Result<Leadership, FollowError> {
+        let mut bell = Doorbell::start(&self.etcd, self.etcd.keys().segment_prefix());
+        self.patiently(incarnation, replica).await?;
+        let mut campaign = std::pin::pin!(campaign(&self.etcd, &self.candidate, &self.context));
+        loop {
+            tokio::select! {
+                won = &mut campaign => match won {
+                    Ok(leadership) => return Ok(leadership),
+                    Err(error) => {
+                        tracing::debug!(%error, "the campaign was interrupted; it begins again");
+                        tokio::time::sleep(RETRY_AFTER).await;
+                        campaign.set(lepton_mesh::election::campaign(&self.etcd, &self.candidate, &self.context));
+                    }
+                },
+                () = bell.rung() => self.advance(incarnation, replica).await?,
+            }
+        }
+    }
+
+    /// Catches up for the first time, waiting for etcd as long as it takes.
+    async fn patiently(&self, incarnation: &str, replica: &mut Replica) -> Result<(), FollowError> {
+        while !self.step(incarnation, replica).await? {
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+        Ok(())
+    }
+
+    async fn advance(&self, incarnation: &str, replica: &mut Replica) -> Result<(), FollowError> {
+        // An etcd that is away is no fault of the replica: the next ring tries again.
+        self.step(incarnation, replica).await.map(|_caught_up| ())
+    }
+
+    /// Catches up; false when etcd did not answer.
+    async fn step(&self, incarnation: &str, replica: &mut Replica) -> Result<bool, FollowError> {
+        match catch_up(&self.etcd, replica).await {
+            Ok(found) => {
+                let mark = mark(incarnation, replica, found.store_revision);
+                self.progress.send_modify(|progress| progress.follow(replica, mark));
+                Ok(true)
+            }
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%error, "the journal does not answer");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The mark of a replica.
+pub(crate) fn mark(incarnation: &str, replica: &Replica, revision: i64) -> Mark {
+    Mark {
+        incarnation: incarnation.to_owned(),
+        revision: u64::try_from(revision).unwrap_or(0),
+        segment: replica.position.segment,
+        seq: replica.position.seq.0,
+        segment_hash: replica.position.hash.to_vec().into(),
+    }
+}
