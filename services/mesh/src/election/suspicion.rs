@@ -34,6 +34,8 @@ const VERDICT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Suspicion {
     armed: watch::Sender<bool>,
+    /// They end with their last owner.
+    _sources: (LeaderWatch, Directory),
     _task: JoinSet<()>,
 }
 
@@ -52,7 +54,12 @@ impl Suspicion {
         };
         let mut task = JoinSet::new();
         task.spawn(observer.run());
-        Self { armed, _task: task }
+        let sources = (leader.clone(), directory.clone());
+        Self {
+            armed,
+            _sources: sources,
+            _task: task,
+        }
     }
 
     /// Says whether this instance could take over: a standby that has caught up, and not the leader itself.
