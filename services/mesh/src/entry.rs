@@ -5,6 +5,7 @@
 //! [`Service`].
 
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
 use lepton_domain::ids::InstanceId;
@@ -105,9 +106,15 @@ async fn run_assembled<S: Service>(config: S::Config, context: Context) -> Resul
     let mut running = std::pin::pin!(assembled.run(shutdown));
     tokio::select! {
         result = &mut running => return result,
-        () = readiness.wait() => println!("{line}"),
+        () = readiness.wait() => announce(&line),
     }
     running.await
+}
+
+/// Says on stdout that the service is ready. A closed stdout must not end it.
+fn announce(line: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 /// The name that the configuration gives, else a fresh one, which is written into it.

@@ -69,6 +69,12 @@ pub fn init(service: &str, instance: &InstanceId, config: &TelemetryConfig) -> G
         .with(log::Layer::new(config.log.format, std::io::stderr));
     // An error says that the process has a subscriber, such as a test's.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    if log::targets(&config.log).is_none() {
+        tracing::warn!(
+            filter = config.log.filter,
+            "the log filter is not understood; info is logged"
+        );
+    }
     guard
 }
 

@@ -49,3 +49,40 @@ async fn a_rotating_channel_dials_the_next_endpoint() {
         .unwrap();
     call.abort();
 }
+
+/// The same server and channel as everywhere, on the simulator's network and time.
+#[cfg(feature = "simulation")]
+#[test]
+fn a_simulated_host_serves_a_channel() {
+    use crate::server::{self, health, limits::Limits, stack};
+    use crate::shutdown::Shutdown;
+
+    let mut sim = turmoil::Builder::new()
+        .simulation_duration(Duration::from_secs(60))
+        .build();
+    sim.host("server", || async {
+        let listener = Net::Simulated.bind("0.0.0.0:80").await?;
+        let (readiness, shutdown) = (health::Readiness::new(), Shutdown::new());
+        readiness.set(true);
+        let health = health::service(readiness, &[], shutdown.clone());
+        let router = stack::mount(axum::Router::new(), health);
+        Ok(server::serve(listener, router, Limits::default(), shutdown).await?)
+    });
+    sim.client("client", async {
+        let mut client = HealthClient::new(Net::Simulated.channel("server:80"));
+        let answer = client.check(HealthCheckRequest::default()).await?;
+        assert_eq!(answer.into_inner().status, 1);
+        // A partition is an error, not a hang: the keep-alive of the channel notices it.
+        turmoil::partition("client", "server");
+        let error = client.check(HealthCheckRequest::default()).await.unwrap_err();
+        assert_eq!(
+            crate::error::fault(&error).reason,
+            lepton_domain::reason::Reason::OutcomeUnknown,
+            "{error}"
+        );
+        turmoil::repair("client", "server");
+        client.check(HealthCheckRequest::default()).await?;
+        Ok(())
+    });
+    sim.run().unwrap();
+}

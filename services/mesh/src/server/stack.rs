@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use futures::FutureExt;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use lepton_domain::reason::{Fault, Reason};
 use tonic::Status;
 use tonic::server::NamedService;
@@ -146,7 +146,10 @@ fn explain(call: &Call, response: Response<Body>) -> Response<Body> {
     }
     if !response.headers().contains_key(GRPC_STATUS) {
         // An answer without a status is a stream, or a page of a router that knows no gRPC.
-        let unknown = response.status().is_client_error();
+        let unknown = matches!(
+            response.status(),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        );
         return if unknown {
             refuse(call, &unknown_method(call))
         } else {

@@ -51,10 +51,7 @@ pub enum LogFormat {
 /// Says which events and spans exist at all: events by the filter; spans of the mesh, as they carry trace ids
 /// whatever is logged, and none of the libraries'.
 pub(super) fn interest(config: &LogConfig) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
-    let targets: Targets = config
-        .filter
-        .parse()
-        .unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let targets = targets(config).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     filter_fn(move |metadata| {
         if metadata.is_span() {
             *metadata.level() <= Level::INFO && metadata.target().starts_with("lepton")
@@ -62,6 +59,11 @@ pub(super) fn interest(config: &LogConfig) -> FilterFn<impl Fn(&Metadata<'_>) ->
             targets.would_enable(metadata.target(), metadata.level())
         }
     })
+}
+
+/// The filter, if it can be understood.
+pub(super) fn targets(config: &LogConfig) -> Option<Targets> {
+    config.filter.parse().ok()
 }
 
 /// Writes a line for each event.

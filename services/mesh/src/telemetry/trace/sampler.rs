@@ -42,7 +42,7 @@ impl Sampler {
         if begun >= self.per_second {
             return false;
         }
-        self.window.store(second << 32 | begun + 1, Ordering::Relaxed);
+        self.window.store((second << 32) | (begun + 1), Ordering::Relaxed);
         true
     }
 }
