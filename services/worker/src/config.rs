@@ -1,0 +1,131 @@
+//! Settings of the worker.
+//!
+//! Promises: every field has a default, a unit and a reason in `deploy/config/worker.toml`.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::time::Duration;
+
+use lepton_mesh::config::{Common, ServiceConfig, duration};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What all services have in common.
+    pub common: Common,
+    /// Attempts of tasks.
+    pub tasks: Tasks,
+    /// Online calls.
+    pub online: Online,
+    /// When the process ends.
+    pub lifetime: Lifetime,
+}
+
+/// Attempts of tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tasks {
+    /// Attempts at once, 1 to 4,096; 0: 16 for each core.
+    pub slots: u32,
+    /// Attempts that compute at once; 0: one for each core.
+    pub compute: u32,
+    /// How long an attempt may run whose task does not say it.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// What the requirements of tasks are compared with.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            slots: 0,
+            compute: 0,
+            timeout: Duration::from_secs(60 * 60),
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// Online calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Online {
+    /// Calls that compute at once; 0: one for each core.
+    pub concurrency: u32,
+    /// Calls that may wait beyond these.
+    pub queue: u32,
+    /// Bytes of tables that may be in memory, of calls that wait or compute.
+    pub table_bytes_max: u64,
+    /// Bytes of one request between services.
+    pub message_bytes_max: u64,
+}
+
+impl Default for Online {
+    fn default() -> Self {
+        Self {
+            concurrency: 0,
+            queue: 256,
+            table_bytes_max: 512 << 20,
+            message_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// When the process ends.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lifetime {
+    /// The process id of a parent with which the worker ends; 0: none.
+    pub parent_pid: u32,
+}
+
+/// Slots for each core: most attempts wait, for a delay, a disk or another service. Those that compute are bounded apart.
+const SLOTS_PER_CORE: u32 = 16;
+/// The most slots that a leader takes.
+const SLOTS_MAX: u32 = 4_096;
+
+impl Tasks {
+    /// Attempts at once on this machine.
+    pub(crate) fn slots_here(&self) -> u32 {
+        let slots = if self.slots == 0 {
+            cores().saturating_mul(SLOTS_PER_CORE)
+        } else {
+            self.slots
+        };
+        slots.min(SLOTS_MAX)
+    }
+
+    /// Attempts that compute at once on this machine.
+    pub(crate) fn compute_here(&self) -> usize {
+        or_cores(self.compute)
+    }
+}
+
+impl Online {
+    /// Calls that compute at once on this machine.
+    pub(crate) fn concurrency_here(&self) -> usize {
+        or_cores(self.concurrency)
+    }
+}
+
+fn or_cores(configured: u32) -> usize {
+    usize::try_from(if configured == 0 { cores() } else { configured }).unwrap_or(1)
+}
+
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(1)
+}
+
+impl ServiceConfig for Config {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+}

@@ -1,0 +1,4 @@
+//! The kinds that are built in.
+
+pub mod analyze;
+pub mod echo;

@@ -1,0 +1,113 @@
+//! Kind `echo`: gives back what it is given. For trying the mesh out, and for tests and benches of it.
+//!
+//! Promises: whether an attempt fails depends on its input, its task and its number alone, so a run can be repeated.
+//! Options, inside an input that is an object: `delay_ms`, how long it takes; `fail_rate`, the share of attempts that
+//! fail, 0 to 1; `fail_times`, how many attempts fail before one succeeds.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lepton_domain::ids::AttemptId;
+use lepton_domain::reason::Reason;
+use lepton_domain::task::Encoding;
+use lepton_mesh::random::Random;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::kind::{Failure, Input, Kind, Output};
+
+#[cfg(test)]
+mod tests;
+
+/// The longest delay, a day.
+const DELAY_MS_MAX: f64 = 24.0 * 60.0 * 60.0 * 1_000.0;
+
+/// The kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Echo;
+
+impl Kind for Echo {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn run(&self, input: Input, _cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
+        // There is nothing to stop: it is only waited for.
+        echo(input).boxed()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+struct Options {
+    delay_ms: Option<f64>,
+    fail_rate: Option<f64>,
+    fail_times: Option<u32>,
+}
+
+async fn echo(input: Input) -> Result<Output, Failure> {
+    let options = Options::of(&input)?;
+    tokio::time::sleep(options.delay()).await;
+    options.verdict(input.attempt)?;
+    Ok(Output {
+        encoding: input.encoding,
+        content: input.content,
+    })
+}
+
+impl Options {
+    fn of(input: &Input) -> Result<Self, Failure> {
+        let object = input.content.trim_ascii_start().first() == Some(&b'{');
+        if input.encoding != Encoding::Json || !object {
+            return Ok(Self::default());
+        }
+        let options: Self = serde_json::from_slice(&input.content)
+            .map_err(|error| invalid(format!("the options of echo cannot be read: {error}")))?;
+        options.checked()
+    }
+
+    fn checked(self) -> Result<Self, Failure> {
+        if let Some(delay) = self.delay_ms
+            && !(0.0..=DELAY_MS_MAX).contains(&delay)
+        {
+            return Err(invalid(format!("delay_ms is {delay}; it takes 0 to {DELAY_MS_MAX}")));
+        }
+        if let Some(rate) = self.fail_rate
+            && !(0.0..=1.0).contains(&rate)
+        {
+            return Err(invalid(format!("fail_rate is {rate}; it takes 0 to 1")));
+        }
+        Ok(self)
+    }
+
+    fn delay(&self) -> Duration {
+        Duration::from_secs_f64(self.delay_ms.unwrap_or(0.0) / 1_000.0)
+    }
+
+    fn verdict(&self, attempt: AttemptId) -> Result<(), Failure> {
+        let times = self.fail_times.unwrap_or(0);
+        if attempt.number <= times {
+            let message = format!("attempt {} fails, as fail_times = {times} asks for", attempt.number);
+            return Err(Failure::passing(Reason::HandlerFailed, message));
+        }
+        let rate = self.fail_rate.unwrap_or(0.0);
+        if share(attempt) < rate {
+            let message = format!("attempt {} fails, as fail_rate = {rate} asks for", attempt.number);
+            return Err(Failure::passing(Reason::HandlerFailed, message));
+        }
+        Ok(())
+    }
+}
+
+/// A number from 0 up to 1 that looks random and always is the same for an attempt.
+fn share(attempt: AttemptId) -> f64 {
+    let task = attempt.task.as_u128();
+    let seed = (task as u64) ^ ((task >> 64) as u64).rotate_left(32) ^ (u64::from(attempt.number) << 48);
+    // The upper 53 bits, which are all that a double has room for.
+    (Random::seeded(seed).next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::lasting(Reason::FieldInvalid, message)
+}

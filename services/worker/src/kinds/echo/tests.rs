@@ -1,0 +1,113 @@
+//! Echo echoes, waits and fails as it is asked to.
+
+use bytes::Bytes;
+use lepton_domain::ids::{TaskId, Tenant};
+use tokio::time::timeout;
+
+use super::*;
+
+fn input(json: &str, number: u32) -> Input {
+    Input {
+        attempt: AttemptId {
+            task: TaskId::from_u128(7),
+            number,
+        },
+        tenant: Tenant::new("default"),
+        encoding: Encoding::Json,
+        content: Bytes::copy_from_slice(json.as_bytes()),
+        trace_id: String::new(),
+    }
+}
+
+async fn run(json: &str, number: u32) -> Result<Output, Failure> {
+    Echo.run(input(json, number), CancellationToken::new()).await
+}
+
+#[tokio::test]
+async fn any_input_comes_back() {
+    for json in [
+        "null",
+        "7",
+        "[1,2,3]",
+        "\"text\"",
+        r#"{"a":{"delay_ms":"x"},"delay_ms":0}"#,
+    ] {
+        assert_eq!(run(json, 1).await.unwrap().content, json);
+    }
+    let bytes = Input {
+        encoding: Encoding::Binary,
+        ..input("{not json", 1)
+    };
+    let echoed = Echo.run(bytes, CancellationToken::new()).await.unwrap();
+    assert_eq!(
+        (echoed.encoding, echoed.content),
+        (Encoding::Binary, Bytes::from_static(b"{not json"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_takes_its_time() {
+    let slow = run(r#"{"delay_ms":1500}"#, 1);
+    tokio::pin!(slow);
+    assert!(timeout(Duration::from_millis(1_400), &mut slow).await.is_err());
+    assert!(timeout(Duration::from_millis(200), &mut slow).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn the_first_attempts_fail_and_the_next_does_not() {
+    for number in 1..=2 {
+        let failure = run(r#"{"fail_times":2}"#, number).await.unwrap_err();
+        assert!(
+            failure.retryable && failure.error.reason == "HANDLER_FAILED",
+            "{failure:?}"
+        );
+    }
+    assert!(run(r#"{"fail_times":2}"#, 3).await.is_ok());
+}
+
+#[test]
+fn a_rate_is_met_and_repeats() {
+    let options = Options {
+        fail_rate: Some(0.3),
+        ..Options::default()
+    };
+    let fails = |task: u128| {
+        options
+            .verdict(AttemptId {
+                task: TaskId::from_u128(task),
+                number: 1,
+            })
+            .is_err()
+    };
+    let failed = (0..10_000).filter(|task| fails(*task)).count();
+    assert!((2_800..3_200).contains(&failed), "{failed}");
+    assert!((0..100).all(|task| fails(task) == fails(task)));
+    let always = Options {
+        fail_rate: Some(1.0),
+        ..Options::default()
+    };
+    assert!(
+        always
+            .verdict(AttemptId {
+                task: TaskId::from_u128(1),
+                number: 9
+            })
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn options_that_mean_nothing_are_refused_for_good() {
+    for json in [
+        r#"{"delay_ms":-1}"#,
+        r#"{"delay_ms":"x"}"#,
+        r#"{"fail_rate":1.5}"#,
+        r#"{"fail_times":-1}"#,
+    ] {
+        let failure = run(json, 1).await.unwrap_err();
+        assert!(
+            !failure.retryable && failure.error.reason == "FIELD_INVALID",
+            "{failure:?}"
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! The worker service: runs attempts of tasks for the leader and answers online calls.
+//!
+//! Promises: no more at once than there is room for; a wish to stop reaches the running code; an attempt that ended is
+//! reported until a leader has taken it. Leaves deciding what runs to the scheduler and figures to `lepton-analysis`.
+
+pub mod analysis;
+pub mod attempt;
+pub mod compute;
+pub mod config;
+pub mod kind;
+pub mod kinds;
+pub mod labor;
+pub mod online;
+pub mod parent;
+pub mod service;
+pub mod session;
+pub mod slots;
+pub mod stats;
+
+pub use config::Config;
+pub use service::Worker;

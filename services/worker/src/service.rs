@@ -1,0 +1,203 @@
+//! The worker as a service: what it is made of, how it starts and in which order it ends.
+//!
+//! Promises: online calls are served as soon as the socket is; tasks, as soon as etcd, the blob store and a leader are
+//! there; a drain refuses nothing that was accepted and ends within 30 s. Leaves each part to its module.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lepton_domain::ids::InstanceId;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::context::Context;
+use lepton_mesh::entry::{self, Flag, Sockets};
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::registry::{Instance, NodeState, Registrar};
+use lepton_mesh::server::health::Readiness;
+use lepton_mesh::server::limits::Limits;
+use lepton_mesh::shutdown::Shutdown;
+use lepton_mesh::{admin, server};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::compute::Compute;
+use crate::config::Config;
+use crate::kind::Kinds;
+use crate::labor::Labor;
+use crate::parent;
+use crate::session::Identity;
+use crate::stats::Stats;
+
+mod stack;
+
+/// The longest drain.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long gateways and the leader get to hear of a drain before anything closes.
+const DRAIN_NOTICE: Duration = Duration::from_millis(250);
+
+/// A worker that is ready to run.
+#[derive(Clone)]
+pub struct Worker {
+    config: Config,
+    context: Context,
+    etcd: Etcd,
+    kinds: Kinds,
+    stats: Stats,
+    readiness: Readiness,
+}
+
+impl entry::Service for Worker {
+    const NAME: &'static str = "worker";
+    const FLAGS: &'static [Flag] = &[
+        Flag {
+            name: "slots",
+            key: "tasks.slots",
+            value: "N",
+            help: "Attempts at once; 0 for 16 a core",
+        },
+        Flag {
+            name: "parent-pid",
+            key: "lifetime.parent_pid",
+            value: "PID",
+            help: "End with this parent process",
+        },
+    ];
+    type Config = Config;
+
+    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+        let etcd = Etcd::connect(&context, &config.common.etcd, &config.common.cluster);
+        let stats = Stats::new(config.tasks.slots_here(), &context.metrics);
+        let kinds = Kinds::built_in(&Compute::new(config.tasks.compute_here()));
+        Ok(Self {
+            config,
+            context,
+            etcd,
+            kinds,
+            stats,
+            readiness: Readiness::new(),
+        })
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+        let (draining, closing) = (shutdown.child(), Shutdown::new());
+        let mut tasks = JoinSet::new();
+        let limits = Limits {
+            drain_timeout: DRAIN_MAX,
+            ..Limits::default()
+        };
+        let app = stack::router(&self, &draining, &closing);
+        tasks.spawn(ended(server::serve(sockets.serve, app, limits, closing.clone())).in_current_span());
+        let probes = admin::serve(
+            sockets.admin,
+            self.readiness.clone(),
+            self.context.metrics.clone(),
+            closing.clone(),
+        );
+        tasks.spawn(ended(probes).in_current_span());
+        tasks.spawn(self.labor(draining.clone()).run().in_current_span());
+        let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance());
+        tokio::select! {
+            () = shutdown.triggered() => {}
+            () = parent::gone(self.config.lifetime.parent_pid) => {
+                tracing::info!("the parent process is gone");
+                return Ok(());
+            }
+            // While nobody has asked for it, whatever ends has failed.
+            Some(ended) = tasks.join_next() => return flat(ended),
+        }
+        self.drain(tasks, registrar, &closing).await
+    }
+}
+
+impl Worker {
+    /// Nothing new, then the end of what there is, then the farewell.
+    async fn drain(
+        self,
+        mut tasks: JoinSet<Result<(), Fault>>,
+        registrar: Registrar,
+        closing: &Shutdown,
+    ) -> Result<(), Fault> {
+        tracing::info!("draining");
+        self.readiness.set(false);
+        registrar.set_state(NodeState::Draining);
+        tokio::time::sleep(DRAIN_NOTICE).await;
+        closing.trigger();
+        let all = async {
+            while let Some(ended) = tasks.join_next().await {
+                flat(ended)?;
+            }
+            Ok(())
+        };
+        let drained = timeout(DRAIN_MAX - DRAIN_NOTICE, all).await;
+        if drained.is_err() {
+            tracing::warn!("not all attempts ended in time; the leader runs them elsewhere");
+        }
+        // What is left of the attempts must not outlive the registration.
+        tasks.shutdown().await;
+        registrar.leave().await;
+        drained.unwrap_or(Ok(()))
+    }
+
+    fn instance_id(&self) -> InstanceId {
+        InstanceId::new(self.config.common.instance.as_deref().unwrap_or("worker"))
+    }
+
+    /// The worker as it registers: ready, since online calls are answered from the start.
+    fn instance(&self) -> Instance {
+        let slots = self.config.tasks.slots_here().to_string();
+        let metadata = BTreeMap::from([
+            ("kinds".to_owned(), self.kinds.names().join(",")),
+            ("slots".to_owned(), slots),
+        ]);
+        Instance {
+            id: self.instance_id(),
+            service: <Self as entry::Service>::NAME.to_owned(),
+            address: self.config.common.advertise.clone().unwrap_or_default(),
+            state: NodeState::Ready,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.context.clock.now(),
+            metadata,
+        }
+    }
+
+    fn labor(&self, draining: Shutdown) -> Labor {
+        let identity = Identity {
+            instance: self.instance_id(),
+            slots: self.config.tasks.slots_here(),
+            kinds: self.kinds.names().into_iter().map(str::to_owned).collect(),
+            labels: self.config.tasks.labels.clone(),
+        };
+        Labor {
+            identity,
+            context: self.context.clone(),
+            etcd: self.etcd.clone(),
+            blob_store: self.config.common.blob_store(),
+            timeout: self.config.tasks.timeout,
+            kinds: self.kinds.clone(),
+            stats: self.stats.clone(),
+            readiness: self.readiness.clone(),
+            draining,
+            notice: DRAIN_NOTICE,
+        }
+    }
+}
+
+async fn ended(serving: impl Future<Output = std::io::Result<()>>) -> Result<(), Fault> {
+    serving
+        .await
+        .map_err(|error| Fault::new(Reason::Internal, format!("the server failed: {error}")))
+}
+
+/// A task's result, or its panic as a fault.
+fn flat(ended: Result<Result<(), Fault>, tokio::task::JoinError>) -> Result<(), Fault> {
+    ended.unwrap_or_else(|error| {
+        Err(Fault::new(
+            Reason::Internal,
+            format!("a part of the worker failed: {error}"),
+        ))
+    })
+}

@@ -1,0 +1,47 @@
+//! Load is counted while it lasts, and medians are of the interval.
+
+use super::*;
+
+fn stats() -> Stats {
+    Stats::new(4, &Metrics::new())
+}
+
+#[test]
+fn what_waits_and_runs_is_counted_until_it_ends() {
+    let (stats, clock) = (stats(), Clock::system());
+    let (first, second) = (stats.waits(), stats.waits());
+    let running = first.runs(clock);
+    assert_eq!(
+        (stats.load().in_flight, stats.load().queued, stats.load().slots),
+        (1, 1, 4)
+    );
+    drop(second);
+    running.ended("echo", Done::Badly);
+    stats.waits().runs(clock).ended("echo", Done::Refused);
+    drop(stats.waits().runs(clock));
+    let expected = Load {
+        in_flight: 0,
+        queued: 0,
+        slots: 4,
+        finished_total: 2,
+        failed_total: 1,
+    };
+    assert_eq!(stats.load(), expected);
+}
+
+#[test]
+fn medians_are_of_what_is_new() {
+    let latencies = Latencies::default();
+    assert_eq!(latencies.median_since(0), (0, 0));
+    for micros in [5, 1, 9] {
+        latencies.add(Duration::from_micros(micros));
+    }
+    assert_eq!(latencies.median_since(0), (5, 3));
+    latencies.add(Duration::from_micros(100));
+    assert_eq!(latencies.median_since(3), (100, 4));
+    assert_eq!(latencies.median_since(4), (0, 4));
+    for _ in 0..5_000 {
+        latencies.add(Duration::from_micros(7));
+    }
+    assert_eq!(latencies.median_since(0), (7, 5_004));
+}
