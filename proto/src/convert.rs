@@ -10,6 +10,7 @@ pub mod analysis;
 #[cfg(test)]
 mod arbitrary;
 pub mod event;
+pub mod incident;
 pub mod refusal;
 pub mod snapshot;
 pub mod task;

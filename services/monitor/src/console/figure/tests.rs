@@ -1,0 +1,33 @@
+//! Figures read well at every size.
+
+use super::*;
+
+#[test]
+fn numbers_have_commas_and_few_decimals() {
+    let counts = [0, 999, 1_000, 1_234_567].map(count);
+    assert_eq!(counts, ["0", "999", "1,000", "1,234,567"]);
+    let rates = [0.0, 0.04, 0.06, 9.94, 9.96, 1_234.4].map(rate);
+    assert_eq!(rates, ["0", "0", "0.1", "9.9", "10", "1,234"]);
+}
+
+#[test]
+fn sizes_and_times_have_fitting_units() {
+    let sizes = [12, 2_048, 52_428_800, 3 << 30].map(bytes);
+    assert_eq!(sizes, ["12 B", "2.0 KiB", "50 MiB", "3.0 GiB"]);
+    let latencies = [730, 4_200, 1_500_000].map(micros);
+    assert_eq!(latencies, ["730 µs", "4.2 ms", "1.5 s"]);
+    let spans = [5, 65, 3_700, 90_000].map(|seconds| span(Duration::from_secs(seconds)));
+    assert_eq!(spans, ["5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]);
+    assert_eq!(
+        moment(Timestamp::from_micros(1_700_000_000_000_000)),
+        "2023-11-14T22:13:20Z"
+    );
+}
+
+#[test]
+fn curves_stay_inside_their_drawing() {
+    let drawn = curve(&[0.0, 50.0, 100.0], 60).0;
+    assert!(drawn.contains("points=\"100.0,1.5 98.3,10.0 96.6,18.5\""), "{drawn}");
+    assert!(curve(&[], 60).0.contains("points=\"\""));
+    assert!(bar(7.0).0.contains("width=\"100.0\""));
+}

@@ -1,0 +1,45 @@
+//! The service that lists incidents.
+//!
+//! Leaves finding them to `rule`.
+
+use std::sync::Arc;
+
+use lepton_mesh::error::status;
+use lepton_proto::convert::incident::read_state;
+use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
+use lepton_proto::monitor::v1::{ListIncidentsRequest, ListIncidentsResponse};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use crate::view::View;
+
+/// Answers from the present view.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    view: watch::Receiver<Arc<View>>,
+}
+
+impl Listing {
+    /// Of the incidents in this view.
+    pub fn new(view: watch::Receiver<Arc<View>>) -> Self {
+        Self { view }
+    }
+}
+
+#[tonic::async_trait]
+impl MonitorService for Listing {
+    async fn list_incidents(
+        &self,
+        request: Request<ListIncidentsRequest>,
+    ) -> Result<Response<ListIncidentsResponse>, Status> {
+        let wanted = read_state("state", request.get_ref().state).map_err(|error| status(&error.into()))?;
+        let view = self.view.borrow().clone();
+        let matching = view
+            .incidents
+            .iter()
+            .filter(|incident| wanted.is_none_or(|state| incident.state == state));
+        Ok(Response::new(ListIncidentsResponse {
+            incidents: matching.map(Into::into).collect(),
+        }))
+    }
+}

@@ -1,0 +1,117 @@
+//! The recent past of one instance, and the rates that follow from it.
+//!
+//! Promises: never more samples than its size; a counter that went back (a new process under an old name) starts the
+//! past anew instead of giving absurd rates. Leaves the present values to the last message.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use lepton_proto::fleet::v1::WatchStatsResponse;
+
+#[cfg(test)]
+mod tests;
+
+/// Rates are means over this time: shorter ones jump about, longer ones come late.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
+
+/// The counters of an instance at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sample {
+    /// When it was received, on the monitor's monotonic clock.
+    at: Duration,
+    finished_total: u64,
+    failed_total: u64,
+    cpu_us: u64,
+}
+
+/// Changes per second.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Rates {
+    /// Requests or attempts that ended, failed ones included.
+    pub finished_per_s: f64,
+    /// Those of them that failed.
+    pub failed_per_s: f64,
+    /// CPU time in percent of one core, of the whole process.
+    pub cpu_percent: f64,
+}
+
+/// A bounded row of samples, the oldest first.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    samples: VecDeque<Sample>,
+    size: usize,
+}
+
+impl Ring {
+    /// Empty, for `size` samples.
+    pub fn new(size: usize) -> Self {
+        // Grown as needed: most instances of a short-lived mesh never fill it.
+        Self {
+            samples: VecDeque::new(),
+            size: size.max(2),
+        }
+    }
+
+    /// Adds what was received at `at`.
+    pub fn push(&mut self, at: Duration, stats: &WatchStatsResponse) {
+        let sample = Sample {
+            at,
+            finished_total: stats.finished_total,
+            failed_total: stats.failed_total,
+            cpu_us: stats.cpu_us,
+        };
+        if self.samples.back().is_some_and(|last| sample.is_before(last)) {
+            self.samples.clear();
+        }
+        while self.samples.len() >= self.size {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+
+    /// The rates of the last seconds; zero with fewer than two samples.
+    pub fn rates(&self) -> Rates {
+        let Some(last) = self.samples.back() else {
+            return Rates::default();
+        };
+        let start = last.at.saturating_sub(RATE_WINDOW);
+        // One sample from before the window, so that a slow sender has a rate as well.
+        let inside = self.samples.partition_point(|sample| sample.at <= start);
+        let first = self.samples[inside.saturating_sub(1)];
+        last.rates_since(&first)
+    }
+
+    /// Requests per second between neighbours, the last `count` of them, the oldest first.
+    pub fn recent(&self, count: usize) -> Vec<f64> {
+        let skipped = self.samples.len().saturating_sub(count + 1);
+        let pairs = self
+            .samples
+            .iter()
+            .skip(skipped)
+            .zip(self.samples.iter().skip(skipped + 1));
+        pairs
+            .map(|(earlier, later)| later.rates_since(earlier).finished_per_s)
+            .collect()
+    }
+}
+
+impl Sample {
+    /// Whether a counter is lower than it was.
+    fn is_before(&self, last: &Self) -> bool {
+        self.finished_total < last.finished_total || self.failed_total < last.failed_total || self.cpu_us < last.cpu_us
+    }
+
+    fn rates_since(&self, earlier: &Self) -> Rates {
+        let seconds = self.at.saturating_sub(earlier.at).as_secs_f64();
+        if seconds <= 0.0 {
+            return Rates::default();
+        }
+        let per_s = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+        Rates {
+            finished_per_s: per_s(self.finished_total, earlier.finished_total),
+            failed_per_s: per_s(self.failed_total, earlier.failed_total),
+            // Microseconds per second are millionths of a core.
+            cpu_percent: per_s(self.cpu_us, earlier.cpu_us) / 10_000.0,
+        }
+    }
+}
