@@ -105,7 +105,7 @@ mod contract {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_real_etcd_keeps_the_contract() {
-        let server = Real::start().await;
+        let mut server = Real::start().await;
         let client = server.client().await;
         run(|name| Bench::new(client.clone(), name)).await;
     }

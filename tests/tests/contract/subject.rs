@@ -23,7 +23,7 @@ use tonic::Code;
 pub(super) type Outcome = Result<(), Error>;
 
 /// How long anything may take that is expected to happen.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client and a name space of its own.
 pub(super) struct Bench {
@@ -208,8 +208,12 @@ impl Real {
         }
     }
 
-    pub async fn client(&self) -> Client {
-        connect(&self.authority).await
+    pub async fn client(&mut self) -> Client {
+        let client = connect(&self.authority).await;
+        // Had another process taken the port meanwhile, it would have answered in etcd's place, and been written to.
+        let ended = self.process.try_wait().expect("it is ours");
+        assert_eq!(ended, None, "etcd could not start");
+        client
     }
 }
 
