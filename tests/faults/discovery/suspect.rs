@@ -1,0 +1,158 @@
+//! A standby that suspects its leader, rightly and wrongly.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::Stream;
+use lepton_domain::ids::InstanceId;
+use lepton_mesh::context::Context;
+use lepton_mesh::election::{Candidate, LeaderWatch, Leadership, Suspicion, campaign};
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::net::Net;
+use lepton_mesh::registry::Registrar;
+use lepton_tests::proxy::{Connection, Direction, Proxy};
+use lepton_tests::wait::eventually;
+use tokio::task::JoinSet;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use super::{SOON, Scene, instance};
+
+/// Shorter than the lease of a leader, so that only a deposition can be that fast.
+const FASTER_THAN_LEASE: Duration = Duration::from_millis(2_000);
+
+/// So long is the head of a stream's answer, to be told from all else on a connection.
+const HEAD_BYTES: usize = 4_096;
+
+/// Always healthy, and verbose about it.
+struct Healthy;
+
+#[tonic::async_trait]
+impl Health for Healthy {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn check(&self, _: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        Ok(Response::new(HealthCheckResponse::default()))
+    }
+
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let mut response = Response::new(Box::pin(futures::stream::pending()) as Self::WatchStream);
+        let padding = "x".repeat(HEAD_BYTES).parse().expect("plain text");
+        response.metadata_mut().insert("padding", padding);
+        Ok(response)
+    }
+}
+
+async fn stream_stands(connection: &Connection) {
+    eventually(SOON, || async {
+        connection.passed(Direction::ToClient) > HEAD_BYTES / 2
+    })
+    .await;
+}
+
+/// A leader with a health service behind a proxy, and a standby that watches it.
+struct Stage {
+    leader: Leadership,
+    health: Proxy,
+    suspicion: Suspicion,
+    tasks: JoinSet<()>,
+    _registrar: Registrar,
+}
+
+async fn lead(etcd: Etcd, id: &str) -> Leadership {
+    let candidate = Candidate {
+        service: "scheduler".into(),
+        instance: InstanceId::new(id),
+    };
+    campaign(&etcd, &candidate, &Context::system())
+        .await
+        .expect("etcd does not refuse")
+}
+
+impl Stage {
+    async fn new(scene: &Scene) -> Self {
+        let mut tasks = JoinSet::new();
+        let listener = Net::Os.bind("127.0.0.1:0").await.expect("a free port");
+        let health = Proxy::start(listener.local_addr().to_string()).await;
+        let service = HealthServer::new(Healthy);
+        let incoming = futures::stream::unfold(listener, |listener| async move {
+            let accepted = listener.accept().await.map(|(stream, _)| stream);
+            Some((accepted, listener))
+        });
+        tasks.spawn(async move {
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming)
+                .await
+                .expect("served");
+        });
+        let entry = instance("scheduler-1", health.address());
+        let registrar = Registrar::start(scene.etcd.clone(), &scene.context, entry);
+        let leader = lead(scene.etcd.clone(), "scheduler-1").await;
+        let watch = LeaderWatch::start(scene.etcd.clone(), "scheduler");
+        let directory = scene.directory("scheduler");
+        let suspicion = Suspicion::start(&scene.etcd, "scheduler", &watch, &directory, &scene.context);
+        suspicion.arm(true);
+        // The stream must stand before its break can mean anything.
+        stream_stands(&health.connection(0).await).await;
+        Self {
+            leader,
+            health,
+            suspicion,
+            tasks,
+            _registrar: registrar,
+        }
+    }
+
+    async fn stands(&self, scene: &Scene) -> bool {
+        scene
+            .etcd
+            .txn(vec![self.leader.fence()], Vec::new(), Vec::new())
+            .await
+            .expect("read")
+            .succeeded()
+    }
+}
+
+#[tokio::test]
+async fn a_dead_leader_is_deposed_faster_than_its_lease_expires() {
+    let scene = Scene::new().await;
+    let stage = Stage::new(&scene).await;
+    let mut standby = JoinSet::new();
+    standby.spawn(lead(scene.etcd.clone(), "scheduler-2"));
+    stage.health.refuse(true);
+    stage.health.cut();
+    let elected = tokio::time::timeout(FASTER_THAN_LEASE, standby.join_next()).await;
+    let next = elected
+        .expect("before the lease expires")
+        .expect("one")
+        .expect("no panic");
+    assert!(next.epoch > stage.leader.epoch);
+    assert!(!stage.stands(&scene).await);
+    drop(stage.tasks);
+}
+
+#[tokio::test]
+async fn a_leader_that_can_be_reached_again_stays() {
+    let scene = Scene::new().await;
+    let stage = Stage::new(&scene).await;
+    stage.health.cut();
+    // One connection asks whether it is there, the next is the new stream.
+    stream_stands(&stage.health.connection(2).await).await;
+    assert!(stage.stands(&scene).await);
+    drop(stage.suspicion);
+}
+
+#[tokio::test]
+async fn a_standby_that_could_not_take_over_deposes_nobody() {
+    let scene = Scene::new().await;
+    let stage = Stage::new(&scene).await;
+    stage.suspicion.arm(false);
+    stage.health.refuse(true);
+    stage.health.cut();
+    let gone = tokio::time::timeout(FASTER_THAN_LEASE, stage.leader.lost()).await;
+    assert!(gone.is_err(), "a disarmed suspicion acted");
+    assert!(stage.stands(&scene).await);
+}
