@@ -87,7 +87,8 @@ mod tests {
             .unwrap()
             .unwrap();
         caller.abort();
-        let next = compute.run(&CancellationToken::new(), |_| 7);
+        let cancel = CancellationToken::new();
+        let next = compute.run(&cancel, |_| 7);
         assert_eq!(
             tokio::time::timeout(Duration::from_secs(10), next).await.unwrap(),
             Ok(7)

@@ -1,1 +1,223 @@
+//! An attempt ends in time and tells the truth about it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::future::BoxFuture;
+use lepton_domain::ids::TaskId;
+use lepton_domain::task::Encoding;
+use lepton_mesh::telemetry::metrics::Metrics;
+
+use super::*;
+use crate::kind::Kind;
+
+/// What a test wants an attempt to do.
+type Body = fn(Input, CancellationToken) -> BoxFuture<'static, Result<Output, Failure>>;
+
+struct Does(&'static str, Body);
+
+impl Kind for Does {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
+        (self.1)(input, cancel)
+    }
+}
+
+fn output(content: Bytes) -> Result<Output, Failure> {
+    Ok(Output {
+        encoding: Encoding::Binary,
+        content,
+    })
+}
+
+static STOPPED: AtomicU32 = AtomicU32::new(0);
+
+fn kinds() -> Kinds {
+    let kinds = [
+        Does("copy", |input, _| async { output(input.content) }.boxed()),
+        Does("grow", |_, _| async { output(vec![7; 5_000].into()) }.boxed()),
+        Does("panic", |_, _| async { panic!("broken {}", 7) }.boxed()),
+        Does("hang", |_, _| std::future::pending().boxed()),
+        Does("tell", |_, cancel| {
+            tokio::spawn(async move {
+                cancel.cancelled().await;
+                STOPPED.fetch_add(1, Ordering::SeqCst);
+            });
+            std::future::pending().boxed()
+        }),
+    ];
+    Kinds::of(kinds.map(|kind| Arc::new(kind) as Arc<dyn Kind>))
+}
+
+struct Bench {
+    runner: Runner,
+    _directory: tempfile::TempDir,
+}
+
+async fn bench(slots: usize) -> Bench {
+    let directory = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(directory.path().to_str().unwrap(), "b7e7").await.unwrap();
+    let runner = Runner {
+        kinds: kinds(),
+        blobs,
+        slots: Arc::new(Semaphore::new(slots)),
+        timeout: Duration::from_secs(60),
+        stats: Stats::new(1, &Metrics::new()),
+        clock: Clock::system(),
+    };
+    Bench {
+        runner,
+        _directory: directory,
+    }
+}
+
+fn assignment(kind: &str) -> Assignment {
+    Assignment {
+        attempt: AttemptId {
+            task: TaskId::from_u128(7),
+            number: 1,
+        },
+        kind: kind.to_owned(),
+        input: Payload::json("7"),
+        timeout: None,
+        deadline_in: None,
+        traceparent: String::new(),
+        tenant: Tenant::new("default"),
+    }
+}
+
+impl Bench {
+    async fn run(&self, assignment: Assignment) -> Outcome {
+        self.runner
+            .clone()
+            .run(assignment, None, CancellationToken::new())
+            .await
+            .0
+    }
+
+    async fn fails(&self, assignment: Assignment) -> (String, bool) {
+        match self.run(assignment).await {
+            Outcome::Failure(failure) => (failure.error.reason, failure.retryable),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn large_payloads_come_from_and_go_to_the_blob_store() {
+    let bench = bench(1).await;
+    let task = TaskId::from_u128(7);
+    let input = Bytes::from(vec![1; 6_000]);
+    let digest = bench.runner.blobs.put(task, input.clone()).await.unwrap();
+    let stored = Payload {
+        encoding: Encoding::Binary,
+        content: Content::Blob { digest, size: 6_000 },
+    };
+    let copied = bench
+        .run(Assignment {
+            input: stored.clone(),
+            ..assignment("copy")
+        })
+        .await;
+    assert_eq!(copied, Outcome::Output(stored));
+
+    let Outcome::Output(Payload {
+        content: Content::Blob { digest, size },
+        ..
+    }) = bench.run(assignment("grow")).await
+    else {
+        panic!("not in the blob store")
+    };
+    assert_eq!(
+        (size, bench.runner.blobs.get(task, digest).await.unwrap()),
+        (5_000, Bytes::from(vec![7; 5_000]))
+    );
+    let small = bench.run(assignment("copy")).await;
+    assert!(matches!(small, Outcome::Output(output) if !output.is_blob()));
+}
+
+#[tokio::test]
+async fn failures_say_why_and_whether_to_try_again() {
+    let bench = bench(1).await;
+    assert_eq!(
+        bench.fails(assignment("panic")).await,
+        ("HANDLER_FAILED".to_owned(), true)
+    );
+    assert_eq!(bench.fails(assignment("fly")).await, ("KIND_UNKNOWN".to_owned(), true));
+    let lost = Content::Blob {
+        digest: lepton_domain::ids::ContentDigest([7; 32]),
+        size: 9,
+    };
+    let lost = Assignment {
+        input: Payload {
+            encoding: Encoding::Json,
+            content: lost,
+        },
+        ..assignment("copy")
+    };
+    assert_eq!(bench.fails(lost).await, ("BLOB_NOT_FOUND".to_owned(), false));
+    let load = bench.runner.stats.load();
+    assert_eq!((load.finished_total, load.failed_total, load.in_flight), (3, 3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_a_failure_and_frees_the_slot() {
+    let bench = bench(1).await;
+    let limit = Duration::from_secs(2);
+    let timed_out = bench.fails(Assignment {
+        timeout: Some(limit),
+        ..assignment("hang")
+    });
+    let (first, second) = tokio::join!(timed_out, bench.run(assignment("copy")));
+    assert_eq!(first, ("TIMEOUT".to_owned(), true));
+    assert!(matches!(second, Outcome::Output(_)), "{second:?}");
+    assert_eq!(
+        bench.fails(assignment("hang")).await.0,
+        "TIMEOUT",
+        "the worker's limit, where the task has none"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_reaches_what_runs_and_what_waits() {
+    let bench = bench(1).await;
+    let (stop, stop_waiting) = (CancellationToken::new(), CancellationToken::new());
+    let running = bench.runner.clone().run(assignment("tell"), None, stop.clone());
+    let waiting = bench.runner.clone().run(assignment("copy"), None, stop_waiting.clone());
+    let (running, waiting) = (tokio::spawn(running), tokio::spawn(waiting));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        (bench.runner.stats.load().in_flight, bench.runner.stats.load().queued),
+        (1, 1)
+    );
+    stop_waiting.cancel();
+    assert_eq!(waiting.await.unwrap().0, Outcome::Stopped);
+    stop.cancel();
+    assert_eq!(running.await.unwrap().0, Outcome::Stopped);
+    let told = async {
+        while STOPPED.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await
+        }
+    };
+    timeout(Duration::from_secs(10), told).await.unwrap();
+    assert_eq!(bench.runner.slots.available_permits(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_frees_the_slot_and_leaves_the_verdict_to_the_leader() {
+    let bench = bench(1).await;
+    let late = || Assignment {
+        deadline_in: Some(Duration::from_secs(1)),
+        ..assignment("hang")
+    };
+    let stop = CancellationToken::new();
+    let attempt = tokio::spawn(bench.runner.clone().run(late(), None, stop.clone()));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(bench.runner.slots.available_permits(), 1);
+    stop.cancel();
+    assert_eq!(attempt.await.unwrap().0, Outcome::Stopped);
+    // A leader that says nothing hears it from the worker.
+    assert_eq!(bench.fails(late()).await, ("DEADLINE_EXCEEDED".to_owned(), false));
+}
