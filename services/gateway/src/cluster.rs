@@ -1,0 +1,156 @@
+//! `lepton.cluster.v1`: the instances from the registry, the journal from etcd.
+//!
+//! Promises: reads only. Leaves what the journal's figures mean to `mesh::journal::inspect`.
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
+use lepton_domain::reason::Fault;
+use lepton_mesh::election::{Leader, LeaderWatch};
+use lepton_mesh::error;
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::journal::follow::FollowError;
+use lepton_mesh::journal::inspect::{self, Entry};
+use lepton_mesh::registry::{self, Directory, Instance};
+use lepton_proto::cluster::v1::cluster_service_server::ClusterService;
+use lepton_proto::cluster::v1::journal_service_server::JournalService;
+use lepton_proto::cluster::v1::*;
+use lepton_proto::convert::time::timestamp;
+use tonic::{Request, Response, Status};
+
+/// The services that elect a leader.
+pub const ELECTING: [&str; 2] = ["scheduler", "monitor"];
+
+/// Both services.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    etcd: Etcd,
+    directory: Directory,
+    leaders: Vec<(&'static str, LeaderWatch)>,
+}
+
+impl Cluster {
+    /// Shows what this directory and these leaders say.
+    pub fn new(etcd: Etcd, directory: Directory, leaders: Vec<(&'static str, LeaderWatch)>) -> Self {
+        Self {
+            etcd,
+            directory,
+            leaders,
+        }
+    }
+
+    /// Who leads a service, as far as is known.
+    pub fn leader(&self, service: &str) -> Option<Leader> {
+        let (_, watch) = self.leaders.iter().find(|(name, _)| *name == service)?;
+        watch.view().borrow().clone()
+    }
+
+    fn node(&self, instance: &Instance) -> Node {
+        let leads = self
+            .leader(&instance.service)
+            .filter(|leader| leader.instance == instance.id);
+        Node {
+            id: instance.id.to_string(),
+            service: instance.service.clone(),
+            address: instance.address.clone(),
+            state: state(instance.state).into(),
+            version: instance.version.clone(),
+            start_time: Some(timestamp(instance.started)),
+            leader: leads.is_some(),
+            epoch: leads.map_or(0, |leader| leader.epoch.0),
+        }
+    }
+}
+
+fn state(state: registry::NodeState) -> NodeState {
+    match state {
+        registry::NodeState::Starting => NodeState::Starting,
+        registry::NodeState::Ready => NodeState::Ready,
+        registry::NodeState::Draining => NodeState::Draining,
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ClusterService for Cluster {
+    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
+        let mut nodes: Vec<_> = self
+            .directory
+            .view()
+            .borrow()
+            .values()
+            .map(|instance| self.node(instance))
+            .collect();
+        nodes.sort_by(|a, b| (&a.service, &a.id).cmp(&(&b.service, &b.id)));
+        Ok(Response::new(ListNodesResponse { nodes }))
+    }
+}
+
+#[tonic::async_trait]
+impl JournalService for Cluster {
+    async fn get_journal_status(&self, _: Request<GetJournalStatusRequest>) -> Answer<GetJournalStatusResponse> {
+        let status = inspect::status(&self.etcd).await.map_err(refused)?;
+        Ok(Response::new(GetJournalStatusResponse {
+            leader: status
+                .leader
+                .as_ref()
+                .map(|leader| leader.instance.to_string())
+                .unwrap_or_default(),
+            epoch: status.leader.map_or(0, |leader| leader.epoch.0),
+            incarnation: status.incarnation,
+            first_segment: status.first_segment,
+            last_segment: status.last_segment,
+            seq: status.seq.0,
+            bytes: status.bytes,
+            snapshot_segment: status.snapshot_segment,
+            journal_time: Some(timestamp(status.journal_time)),
+            digest: status.digest.to_string(),
+            task_count: status.task_count,
+        }))
+    }
+
+    async fn verify_journal(&self, _: Request<VerifyJournalRequest>) -> Answer<VerifyJournalResponse> {
+        let found = inspect::verify(&self.etcd).await.map_err(refused)?;
+        Ok(Response::new(VerifyJournalResponse {
+            ok: found.is_ok(),
+            segment_count: found.segment_count,
+            event_count: found.event_count,
+            task_count: found.tasks.len() as u64,
+            succeeded_count: found.succeeded_count(),
+            ended_otherwise_count: found.ended_otherwise_count(),
+            live_count: found.live_count(),
+            digest: found.digest.map(|digest| digest.to_string()).unwrap_or_default(),
+            breaches: found.breaches,
+        }))
+    }
+
+    type DumpJournalStream = Pin<Box<dyn Stream<Item = Result<DumpJournalResponse, Status>> + Send>>;
+
+    async fn dump_journal(&self, request: Request<DumpJournalRequest>) -> Answer<Self::DumpJournalStream> {
+        let DumpJournalRequest { from_segment, limit } = request.into_inner();
+        let entries = inspect::dump(self.etcd.clone(), from_segment, limit);
+        Ok(Response::new(
+            entries
+                .map(|entry| entry.map(|entry| dumped(&entry)).map_err(refused))
+                .boxed(),
+        ))
+    }
+}
+
+fn dumped(entry: &Entry) -> DumpJournalResponse {
+    DumpJournalResponse {
+        segment: entry.segment,
+        epoch: entry.epoch.0,
+        seq: entry.seq.0,
+        journal_time: Some(timestamp(entry.time)),
+        event: entry.name().to_owned(),
+        task_id: entry.task().map(|task| task.to_string()).unwrap_or_default(),
+        text: entry.text(),
+    }
+}
+
+fn refused(failure: FollowError) -> Status {
+    let fault: Fault = failure.fault();
+    error::status(&fault)
+}

@@ -1,0 +1,140 @@
+//! gRPC's framing over HTTP: messages behind a prefix, and the status in the trailers.
+//!
+//! Promises: messages come out however the transport cut them; an answer beyond the limit is a fault, not memory.
+//! Leaves what the messages mean to its callers, who pass encoded bytes on without reading them.
+
+use std::collections::VecDeque;
+
+use axum::body::Body;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures::Stream;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::error;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes in front of every gRPC message: a compression flag and the length.
+pub const PREFIX_BYTES: usize = 5;
+/// The largest answer that is taken. Tables of 65,536 columns stay below it.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The prefix of a message of this length.
+pub fn prefix(length: usize) -> [u8; PREFIX_BYTES] {
+    let length = u32::try_from(length).expect("bodies are bounded far below 4 GiB");
+    let [a, b, c, d] = length.to_be_bytes();
+    [0, a, b, c, d]
+}
+
+/// A message behind its prefix.
+pub fn frame(message: &[u8]) -> Bytes {
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    framed.put_slice(&prefix(message.len()));
+    framed.put_slice(message);
+    framed.freeze()
+}
+
+/// Answers of a call, as they come in.
+pub struct Answers {
+    body: Body,
+    buffer: BytesMut,
+    ready: VecDeque<Bytes>,
+    ended: bool,
+}
+
+/// Reads the head of an answer; a call that failed at once is an error here.
+pub fn answers(response: Response<Body>) -> Result<Answers, Fault> {
+    let (head, body) = response.into_parts();
+    if head.status != StatusCode::OK {
+        return Err(Fault::new(
+            Reason::Internal,
+            format!("a service answered HTTP {}", head.status),
+        ));
+    }
+    outcome(&head.headers)?;
+    Ok(Answers {
+        body,
+        buffer: BytesMut::new(),
+        ready: VecDeque::new(),
+        ended: false,
+    })
+}
+
+impl Answers {
+    /// The next answer, or `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        loop {
+            if let Some(answer) = self.ready.pop_front() {
+                return Ok(Some(answer));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.take(data)?,
+                    Err(frame) => {
+                        self.ended = true;
+                        outcome(frame.trailers_ref().unwrap_or(&HeaderMap::new()))?;
+                    }
+                },
+                Some(Err(error)) => {
+                    return Err(Fault::new(Reason::Internal, format!("the service broke off: {error}")));
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+
+    /// The only answer of a unary call.
+    pub async fn only(mut self) -> Result<Bytes, Fault> {
+        let answer = self.next().await?;
+        // The status comes behind the message.
+        while self.next().await?.is_some() {}
+        answer.ok_or_else(|| Fault::new(Reason::Internal, "a service gave no answer"))
+    }
+
+    /// The remaining answers; ends after the first error.
+    pub fn stream(self) -> impl Stream<Item = Result<Bytes, Fault>> {
+        futures::stream::unfold(Some(self), |state| async {
+            let mut answers = state?;
+            match answers.next().await {
+                Ok(answer) => answer.map(|answer| (Ok(answer), Some(answers))),
+                Err(fault) => Some((Err(fault), None)),
+            }
+        })
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<(), Fault> {
+        self.buffer.extend_from_slice(&data);
+        while self.buffer.len() >= PREFIX_BYTES {
+            let length = (&self.buffer[1..PREFIX_BYTES]).get_u32() as usize;
+            if self.buffer[0] != 0 {
+                // We never say that we take compressed answers.
+                return Err(Fault::new(Reason::Internal, "the service compressed its answer"));
+            }
+            if length > ANSWER_BYTES_MAX {
+                return Err(Fault::new(
+                    Reason::RequestTooLarge,
+                    format!("the answer has {length} bytes; ask for less"),
+                ));
+            }
+            if self.buffer.len() < PREFIX_BYTES + length {
+                break;
+            }
+            self.buffer.advance(PREFIX_BYTES);
+            self.ready.push_back(self.buffer.split_to(length).freeze());
+        }
+        Ok(())
+    }
+}
+
+/// The fault in headers or trailers, if they carry a status that is not OK.
+fn outcome(headers: &HeaderMap) -> Result<(), Fault> {
+    match tonic::Status::from_header_map(headers) {
+        Some(status) if status.code() != tonic::Code::Ok => Err(error::fault(&status)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,47 @@
+//! Splitting an answer into messages.
+
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn parts(parts: Vec<Bytes>) -> Answers {
+    let body = Body::from_stream(futures::stream::iter(parts.into_iter().map(Ok::<_, Infallible>)));
+    answers(Response::new(body)).expect("an answer without a status goes on")
+}
+
+#[test]
+fn a_status_in_the_headers_is_the_answer() {
+    let mut response = Response::new(Body::empty());
+    response
+        .headers_mut()
+        .insert("grpc-status", http::HeaderValue::from_static("14"));
+    let fault = answers(response).map(drop).expect_err("refused");
+    assert_eq!(fault.code().name(), "UNAVAILABLE");
+}
+
+proptest! {
+    #[test]
+    fn messages_come_back_however_they_are_cut(
+        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..6),
+        cut in 1_usize..17,
+    ) {
+        let whole: Vec<u8> = messages.iter().flat_map(|message| frame(message)).collect();
+        let mut answers = parts(whole.chunks(cut).map(Bytes::copy_from_slice).collect());
+        let read = futures::executor::block_on(async move {
+            let mut read = Vec::new();
+            while let Some(message) = answers.next().await? {
+                read.push(message.to_vec());
+            }
+            Ok::<_, Fault>(read)
+        });
+        prop_assert_eq!(read.expect("well formed"), messages);
+    }
+
+    #[test]
+    fn any_bytes_are_taken_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let mut answers = parts(vec![bytes.into()]);
+        let _ = futures::executor::block_on(answers.next());
+    }
+}

@@ -1,0 +1,95 @@
+//! `lepton.monitor.v1.MonitorService`, passed on to a monitor.
+//!
+//! Promises: the leading monitor is asked first, the others when it does not answer. Leaves incidents to the monitor.
+
+use std::time::Duration;
+
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::error;
+use lepton_mesh::net::Net;
+use lepton_mesh::registry::{Directory, Instance, NodeState};
+use lepton_mesh::telemetry::propagate::Propagate;
+use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
+use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
+use lepton_proto::monitor::v1::{ListIncidentsRequest, ListIncidentsResponse};
+use lepton_proto::validate;
+use tonic::{Request, Response, Status};
+
+use crate::cluster::Cluster;
+
+/// How long one monitor may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// When to try again when none answered.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Incidents {
+    net: Net,
+    directory: Directory,
+    cluster: Cluster,
+}
+
+impl Incidents {
+    /// Asks the monitors in this directory.
+    pub fn new(net: Net, directory: Directory, cluster: Cluster) -> Self {
+        Self {
+            net,
+            directory,
+            cluster,
+        }
+    }
+
+    /// The monitors, the leader first, those that drain last.
+    fn monitors(&self) -> Vec<Instance> {
+        let leader = self.cluster.leader("monitor").map(|leader| leader.instance);
+        let view = self.directory.view();
+        let mut monitors: Vec<Instance> = view
+            .borrow()
+            .values()
+            .filter(|instance| instance.service == "monitor")
+            .cloned()
+            .collect();
+        monitors.sort_by_key(|monitor| {
+            (
+                Some(&monitor.id) != leader.as_ref(),
+                monitor.state == NodeState::Draining,
+            )
+        });
+        monitors
+    }
+
+    async fn ask(&self, monitor: &Instance, request: ListIncidentsRequest) -> Result<ListIncidentsResponse, Fault> {
+        let channel = Propagate::new(self.net.channel(&monitor.address));
+        let mut client = MonitorServiceClient::new(channel);
+        match tokio::time::timeout(ANSWER_WAIT, client.list_incidents(request)).await {
+            Ok(answer) => answer.map(Response::into_inner).map_err(|status| error::fault(&status)),
+            Err(_) => Err(Fault::new(
+                Reason::OutcomeUnknown,
+                format!("{} did not answer in time", monitor.id),
+            )),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MonitorService for Incidents {
+    async fn list_incidents(
+        &self,
+        request: Request<ListIncidentsRequest>,
+    ) -> Result<Response<ListIncidentsResponse>, Status> {
+        let request = request.into_inner();
+        let checked = validate::check_typed("lepton.monitor.v1.ListIncidentsRequest", &request);
+        checked.map_err(|fault| error::status(&fault))?;
+        let message = "no monitor answers; start one, or try again shortly";
+        let mut last = Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
+        for monitor in self.monitors() {
+            match self.ask(&monitor, request).await {
+                Ok(answer) => return Ok(Response::new(answer)),
+                Err(fault) if error::is_retryable(&fault) => last = fault,
+                Err(fault) => return Err(error::status(&fault)),
+            }
+        }
+        Err(error::status(&last))
+    }
+}

@@ -1,0 +1,12 @@
+//! Calls that are answered at once and leave nothing behind.
+//!
+//! Promises: no etcd and no leader on the path; bounded in number, size and time.
+
+pub mod analyze;
+mod budget;
+pub mod config;
+mod forward;
+pub mod grpc;
+pub mod infer;
+mod message;
+pub mod rows;

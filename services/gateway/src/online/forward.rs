@@ -1,0 +1,49 @@
+//! One call to one worker, with bytes that are passed on as they are.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, header};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::error;
+use lepton_mesh::server::deadline::GRPC_TIMEOUT;
+use lepton_mesh::telemetry::propagate::Propagate;
+use tonic::Status;
+use tonic::transport::Channel;
+use tower::ServiceExt as _;
+
+use crate::frames;
+
+/// Calls a unary RPC and gives its answer. Dropping the future cancels the call at the worker.
+pub async fn unary(channel: Channel, path: &str, body: Body, patience: Duration) -> Result<Bytes, Fault> {
+    let request = Request::post(path)
+        .header(header::CONTENT_TYPE, "application/grpc")
+        .header(header::TE, "trailers")
+        .header(GRPC_TIMEOUT, timeout(patience))
+        .body(tonic::body::Body::new(body))
+        .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
+    let sent = Propagate::new(channel).oneshot(request).await;
+    let response = sent.map_err(|failure| error::fault(&Status::from_error(failure.into())))?;
+    frames::answers(response.map(Body::new))?.only().await
+}
+
+/// A duration in the form of the header: at most eight digits and a unit.
+fn timeout(patience: Duration) -> String {
+    match u64::try_from(patience.as_micros()) {
+        Ok(micros) if micros < 100_000_000 => format!("{micros}u"),
+        _ => format!("{}m", patience.as_millis().min(99_999_999)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_have_at_most_eight_digits() {
+        assert_eq!(timeout(Duration::from_millis(1_500)), "1500000u");
+        assert_eq!(timeout(Duration::from_secs(300)), "300000m");
+        assert_eq!(timeout(Duration::MAX), "99999999m");
+    }
+}

@@ -1,0 +1,63 @@
+//! Requests encoded piece by piece are those that prost encodes at once.
+
+use http_body_util::BodyExt as _;
+use lepton_proto::convert::analysis::{Cell, TableBuilder};
+use proptest::prelude::*;
+
+use super::*;
+
+fn decoded(cells: &[(u8, Option<f64>)]) -> Decoded {
+    let mut table = TableBuilder::new();
+    for (column, value) in cells {
+        table.set(
+            &format!("c{column}"),
+            value.map_or(Cell::Text("x".into()), Cell::Number),
+        );
+        table.end_row();
+    }
+    let request = AnalyzeRequest {
+        target: Some("c1".into()),
+        ..Default::default()
+    };
+    Decoded {
+        request,
+        table: table.finish().ok(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn both_ways_of_sending_decode_to_the_request(cells in proptest::collection::vec((0_u8..4, any::<Option<f64>>()), 0..30)) {
+        let expected = decoded(&cells);
+        let expected = AnalyzeRequest { table: expected.table, ..expected.request };
+        let whole = Message::of(decoded(&cells)).into_whole();
+        let message = Message::of(decoded(&cells));
+        prop_assert_eq!(message.len(), whole.len());
+        let body = futures::executor::block_on(message.into_body().collect()).expect("infallible").to_bytes();
+        prop_assert_eq!(&body[frames::PREFIX_BYTES..], &whole[..]);
+        prop_assert_eq!(&body[..frames::PREFIX_BYTES], &frames::prefix(whole.len())[..]);
+        // NaN differs from itself: compare the encodings.
+        let read = AnalyzeRequest::decode(whole).expect("well formed");
+        prop_assert_eq!(read.encode_to_vec(), expected.encode_to_vec());
+    }
+
+    #[test]
+    fn any_bytes_are_peeked_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let _ = peek(&bytes);
+    }
+}
+
+#[test]
+fn peeking_leaves_the_rows_out() {
+    let request = AnalyzeRequest {
+        model: Some("m".into()),
+        consistency: 2,
+        ..decoded(&[]).request
+    };
+    let with_rows = AnalyzeRequest {
+        data: vec![Default::default()],
+        table: Some(Table::default()),
+        ..request.clone()
+    };
+    assert_eq!(peek(&with_rows.encode_to_vec()).expect("well formed"), request);
+}

@@ -1,0 +1,290 @@
+//! The body of an Analyze call over REST, decoded while it arrives.
+//!
+//! Promises: rows go straight into columns in one pass; never a tree of values, never the whole body in memory; every
+//! fault says line and column. Leaves what the figures mean to the workers.
+
+use bytes::{Buf as _, BytesMut};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_proto::analysis::v1::{AnalyzeRequest, Table};
+use lepton_proto::convert::analysis::TableBuilder;
+use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::read::Reader;
+use lepton_proto::descriptors::pool;
+use prost_reflect::{DynamicMessage, ReflectMessage as _};
+
+use self::row::BadRow;
+use self::scan::Scan;
+use crate::transcode::fault::{Position, invalid_json};
+use crate::transcode::request;
+
+mod row;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+/// Tables up to this many cells may be as sparse as they like.
+const CELLS_FREE: u64 = 4 << 20;
+/// Larger tables may hold this many cells for each value that was sent.
+const CELLS_PER_VALUE: u64 = 4;
+
+/// What a body asks for.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Everything but the rows.
+    pub request: AnalyzeRequest,
+    /// The rows, where `data` gave them.
+    pub table: Option<Table>,
+}
+
+/// A decoder: feed it the body piece by piece, then finish.
+#[derive(Debug)]
+pub struct Decoder {
+    pending: BytesMut,
+    /// Where the first pending byte stands.
+    position: Position,
+    scan: Scan,
+    next: Next,
+    place: Place,
+    table: Option<TableBuilder>,
+    values: u64,
+    request: DynamicMessage,
+}
+
+/// What is expected next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The brace that opens the body.
+    Open,
+    /// A field of the body, or its end.
+    Field,
+    /// The value of the field whose key is pending.
+    Value {
+        /// Where the value may begin.
+        start: usize,
+        /// Whether the field is `data`.
+        rows: bool,
+    },
+    /// A row, or the end of the rows.
+    Row,
+    /// Nothing but space.
+    End,
+}
+
+/// Where a list stands between its elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the first element.
+    First,
+    /// Behind an element.
+    Behind,
+    /// Behind a comma.
+    Comma,
+}
+
+/// Whether a step could be done with what has arrived.
+enum Step {
+    Done,
+    Starved,
+}
+
+impl Decoder {
+    /// A decoder at the start of a body.
+    pub fn new() -> Result<Self, Fault> {
+        let descriptor = pool().get_message_by_name("lepton.analysis.v1.AnalyzeRequest");
+        let descriptor = descriptor.ok_or_else(|| Fault::new(Reason::Internal, "the contract lost AnalyzeRequest"))?;
+        Ok(Self {
+            pending: BytesMut::new(),
+            position: Position::START,
+            scan: Scan::default(),
+            next: Next::Open,
+            place: Place::First,
+            table: None,
+            values: 0,
+            request: DynamicMessage::new(descriptor),
+        })
+    }
+
+    /// Takes the next piece of the body.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        self.pending.extend_from_slice(piece);
+        while let Step::Done = self.step()? {}
+        Ok(())
+    }
+
+    /// Ends the body. Fails with NO_ROWS where it had none.
+    pub fn finish(mut self) -> Result<Decoded, Fault> {
+        if self.next != Next::End {
+            return Err(self.cut_off());
+        }
+        let table = self.table.take().map(TableBuilder::finish).transpose()?;
+        let request = self.request.transcode_to::<AnalyzeRequest>();
+        let request = request.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
+        match (&table, &request.table) {
+            (None, None) => Err(Fault::new(
+                Reason::NoRows,
+                "there are no rows: give at least one object in `data`",
+            )),
+            (Some(_), Some(_)) => Err(Fault::field(
+                "table",
+                "the rows are given twice; give `data` or `table`",
+            )),
+            _ => Ok(Decoded { request, table }),
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, Fault> {
+        self.skip_space();
+        let Some(&first) = self.pending.first() else {
+            return Ok(Step::Starved);
+        };
+        match (self.next, first) {
+            (Next::Open, b'{') => Ok(self.enter(Next::Field, Place::First)),
+            (Next::Open, _) => Err(self.syntax("the body must be an object, as {\"data\":[...]}")),
+            (Next::Value { start, rows }, _) => self.value(start, rows),
+            (Next::End, _) => Err(self.syntax("there is more after the end of the body")),
+            (Next::Field | Next::Row, b',') if self.place == Place::Behind => Ok(self.enter(self.next, Place::Comma)),
+            (Next::Field, b'}') if self.place != Place::Comma => Ok(self.enter(Next::End, Place::First)),
+            (Next::Row, b']') if self.place != Place::Comma => Ok(self.enter(Next::Field, Place::Behind)),
+            (Next::Field, _) if self.place == Place::Behind => Err(self.syntax("expected ',' or '}'")),
+            (Next::Row, _) if self.place == Place::Behind => Err(self.syntax("expected ',' or ']'")),
+            (Next::Field, _) => self.key(),
+            (Next::Row, _) => self.row(),
+        }
+    }
+
+    /// Steps over one bracket, brace or comma.
+    fn enter(&mut self, next: Next, place: Place) -> Step {
+        self.consume(1);
+        self.next = next;
+        self.place = place;
+        Step::Done
+    }
+
+    fn key(&mut self) -> Result<Step, Fault> {
+        let Some(colon) = self.scan.find(&self.pending, b":") else {
+            return Ok(Step::Starved);
+        };
+        let key = Reader::new(&self.pending[..=colon]).and_then(|mut reader| reader.key().map(|key| key == "data"));
+        let rows = key.map_err(|fault| self.text_fault(fault))?;
+        self.next = Next::Value { start: colon + 1, rows };
+        self.scan = Scan::from(colon + 1);
+        Ok(Step::Done)
+    }
+
+    fn value(&mut self, start: usize, rows: bool) -> Result<Step, Fault> {
+        let space = self.pending[start..].iter().take_while(|byte| is_space(**byte)).count();
+        if rows && self.pending.get(start + space) == Some(&b'[') {
+            if self.table.is_some() {
+                return Err(self.syntax("`data` is given twice"));
+            }
+            self.table = Some(TableBuilder::new());
+            self.consume(start + space);
+            return Ok(self.enter(Next::Row, Place::First));
+        }
+        let Some(end) = self.scan.find(&self.pending, b",]}") else {
+            return Ok(Step::Starved);
+        };
+        let field = [b"{", &self.pending[..end], b"}"].concat();
+        // The brace that was put in front moves the first line by one.
+        let base = Position {
+            column: self.position.column.saturating_sub(1),
+            ..self.position
+        };
+        let mut message = request::parse_at(self.request.descriptor(), &field, base)?;
+        for (field, value) in message.take_fields() {
+            self.request.set_field(&field, value);
+        }
+        self.consume(end);
+        self.next = Next::Field;
+        self.place = Place::Behind;
+        Ok(Step::Done)
+    }
+
+    fn row(&mut self) -> Result<Step, Fault> {
+        let Some(end) = self.scan.find(&self.pending, b",]}") else {
+            return Ok(Step::Starved);
+        };
+        if end == 0 {
+            return Err(self.syntax("expected a row"));
+        }
+        let table = self.table.get_or_insert_default();
+        let values = row::read(&self.pending[..end], table).map_err(|bad| self.row_fault(bad))?;
+        self.values += values;
+        self.check_density()?;
+        self.consume(end);
+        self.place = Place::Behind;
+        Ok(Step::Done)
+    }
+
+    /// A hostile body could name a new column in every row: cells grow with the square of its size.
+    fn check_density(&self) -> Result<(), Fault> {
+        let Some(table) = &self.table else { return Ok(()) };
+        let (rows, columns) = (table.row_count() as u64, table.column_count() as u64);
+        if rows.saturating_mul(columns) <= CELLS_FREE + CELLS_PER_VALUE * self.values {
+            return Ok(());
+        }
+        let message = format!("{rows} rows of {columns} columns hold too few values; send the columns that rows share");
+        Err(Fault::field("data", message))
+    }
+
+    fn skip_space(&mut self) {
+        let space = self.pending.iter().take_while(|byte| is_space(**byte)).count();
+        if space > 0 {
+            self.consume(space);
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.position = self.position.behind(&self.pending[..count]);
+        self.pending.advance(count);
+        self.scan = Scan::default();
+    }
+
+    /// The fault of a body that ends inside something.
+    fn cut_off(&mut self) -> Fault {
+        let inside = match self.next {
+            Next::Row if self.place != Place::Behind => match row::read(&self.pending, &mut TableBuilder::new()) {
+                Err(bad) => Some(self.row_fault(bad)),
+                Ok(_) => None,
+            },
+            Next::Field if self.place != Place::Behind => {
+                let key = Reader::new(&self.pending).and_then(|mut reader| reader.key().map(drop));
+                key.err().map(|fault| self.text_fault(fault))
+            }
+            _ => None,
+        };
+        self.position = self.position.behind(&self.pending);
+        self.pending.clear();
+        inside.unwrap_or_else(|| self.syntax("the body ends too early"))
+    }
+
+    fn syntax(&self, why: &str) -> Fault {
+        invalid_json(why, self.position, &self.pending)
+    }
+
+    /// A fault of the pending text, at its place in the body.
+    fn text_fault(&self, fault: JsonFault) -> Fault {
+        let inner = Position {
+            line: fault.line.max(1),
+            column: fault.column.max(1),
+        };
+        let Position { line, column } = self.position.plus(inner);
+        Fault::from(JsonFault { line, column, ..fault })
+    }
+
+    fn row_fault(&self, bad: BadRow) -> Fault {
+        let row = self.table.as_ref().map_or(0, TableBuilder::row_count);
+        match bad {
+            BadRow::Text(fault) => self.text_fault(fault).with("row", row.to_string()),
+            BadRow::Shape(mut fault) => {
+                let Position { line, column } = self.position;
+                fault.message = format!("{} (the row begins at line {line}, column {column})", fault.message);
+                fault
+            }
+        }
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}

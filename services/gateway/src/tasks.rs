@@ -1,0 +1,319 @@
+//! Durable tasks, as clients submit, read, cancel and follow them.
+//!
+//! Promises: a task is acknowledged only when the leader says that it is committed; what is not known to have happened
+//! is UNAVAILABLE, never a false success; each submit has a request id before its first try, so that repeating it here
+//! is safe. Leaves deciding to the leader and the forms of the answers to `grpc` and `rest`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use lepton_domain::ids::{RequestId, TaskId, Tenant};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::task::{Encoding, Task};
+use lepton_mesh::channel::leader::LeaderChannel;
+use lepton_mesh::context::Context;
+use lepton_mesh::error;
+use lepton_mesh::registry::Directory;
+use lepton_mesh::server::deadline::Deadline;
+use lepton_mesh::telemetry::trace;
+use lepton_proto::convert::task::{Envelope, submission};
+use lepton_proto::convert::task_id_bytes;
+use lepton_proto::scheduler::v1::intake_request::Request;
+use lepton_proto::scheduler::v1::{CancelCommand, GetQuery, ListTasksRequest as LeaderListRequest};
+use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest};
+
+use self::config::TasksConfig;
+use self::intake::{Handle, Sent};
+use self::payloads::Payloads;
+use self::reach::Reach;
+use self::view::View;
+
+pub mod config;
+pub mod grpc;
+pub mod intake;
+pub mod kinds;
+mod page;
+pub mod payloads;
+pub mod reach;
+pub mod rest;
+mod submit;
+mod view;
+pub mod watch;
+
+/// The tenant of every call while nothing authenticates the callers.
+pub const TENANT: &str = "default";
+/// Tasks on a page where the request does not say.
+const PAGE_SIZE_DEFAULT: u32 = 50;
+/// Bytes of blobs on one page; a page that would hold more ends early and the next one goes on.
+const PAGE_BLOB_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// When to try again after an answer stayed out.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Everything that calls about tasks need. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    /// Time, randomness.
+    pub context: Context,
+    /// Limits of this gateway.
+    pub config: TasksConfig,
+    /// The stream to the leader.
+    pub intake: Handle,
+    /// The leader, for reads and watches of their own.
+    pub leader: LeaderChannel,
+    /// Large payloads.
+    pub payloads: Payloads,
+    /// Whether etcd is away.
+    pub reach: Reach,
+    /// Who runs which kinds.
+    pub directory: Directory,
+}
+
+/// A submit whose payload is canonical.
+#[derive(Debug)]
+pub struct Submit {
+    /// The request without its payload, checked against the contract's rules.
+    pub request: SubmitTaskRequest,
+    /// How to read the input.
+    pub encoding: Encoding,
+    /// The input.
+    pub input: Bytes,
+}
+
+/// One page of a listing.
+#[derive(Debug)]
+pub struct Page {
+    /// The tasks, newest first.
+    pub tasks: Vec<View>,
+    /// Token of the next page; empty after the last.
+    pub next: String,
+}
+
+impl Tasks {
+    /// Submits a task and answers when it is durable.
+    pub async fn submit(&self, submit: Submit, deadline: Option<Deadline>) -> Result<View, Fault> {
+        let Submit {
+            mut request,
+            encoding,
+            input,
+        } = submit;
+        kinds::check(&request.kind, &self.directory)?;
+        if request.request_id.is_empty() {
+            request.request_id = self.context.random.token();
+        }
+        let id = TaskId::v7(self.context.clock.now().as_millis(), self.context.random.next_u128());
+        let envelope = Envelope {
+            id,
+            tenant: Tenant::new(TENANT),
+            request_id: RequestId::new(request.request_id.as_str()),
+            traceparent: trace::traceparent().map(Into::into),
+        };
+        let payload = self.payloads.keep(id, encoding, input).await?;
+        let is_blob = payload.is_blob();
+        let submission = submission(&request, envelope, payload)?;
+        let asked = self
+            .ask(Request::Submit(Box::new((&submission).into())), deadline)
+            .await;
+        let task = asked.map_err(|fault| named(fault, &request.request_id))?;
+        if is_blob && task.id != id {
+            self.payloads.forget(id).await;
+        }
+        self.view(task).await
+    }
+
+    /// Submits many, a bounded number at a time; the results come in the order of the submits.
+    pub fn submit_all(
+        &self,
+        submits: Vec<Result<Submit, Fault>>,
+        deadline: Option<Deadline>,
+    ) -> impl Stream<Item = Result<View, Fault>> + Send {
+        // One deadline for all: the caller waits for the batch.
+        let deadline = deadline.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.context.clock));
+        let submits = futures::stream::iter(submits);
+        let results = submits.map(move |submit| async move { self.submit(submit?, Some(deadline)).await });
+        results.buffered(self.config.batch_in_flight.max(1))
+    }
+
+    /// Reads a task as it is now.
+    pub async fn get(&self, id: &str, deadline: Option<Deadline>) -> Result<View, Fault> {
+        let query = GetQuery {
+            task: task_id_bytes(parse_id(id)?),
+            tenant: TENANT.to_owned(),
+        };
+        let task = self.ask(Request::Get(query), deadline).await?;
+        self.view(task).await
+    }
+
+    /// Cancels a task.
+    pub async fn cancel(&self, id: &str, message: String, deadline: Option<Deadline>) -> Result<View, Fault> {
+        let command = CancelCommand {
+            task: task_id_bytes(parse_id(id)?),
+            tenant: TENANT.to_owned(),
+            message,
+        };
+        let task = self.ask(Request::Cancel(command), deadline).await?;
+        self.view(task).await
+    }
+
+    /// Lists one page.
+    pub async fn list(&self, request: &ListTasksRequest, deadline: Option<Deadline>) -> Result<Page, Fault> {
+        let query = LeaderListRequest {
+            tenant: TENANT.to_owned(),
+            page_size: if request.page_size == 0 {
+                PAGE_SIZE_DEFAULT
+            } else {
+                request.page_size
+            },
+            before_seq: page::before_seq(TENANT, request)?,
+            state: u32::try_from(request.state).unwrap_or_default(),
+            kind: request.kind.clone(),
+        };
+        let patience = self.patience(deadline);
+        let answer = tokio::select! {
+            answer = self.list_from_leader(query) => answer?,
+            () = self.reach.away() => return Err(journal_away()),
+            () = tokio::time::sleep(patience) => return Err(no_leader()),
+        };
+        let (mut tasks, mut next, mut blob_bytes) = (Vec::new(), answer.next_before_seq, 0);
+        for record in answer.tasks {
+            let task = Task::try_from(record)?;
+            blob_bytes += payloads::stored_bytes(&task);
+            if blob_bytes > PAGE_BLOB_BYTES_MAX && !tasks.is_empty() {
+                next = last_seq(&tasks);
+                break;
+            }
+            tasks.push(self.view(task).await?);
+        }
+        let next = if next == 0 {
+            String::new()
+        } else {
+            page::token(next, TENANT, request)
+        };
+        Ok(Page { tasks, next })
+    }
+
+    /// Waits until a task ends or `timeout` passes, and gives it as it is then.
+    pub async fn wait(&self, id: &str, timeout: Duration, deadline: Option<Deadline>) -> Result<View, Fault> {
+        let clock = self.context.clock;
+        // A little before the caller gives up, so that it gets the task and not an error.
+        let timeout = deadline.map_or(timeout, |deadline| timeout.min(deadline.remaining(&clock).mul_f64(0.9)));
+        let mut states = Box::pin(watch::follow(self.leader.clone(), parse_id(id)?));
+        let mut last = None;
+        let ended = async {
+            while let Some(task) = states.next().await {
+                last = Some(task?);
+            }
+            Ok::<_, Fault>(())
+        };
+        tokio::select! {
+            ended = tokio::time::timeout(timeout, ended) => if let Ok(Err(fault)) = ended { return Err(fault) },
+            () = self.reach.away() => {}
+        }
+        match last {
+            Some(task) => self.view(task).await,
+            None if self.reach.is_away() => Err(journal_away()),
+            None => Err(no_leader()),
+        }
+    }
+
+    /// The committed states of a task, the present one first, until it has ended. The last item may be a fault.
+    pub fn watch(&self, id: &str) -> Result<impl Stream<Item = Result<View, Fault>> + Send + use<>, Fault> {
+        let tasks = self.clone();
+        let states = watch::follow(self.leader.clone(), parse_id(id)?);
+        Ok(states.then(move |task| {
+            let tasks = tasks.clone();
+            async move { tasks.view(task?).await }
+        }))
+    }
+
+    async fn list_from_leader(
+        &self,
+        query: LeaderListRequest,
+    ) -> Result<lepton_proto::scheduler::v1::ListTasksResponse, Fault> {
+        loop {
+            let changed = self.leader.changed();
+            let Some(link) = self.leader.current() else {
+                changed.await;
+                continue;
+            };
+            match intake::client(&link).list_tasks(query.clone()).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => {
+                    let fault = error::fault(&status);
+                    if !intake::is_elsewhere(fault.reason) {
+                        return Err(fault);
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Asks the leader, whoever it is, until the deadline; says honestly what is known when no answer came.
+    async fn ask(&self, request: Request, deadline: Option<Deadline>) -> Result<Task, Fault> {
+        let is_read = matches!(request, Request::Get(_));
+        let sent = Sent::no();
+        tokio::select! {
+            answer = self.intake.ask(request, sent.clone()) => Ok(Task::try_from(answer?)?),
+            () = self.reach.away() => Err(journal_away()),
+            () = tokio::time::sleep(self.patience(deadline)) => {
+                Err(if sent.get() && !is_read { outcome_unknown() } else { no_leader() })
+            }
+        }
+    }
+
+    /// How long a call may wait for its answer.
+    fn patience(&self, deadline: Option<Deadline>) -> Duration {
+        let Some(deadline) = deadline else {
+            return self.config.deadline;
+        };
+        // Before the caller's own clock runs out, so that it learns what is known.
+        self.config
+            .deadline
+            .min(deadline.remaining(&self.context.clock).mul_f64(0.95))
+    }
+
+    async fn view(&self, task: Task) -> Result<View, Fault> {
+        let resolved = self.payloads.resolve(&task).await?;
+        Ok(View { task, resolved })
+    }
+}
+
+fn parse_id(id: &str) -> Result<TaskId, Fault> {
+    // No task has such an id, so that is what the caller is told.
+    id.parse().map_err(|_| {
+        Fault::new(
+            Reason::TaskNotFound,
+            format!("there is no task {id:?}; ids are UUIDs, as SubmitTask gives them"),
+        )
+        .with("task", id)
+    })
+}
+
+fn last_seq(tasks: &[View]) -> u64 {
+    tasks.last().map_or(0, |view| view.task.created_seq.0)
+}
+
+/// Tells the caller the request id that this gateway chose, so that a repetition is recognised.
+fn named(fault: Fault, request_id: &str) -> Fault {
+    if error::is_retryable(&fault) {
+        fault.with("requestId", request_id)
+    } else {
+        fault
+    }
+}
+
+fn journal_away() -> Fault {
+    let message = "etcd does not answer, so nothing can be acknowledged; repeat the call with the same requestId";
+    Fault::new(Reason::JournalUnavailable, message).retry_after(RETRY)
+}
+
+fn no_leader() -> Fault {
+    let message = "no scheduler answered as the leader in time; repeat the call";
+    Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY)
+}
+
+fn outcome_unknown() -> Fault {
+    let message = "the leader did not answer in time; it may have happened: repeat the call with the same requestId";
+    Fault::new(Reason::OutcomeUnknown, message).retry_after(RETRY)
+}

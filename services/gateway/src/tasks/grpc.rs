@@ -1,0 +1,151 @@
+//! `lepton.task.v1.TaskService`: decodes, calls and encodes.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use lepton_domain::reason::Fault;
+use lepton_mesh::error::{self, rest_body};
+use lepton_mesh::server::deadline::Deadline;
+use lepton_proto::convert::time::read_duration;
+use lepton_proto::task::v1::batch_submit_result::Outcome;
+use lepton_proto::task::v1::task_service_server::TaskService;
+use lepton_proto::task::v1::*;
+use lepton_proto::validate;
+use tonic::{Request, Response, Status};
+
+use super::{Tasks, submit};
+
+/// How long a wait lasts when the request does not say.
+const WAIT_DEFAULT: Duration = Duration::from_secs(30);
+/// The longest wait.
+const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl TaskService for Tasks {
+    async fn submit_task(&self, request: Request<SubmitTaskRequest>) -> Answer<SubmitTaskResponse> {
+        let deadline = deadline(&request);
+        let submitted = async {
+            self.submit(submit::message(request.into_inner())?, deadline)
+                .await?
+                .to_wire()
+        };
+        answer(submitted.await.map(|task| SubmitTaskResponse { task: Some(task) }))
+    }
+
+    async fn batch_submit_tasks(&self, request: Request<BatchSubmitTasksRequest>) -> Answer<BatchSubmitTasksResponse> {
+        let deadline = deadline(&request);
+        let requests = request.into_inner().requests;
+        submit::check_count(requests.len()).map_err(|fault| error::status(&fault))?;
+        let submits = requests.into_iter().map(submit::message).collect();
+        let results = self.submit_all(submits, deadline).map(|result| {
+            let outcome = result.and_then(|view| view.to_wire());
+            let outcome = outcome.map_or_else(
+                |fault| Outcome::Error(detail(&fault)),
+                |task| Outcome::Task(Box::new(task)),
+            );
+            BatchSubmitResult { outcome: Some(outcome) }
+        });
+        Ok(Response::new(BatchSubmitTasksResponse {
+            results: results.collect().await,
+        }))
+    }
+
+    async fn get_task(&self, request: Request<GetTaskRequest>) -> Answer<GetTaskResponse> {
+        let deadline = deadline(&request);
+        let task = async { self.get(&request.get_ref().id, deadline).await?.to_wire() }.await;
+        answer(task.map(|task| GetTaskResponse { task: Some(task) }))
+    }
+
+    async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Answer<ListTasksResponse> {
+        let (deadline, request) = (deadline(&request), request.into_inner());
+        let page = async {
+            validate::check_typed("lepton.task.v1.ListTasksRequest", &request)?;
+            let page = self.list(&request, deadline).await?;
+            let tasks = page.tasks.iter().map(super::View::to_wire).collect::<Result<_, _>>()?;
+            Ok(ListTasksResponse {
+                tasks,
+                next_page_token: page.next,
+            })
+        };
+        answer(page.await)
+    }
+
+    async fn cancel_task(&self, request: Request<CancelTaskRequest>) -> Answer<CancelTaskResponse> {
+        let (deadline, request) = (deadline(&request), request.into_inner());
+        let task = async {
+            validate::check_typed("lepton.task.v1.CancelTaskRequest", &request)?;
+            self.cancel(&request.id, request.message, deadline).await?.to_wire()
+        };
+        answer(task.await.map(|task| CancelTaskResponse { task: Some(task) }))
+    }
+
+    async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Answer<WaitTaskResponse> {
+        let (deadline, request) = (deadline(&request), request.into_inner());
+        let task = async {
+            self.wait(&request.id, wait_timeout(&request)?, deadline)
+                .await?
+                .to_wire()
+        };
+        answer(task.await.map(|task| WaitTaskResponse { task: Some(task) }))
+    }
+
+    type WatchTaskStream = Pin<Box<dyn Stream<Item = Result<WatchTaskResponse, Status>> + Send>>;
+
+    async fn watch_task(&self, request: Request<WatchTaskRequest>) -> Answer<Self::WatchTaskStream> {
+        let states = self
+            .watch(&request.get_ref().id)
+            .map_err(|fault| error::status(&fault))?;
+        let states = states.map(|view| view?.to_wire().map(|task| WatchTaskResponse { task: Some(task) }));
+        Ok(Response::new(
+            states.map(|state| state.map_err(|fault| error::status(&fault))).boxed(),
+        ))
+    }
+}
+
+/// When the caller of a request gives up.
+fn deadline<T>(request: &Request<T>) -> Option<Deadline> {
+    request.extensions().get().copied()
+}
+
+fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
+    result.map(Response::new).map_err(|fault| error::status(&fault))
+}
+
+/// How long a wait may take. Fails with FIELD_INVALID beyond an hour.
+pub fn wait_timeout(request: &WaitTaskRequest) -> Result<Duration, Fault> {
+    let Some(timeout) = &request.timeout else {
+        return Ok(WAIT_DEFAULT);
+    };
+    match read_duration("timeout", timeout)? {
+        timeout if timeout <= WAIT_MAX => Ok(timeout),
+        timeout => Err(Fault::field(
+            "timeout",
+            format!("{} s, at most 3600 s are taken", timeout.as_secs()),
+        )),
+    }
+}
+
+/// A fault inside an answer.
+fn detail(fault: &Fault) -> ErrorDetail {
+    let details = rest_body(fault)["error"]["details"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    ErrorDetail {
+        code: fault.reason.http_status().into(),
+        status: fault.code().name().to_owned(),
+        message: fault.message.clone(),
+        details: details.iter().filter_map(|detail| structure(detail)).collect(),
+    }
+}
+
+fn structure(detail: &serde_json::Value) -> Option<prost_types::Struct> {
+    let value = lepton_proto::convert::value::to_value(detail.to_string().as_bytes()).ok()?;
+    match value.kind {
+        Some(prost_types::value::Kind::StructValue(structure)) => Some(structure),
+        _ => None,
+    }
+}

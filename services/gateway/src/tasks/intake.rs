@@ -1,0 +1,296 @@
+//! The one stream of commands and reads to the scheduler's leader.
+//!
+//! Promises: a request is sent again to the next leader until it is answered or its caller has gone, always with the
+//! same ids, so that repeating is safe; answers reach their callers whatever order they come in. Leaves deadlines and
+//! what a missing answer means to `tasks::ask`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lepton_domain::ids::Epoch;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
+use lepton_mesh::journal::mark;
+use lepton_mesh::telemetry::propagate::Propagate;
+use lepton_proto::journal::v1::{Mark, TaskRecord};
+use lepton_proto::scheduler::v1::intake_request::Request;
+use lepton_proto::scheduler::v1::intake_response::Outcome;
+use lepton_proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
+use lepton_proto::scheduler::v1::{GetPositionRequest, IntakeRequest, IntakeResponse};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+/// Requests that may wait for the actor.
+const ASKS_MAX: usize = 4_096;
+/// Requests on their way to one leader; more wait here.
+const OUTBOUND_MAX: usize = 1_024;
+/// Requests without an answer. Beyond, callers wait in the queue in front of the actor.
+const PENDING_MAX: usize = 65_536;
+/// How long a leader may take to open the stream or to say where it is: as long as its lease, so that a busy one is
+/// not taken for a dead one.
+const ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// The pause before a leader that refused is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often the leader is asked how far it is.
+const POSITION_EVERY: Duration = Duration::from_secs(1);
+
+type Client = SchedulerServiceClient<Propagate<Channel>>;
+
+/// Sends requests to the actor.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    asks: mpsc::Sender<Ask>,
+    link: watch::Receiver<bool>,
+}
+
+/// One request and whom to answer.
+#[derive(Debug)]
+struct Ask {
+    request: Request,
+    reply: oneshot::Sender<Result<TaskRecord, Fault>>,
+    sent: Arc<AtomicBool>,
+}
+
+/// Whether a request has left this process; true also when that is not known.
+#[derive(Debug, Clone)]
+pub struct Sent(Arc<AtomicBool>);
+
+impl Sent {
+    /// Not yet.
+    pub fn no() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
+    /// Whether it has.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Handle {
+    /// Asks and waits for the answer, however long it takes. `sent` tells the caller how far it came.
+    pub async fn ask(&self, request: Request, sent: Sent) -> Result<TaskRecord, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Fault::new(Reason::InstanceDraining, "this gateway stops; ask another");
+        self.asks
+            .send(Ask {
+                request,
+                reply,
+                sent: sent.0,
+            })
+            .await
+            .map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Whether a leader answers.
+    pub fn link(&self) -> watch::Receiver<bool> {
+        self.link.clone()
+    }
+}
+
+/// Makes the handle and the actor, which the caller runs.
+pub fn new(leader: LeaderChannel) -> (Handle, impl Future<Output = ()> + Send) {
+    let (asks, inbox) = mpsc::channel(ASKS_MAX);
+    let (up, link) = watch::channel(false);
+    let intake = Intake {
+        leader,
+        inbox,
+        up,
+        pending: BTreeMap::new(),
+        next: 1,
+        mark: Mark::default(),
+    };
+    (Handle { asks, link }, intake.run())
+}
+
+/// The actor.
+struct Intake {
+    leader: LeaderChannel,
+    inbox: mpsc::Receiver<Ask>,
+    up: watch::Sender<bool>,
+    /// Unanswered requests by number.
+    pending: BTreeMap<u64, Ask>,
+    next: u64,
+    /// How far this gateway has seen the journal.
+    mark: Mark,
+}
+
+/// An open stream.
+struct Link {
+    epoch: Epoch,
+    client: Client,
+    outbound: mpsc::Sender<IntakeRequest>,
+    inbound: Streaming<IntakeResponse>,
+}
+
+/// Why a conversation ended.
+enum End {
+    /// Nobody will ask any more.
+    Closed,
+    /// The stream is of no more use.
+    Broken,
+}
+
+impl Intake {
+    async fn run(mut self) {
+        loop {
+            let link = self.connect().await;
+            let end = self.converse(link).await;
+            self.up.send_replace(false);
+            if let End::Closed = end {
+                return;
+            }
+            self.pending.retain(|_, ask| !ask.reply.is_closed());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until a leader takes the stream.
+    async fn connect(&self) -> Link {
+        loop {
+            let changed = self.leader.changed();
+            match self.leader.current() {
+                None => changed.await,
+                Some(link) => match open(link).await {
+                    Ok(link) => return link,
+                    Err(fault) => {
+                        tracing::debug!(%fault, "the leader does not take the stream");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn converse(&mut self, mut link: Link) -> End {
+        let mut queue: VecDeque<u64> = self.pending.keys().copied().collect();
+        let mut first = true;
+        let mut position = pin!(position(link.client.clone(), Duration::ZERO));
+        let mut changed = pin!(self.leader.changed());
+        if self.leader.current().is_none_or(|now| now.epoch != link.epoch) {
+            return End::Broken;
+        }
+        loop {
+            tokio::select! {
+                answer = link.inbound.message() => match answer {
+                    Ok(Some(answer)) => if let Err(End::Broken) = self.settle(answer) { return End::Broken },
+                    Ok(None) | Err(_) => return End::Broken,
+                },
+                permit = link.outbound.reserve(), if !queue.is_empty() => {
+                    let (Ok(permit), Some(number)) = (permit, queue.pop_front()) else { return End::Broken };
+                    if let Some(request) = self.request(number, std::mem::take(&mut first)) {
+                        permit.send(request);
+                    }
+                }
+                ask = self.inbox.recv(), if self.pending.len() < PENDING_MAX => match ask {
+                    Some(ask) => queue.push_back(self.accept(ask)),
+                    None => return End::Closed,
+                },
+                seen = &mut position => {
+                    let Some(seen) = seen else { return End::Broken };
+                    mark::raise(&mut self.mark, &seen);
+                    self.up.send_replace(true);
+                    position.set(self::position(link.client.clone(), POSITION_EVERY));
+                }
+                () = &mut changed => return End::Broken,
+            }
+        }
+    }
+
+    fn accept(&mut self, ask: Ask) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.pending.insert(number, ask);
+        number
+    }
+
+    /// The message of a request, unless its caller has gone.
+    fn request(&mut self, number: u64, first: bool) -> Option<IntakeRequest> {
+        let ask = self.pending.get(&number)?;
+        if ask.reply.is_closed() {
+            self.pending.remove(&number);
+            return None;
+        }
+        ask.sent.store(true, Ordering::Relaxed);
+        // Once a stream is enough: the leader compares it when it takes over, and it only grows.
+        let mark = first.then(|| self.mark.clone());
+        Some(IntakeRequest {
+            number,
+            mark,
+            request: Some(ask.request.clone()),
+        })
+    }
+
+    /// Gives an answer to its caller. A leader that does not lead any more gives no answer at all.
+    fn settle(&mut self, answer: IntakeResponse) -> Result<(), End> {
+        let outcome = match answer.outcome {
+            Some(Outcome::Task(task)) => Ok(*task),
+            Some(Outcome::Refusal(refusal)) => Err(Fault::from(refusal)),
+            None => Err(Fault::new(
+                Reason::Internal,
+                "the leader's answer is of an unknown kind",
+            )),
+        };
+        if let Err(fault) = &outcome
+            && is_elsewhere(fault.reason)
+        {
+            return Err(End::Broken);
+        }
+        if let Some(ask) = self.pending.remove(&answer.number) {
+            // The caller may have gone in the meantime.
+            let _ = ask.reply.send(outcome);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the request belongs to another leader, so that it is asked again rather than answered.
+pub fn is_elsewhere(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NotLeader
+            | Reason::StaleEpoch
+            | Reason::LeaderUnavailable
+            | Reason::InstanceDraining
+            | Reason::OutcomeUnknown
+    )
+}
+
+/// A client of the leader, which carries the trace on.
+pub fn client(link: &LeaderLink) -> Client {
+    SchedulerServiceClient::new(Propagate::new(link.channel.clone())).max_decoding_message_size(usize::MAX)
+}
+
+async fn open(link: LeaderLink) -> Result<Link, Fault> {
+    let mut client = client(&link);
+    let (outbound, requests) = mpsc::channel(OUTBOUND_MAX);
+    let opened = tokio::time::timeout(ANSWER_WAIT, client.intake(ReceiverStream::new(requests))).await;
+    match opened {
+        Ok(Ok(response)) => Ok(Link {
+            epoch: link.epoch,
+            client,
+            outbound,
+            inbound: response.into_inner(),
+        }),
+        Ok(Err(status)) => Err(lepton_mesh::error::fault(&status)),
+        Err(_) => Err(Fault::new(
+            Reason::LeaderUnavailable,
+            format!("{} does not answer", link.instance),
+        )),
+    }
+}
+
+/// How far the leader is, asked after a pause; `None` when it does not answer, as one that was stopped.
+async fn position(mut client: Client, pause: Duration) -> Option<Mark> {
+    tokio::time::sleep(pause).await;
+    let asked = tokio::time::timeout(ANSWER_WAIT, client.get_position(GetPositionRequest {})).await;
+    let position = asked.ok()?.ok()?.into_inner();
+    Some(position.mark.unwrap_or_default()).filter(|_| position.leader)
+}

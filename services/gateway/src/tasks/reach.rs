@@ -1,0 +1,69 @@
+//! Whether etcd can be reached from here, so that calls that need the journal are refused at once while it cannot.
+//!
+//! Promises: short gaps, as an election inside etcd, do not count. Leaves whether the journal takes a write to the leader.
+
+use std::future::Future;
+use std::time::Duration;
+
+use lepton_mesh::clock::Clock;
+use lepton_mesh::etcd::Etcd;
+use tokio::sync::watch;
+
+/// How often etcd is asked.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+/// How long it may take to answer.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// How long it must have been silent to count as away: longer than an election among its members.
+const SILENCE_MAX: Duration = Duration::from_millis(1_500);
+
+/// The present answer. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    away: watch::Receiver<bool>,
+}
+
+impl Reach {
+    /// Makes the answer and the task that keeps it, which the caller runs.
+    pub fn new(etcd: Etcd, clock: Clock) -> (Self, impl Future<Output = ()> + Send) {
+        let (sender, away) = watch::channel(false);
+        (Self { away }, probe(etcd, clock, sender))
+    }
+
+    /// Whether etcd is away.
+    pub fn is_away(&self) -> bool {
+        *self.away.borrow()
+    }
+
+    /// Completes when etcd is away.
+    pub async fn away(&self) {
+        let mut away = self.away.clone();
+        if away.wait_for(|away| *away).await.is_err() {
+            // The probe ends with the gateway; nobody learns anything more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Completes when the answer changes.
+    pub async fn changed(&self) {
+        let mut away = self.away.clone();
+        let before = *away.borrow_and_update();
+        if away.wait_for(|away| *away != before).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn probe(etcd: Etcd, clock: Clock, away: watch::Sender<bool>) {
+    // A key that always exists once a leader has; whether it does is of no interest.
+    let key = etcd.keys().manifest().to_owned();
+    let mut heard = clock.monotonic();
+    loop {
+        let answered = tokio::time::timeout(PROBE_WAIT, etcd.get(key.as_str())).await;
+        if matches!(answered, Ok(Ok(_))) {
+            heard = clock.monotonic();
+        }
+        let silent = clock.monotonic().saturating_sub(heard) >= SILENCE_MAX;
+        away.send_if_modified(|now| std::mem::replace(now, silent) != silent);
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
+}

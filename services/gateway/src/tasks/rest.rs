@@ -1,0 +1,113 @@
+//! The REST side of tasks: typed JSON, so that inputs and outputs are copied and never parsed into trees.
+//!
+//! Promises: the same answers as `grpc`, in the JSON of the same messages. Leaves the rules of the path to `transcode`.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::Response;
+use lepton_domain::reason::Fault;
+use lepton_mesh::error::rest_body;
+use lepton_mesh::server::deadline::Deadline;
+use lepton_proto::task::v1::{CancelTaskRequest, GetTaskRequest, ListTasksRequest, WaitTaskRequest, WatchTaskRequest};
+use lepton_proto::validate;
+use prost_reflect::DynamicMessage;
+
+use super::view::View;
+use super::{Tasks, grpc, submit};
+use crate::transcode::sse::Event;
+use crate::transcode::{Bound, request, response};
+
+/// Whether an RPC is served here rather than by transcoding.
+pub fn serves(rpc: &str) -> bool {
+    rpc.starts_with("lepton.task.v1.TaskService.")
+}
+
+/// Answers a request whose RPC is served here.
+pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
+    let deadline = bound.deadline;
+    match bound.binding.rpc.name() {
+        "SubmitTask" => one(tasks.submit(submit::one(&body)?, deadline).await?),
+        "BatchSubmitTasks" => batch(tasks, body, deadline).await,
+        "ListTasks" => list(tasks, &typed(&bound, &body)?, deadline).await,
+        "CancelTask" => {
+            let CancelTaskRequest { id, message } = typed(&bound, &body)?;
+            one(tasks.cancel(&id, message, deadline).await?)
+        }
+        "WaitTask" => {
+            let request: WaitTaskRequest = typed(&bound, &body)?;
+            one(tasks.wait(&request.id, grpc::wait_timeout(&request)?, deadline).await?)
+        }
+        "WatchTask" => watch(tasks, &typed(&bound, &body)?).await,
+        _ => {
+            let GetTaskRequest { id } = typed(&bound, &body)?;
+            one(tasks.get(&id, deadline).await?)
+        }
+    }
+}
+
+/// The request's message, checked.
+fn typed<M: prost::Message + Default>(bound: &Bound<'_>, body: &Bytes) -> Result<M, Fault> {
+    let message: DynamicMessage = request::message(bound.binding, &bound.path, bound.query, body)?;
+    validate::check(&message)?;
+    message
+        .transcode_to()
+        .map_err(|error| Fault::field("body", error.to_string()))
+}
+
+fn one(view: View) -> Result<Response<Body>, Fault> {
+    Ok(response::json(view.to_json()?))
+}
+
+async fn batch(tasks: &Tasks, body: Bytes, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
+    let submits = submit::batch(&body)?;
+    drop(body);
+    let mut json = b"{\"results\":[".to_vec();
+    let mut results = std::pin::pin!(tasks.submit_all(submits, deadline));
+    let mut separator: &[u8] = b"";
+    while let Some(result) = results.next().await {
+        json.extend_from_slice(separator);
+        separator = b",";
+        match result.and_then(|view| view.to_json()) {
+            Ok(task) => {
+                json.extend_from_slice(b"{\"task\":");
+                json.extend_from_slice(&task);
+                json.push(b'}');
+            }
+            Err(fault) => json.extend_from_slice(rest_body(&fault).to_string().as_bytes()),
+        }
+    }
+    json.extend_from_slice(b"]}");
+    Ok(response::json(json))
+}
+
+async fn list(tasks: &Tasks, request: &ListTasksRequest, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
+    let page = tasks.list(request, deadline).await?;
+    let mut json = b"{\"tasks\":[".to_vec();
+    for (index, view) in page.tasks.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        view.write_json(&mut json)?;
+    }
+    // Tokens are of the URL-safe alphabet: nothing to escape.
+    json.extend_from_slice(format!("],\"nextPageToken\":\"{}\"}}", page.next).as_bytes());
+    Ok(response::json(json))
+}
+
+async fn watch(tasks: &Tasks, request: &WatchTaskRequest) -> Result<Response<Body>, Fault> {
+    let mut states = Box::pin(tasks.watch(&request.id)?);
+    // The first state decides between an answer and an error.
+    let first = states.next().await.transpose()?;
+    let states = futures::stream::iter(first.map(Ok)).chain(states);
+    Ok(response::events(states.map(|view| event(&view?))))
+}
+
+fn event(view: &View) -> Result<Event, Fault> {
+    let data = String::from_utf8_lossy(&view.to_json()?).into_owned();
+    Ok(Event {
+        name: Some("task"),
+        id: Some(view.task.version.to_string()),
+        data,
+    })
+}

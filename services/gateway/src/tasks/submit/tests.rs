@@ -1,0 +1,108 @@
+//! Submits as clients write them.
+
+use lepton_domain::reason::Reason;
+use proptest::prelude::*;
+
+use super::*;
+
+fn text(submit: &Submit) -> &str {
+    std::str::from_utf8(&submit.input).expect("canonical JSON is UTF-8")
+}
+
+#[test]
+fn the_input_is_canonical_and_exact() {
+    let body = br#"{"kind":"echo", "input" : {"b": 1.50, "a":[9007199254740992, "x\u00e9"]}, "request_id":"r"}"#;
+    let submit = one(body).expect("good");
+    assert_eq!(text(&submit), r#"{"a":[9007199254740992,"xé"],"b":1.5}"#);
+    assert_eq!(
+        (submit.request.kind.as_str(), submit.request.request_id.as_str()),
+        ("echo", "r")
+    );
+    assert!(submit.request.payload.is_none());
+}
+
+#[test]
+fn absent_and_binary_inputs() {
+    assert_eq!(text(&one(br#"{"kind":"echo"}"#).expect("good")), "null");
+    let submit = one(br#"{"kind":"echo","inputBytes":"AP8="}"#).expect("good");
+    assert_eq!(
+        (submit.encoding, submit.input.as_ref()),
+        (Encoding::Binary, &b"\x00\xff"[..])
+    );
+}
+
+#[test]
+fn json_and_messages_give_the_same_submit() {
+    let body =
+        br#"{"kind":"echo","input":{"z":1,"a":{"b":[true,null]}},"priority":2,"timeout":"3s","labels":{"k":"v"}}"#;
+    let from_json = one(body).expect("good");
+    let descriptor = pool()
+        .get_message_by_name("lepton.task.v1.SubmitTaskRequest")
+        .expect("declared");
+    let request = parse(descriptor, body)
+        .expect("good")
+        .transcode_to()
+        .expect("same message");
+    let from_message = message(request).expect("good");
+    assert_eq!(from_json.input, from_message.input);
+    assert_eq!(from_json.request, from_message.request);
+}
+
+#[test]
+fn refusals_name_what_is_wrong() {
+    for (body, reason) in [
+        ("", Reason::InvalidJson),
+        ("{\"kind\":\"echo\",\"input\":NaN}", Reason::InvalidJson),
+        ("[]", Reason::FieldInvalid),
+        (r#"{"kind":"echo","inptu":1}"#, Reason::UnknownField),
+        (r#"{"kind":"echo","input":1,"inputBytes":"AA=="}"#, Reason::FieldInvalid),
+        (r#"{"kind":"echo","input":1,"input":2}"#, Reason::FieldInvalid),
+        (r#"{"kind":"echo","input":9007199254740993}"#, Reason::NumberNotExact),
+        (r#"{"input":1}"#, Reason::FieldInvalid),
+        (r#"{"kind":"echo","priority":9}"#, Reason::FieldInvalid),
+    ] {
+        assert_eq!(one(body.as_bytes()).expect_err(body).reason, reason, "{body}");
+    }
+}
+
+#[test]
+fn faults_inside_an_input_are_placed_in_the_body() {
+    let fault = one(b"{\"kind\":\"echo\",\n \"input\":{\"a\":[1,\n 9007199254740993]}}").expect_err("not exact");
+    assert_eq!(
+        (fault.metadata["line"].as_str(), fault.metadata["column"].as_str()),
+        ("3", "2")
+    );
+    let fault = one(b"{\"kind\":\"echo\",\n \"input\":\n {}, \"x\":1}").expect_err("unknown");
+    assert_eq!(
+        (fault.reason, fault.metadata["line"].as_str()),
+        (Reason::UnknownField, "3")
+    );
+}
+
+#[test]
+fn one_bad_submit_of_a_batch_fails_alone() {
+    let body = br#"{"requests":[{"kind":"echo","input":1},{"input":2},{"kind":"echo","input":90071992547409930}]}"#;
+    let results = batch(body).expect("a batch");
+    assert_eq!(results.len(), 3);
+    assert_eq!(text(results[0].as_ref().expect("good")), "1");
+    assert_eq!(results[1].as_ref().expect_err("no kind").reason, Reason::FieldInvalid);
+    assert_eq!(
+        results[2].as_ref().expect_err("not exact").reason,
+        Reason::NumberNotExact
+    );
+    assert_eq!(
+        batch(br#"{"requests":[]}"#).expect_err("empty").reason,
+        Reason::FieldInvalid
+    );
+    let twice = br#"{"requests":[{"kind":"a"}],"requests":[{"kind":"b"}]}"#;
+    assert_eq!(batch(twice).expect_err("twice").reason, Reason::FieldInvalid);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_taken_without_panic(text in r#"[{}\[\]",:a-z0-9\n ]{0,60}"#) {
+        let _ = one(text.as_bytes());
+        let _ = one(format!("{{\"kind\":\"echo\",\"input\":{text}}}").as_bytes());
+        let _ = batch(format!("{{\"requests\":[{text}]}}").as_bytes());
+    }
+}

@@ -1,0 +1,173 @@
+//! A task as clients see it: as a message, and as JSON with its input and output copied as they are.
+//!
+//! Promises: the JSON is that of `lepton.task.v1.Task` in proto-JSON, byte for byte, except that numbers inside of
+//! input and output keep every digit.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::task::{Content, Encoding, Payload, State, Task};
+use lepton_domain::time::Timestamp;
+use lepton_proto::convert::task::{self as convert, Resolved};
+use lepton_proto::convert::time::timestamp;
+use lepton_proto::task::v1 as wire;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+#[cfg(test)]
+mod tests;
+
+/// A task with everything that it keeps in the blob store.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The task.
+    pub task: Task,
+    /// Its large payloads.
+    pub resolved: Resolved,
+}
+
+impl View {
+    /// As a message.
+    pub fn to_wire(&self) -> Result<wire::Task, Fault> {
+        Ok(convert::to_wire(&self.task, &self.resolved)?)
+    }
+
+    /// As JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>, Fault> {
+        let mut json = Vec::with_capacity(512);
+        self.write_json(&mut json)?;
+        Ok(json)
+    }
+
+    /// Appends it as JSON.
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let json = self.fields()?;
+        serde_json::to_writer(out, &json).map_err(|error| Fault::new(Reason::Internal, error.to_string()))
+    }
+
+    fn fields(&self) -> Result<Json<'_>, Fault> {
+        let task = &self.task;
+        let (input, input_bytes) = payload(Some(&task.spec.input), self.resolved.input.as_ref())?;
+        let (output, output_bytes) = payload(task.output.as_ref(), self.resolved.output.as_ref())?;
+        let running = task.attempt.as_ref().filter(|_| task.state == State::Running);
+        Ok(Json {
+            id: task.id.to_string(),
+            tenant: task.tenant.as_str(),
+            kind: task.spec.kind.as_str(),
+            state: convert::state(task.state).as_str_name(),
+            input,
+            input_bytes,
+            output,
+            output_bytes,
+            error: task.error.as_ref().map(|error| JsonError {
+                status: error.code.name(),
+                reason: &error.reason,
+                message: &error.message,
+            }),
+            attempts: task.attempts,
+            request_id: task.request_id.as_str(),
+            create_time: time(task.created),
+            start_time: task.started.map(time),
+            end_time: task.ended.map(time),
+            trace_id: task
+                .traceparent
+                .as_deref()
+                .and_then(convert::trace_id)
+                .unwrap_or_default(),
+            version: JsonVersion {
+                epoch: task.version.epoch.0,
+                seq: task.version.seq.0,
+            },
+            priority: task.spec.priority.get(),
+            labels: &task.spec.labels,
+            worker: running.map_or("", |attempt| attempt.worker.as_str()),
+        })
+    }
+}
+
+/// The fields of `lepton.task.v1.Task` in their order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Json<'a> {
+    id: String,
+    tenant: &'a str,
+    kind: &'a str,
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_bytes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JsonError<'a>>,
+    attempts: u32,
+    request_id: &'a str,
+    create_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<String>,
+    trace_id: &'a str,
+    version: JsonVersion,
+    priority: u8,
+    labels: &'a BTreeMap<String, String>,
+    worker: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonError<'a> {
+    status: &'a str,
+    reason: &'a str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonVersion {
+    #[serde(serialize_with = "as_text")]
+    epoch: u64,
+    #[serde(serialize_with = "as_text")]
+    seq: u64,
+}
+
+/// 64-bit integers are text in proto-JSON.
+fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
+}
+
+/// A payload as JSON or as base64, whichever it is.
+fn payload<'a>(
+    payload: Option<&'a Payload>,
+    resolved: Option<&'a Bytes>,
+) -> Result<(Option<&'a RawValue>, Option<String>), Fault> {
+    let Some(payload) = payload else {
+        return Ok((None, None));
+    };
+    let content = match &payload.content {
+        Content::Inline(bytes) => Some(bytes),
+        Content::Blob { .. } => resolved,
+    };
+    let content =
+        content.ok_or_else(|| Fault::new(Reason::Internal, "a payload was not fetched from the blob store"))?;
+    match payload.encoding {
+        Encoding::Binary => Ok((None, Some(STANDARD.encode(content)))),
+        Encoding::Json => {
+            let corrupt = |error| {
+                Fault::new(
+                    Reason::DataCorrupt,
+                    format!("a payload was kept as JSON and is none: {error}"),
+                )
+            };
+            Ok((Some(serde_json::from_slice(content).map_err(corrupt)?), None))
+        }
+    }
+}
+
+fn time(time: Timestamp) -> String {
+    timestamp(time).to_string()
+}

@@ -1,0 +1,134 @@
+//! Following one task over changes of the leader.
+//!
+//! Promises: versions never go back; a break in between costs time, not the watcher. Leaves the form of what is sent to
+//! its callers.
+
+use std::time::Duration;
+
+use futures::Stream;
+use lepton_domain::ids::{TaskId, Version};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::task::Task;
+use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
+use lepton_mesh::error;
+use lepton_proto::convert::task_id_bytes;
+use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
+use tonic::Streaming;
+
+use super::{TENANT, intake};
+
+/// How long a watcher waits for a leader before it is told that there is none.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause before a leader that refused is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// When to try again after that.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The committed states of a task, the present one first, until it has ended. The last item may be a fault.
+pub fn follow(leader: LeaderChannel, task: TaskId) -> impl Stream<Item = Result<Task, Fault>> + Send {
+    let watcher = Watcher {
+        leader,
+        task,
+        stream: None,
+        seen: None,
+    };
+    futures::stream::unfold(Some(watcher), |state| async {
+        let mut watcher = state?;
+        match watcher.next().await {
+            Some(Ok(task)) if task.state.is_final() => Some((Ok(task), None)),
+            Some(Ok(task)) => Some((Ok(task), Some(watcher))),
+            Some(Err(fault)) => Some((Err(fault), None)),
+            None => None,
+        }
+    })
+}
+
+struct Watcher {
+    leader: LeaderChannel,
+    task: TaskId,
+    stream: Option<(LeaderLink, Streaming<WatchTaskResponse>)>,
+    seen: Option<Version>,
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Result<Task, Fault>> {
+        loop {
+            let Some((link, stream)) = &mut self.stream else {
+                match tokio::time::timeout(PATIENCE, self.connect()).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(fault)) => return Some(Err(fault)),
+                    Err(_) => return Some(Err(no_leader())),
+                }
+            };
+            let changed = self.leader.changed();
+            if self.leader.current().is_none_or(|now| now.epoch != link.epoch) {
+                // One that was stopped keeps its streams open and says nothing.
+                self.stream = None;
+                continue;
+            }
+            let message = tokio::select! {
+                message = stream.message() => message,
+                () = changed => continue,
+            };
+            match message.map_err(|status| error::fault(&status)) {
+                Ok(Some(message)) => match self.newer(message) {
+                    Ok(None) => {}
+                    Ok(Some(task)) => return Some(Ok(task)),
+                    Err(fault) => return Some(Err(fault)),
+                },
+                Err(fault) if !may_pass(&fault) => return Some(Err(fault)),
+                Ok(None) | Err(_) => {
+                    self.stream = None;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Opens a stream to the leader, whoever it is by then.
+    async fn connect(&mut self) -> Result<(), Fault> {
+        loop {
+            let Some(link) = self.leader.wait(PATIENCE).await else {
+                return Err(no_leader());
+            };
+            let request = WatchTaskRequest {
+                task: task_id_bytes(self.task),
+                tenant: TENANT.to_owned(),
+            };
+            match intake::client(&link).watch_task(request).await {
+                Ok(stream) => {
+                    self.stream = Some((link, stream.into_inner()));
+                    return Ok(());
+                }
+                Err(status) => {
+                    let fault = error::fault(&status);
+                    if !may_pass(&fault) {
+                        return Err(fault);
+                    }
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The task in a message, unless it is older than one that was seen.
+    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<Task>, Fault> {
+        let absent = || Fault::new(Reason::Internal, "the leader sent a change without a task");
+        let task = Task::try_from(message.task.ok_or_else(absent)?)?;
+        if self.seen.is_some_and(|seen| task.version <= seen) {
+            return Ok(None);
+        }
+        self.seen = Some(task.version);
+        Ok(Some(task))
+    }
+}
+
+/// Whether a watcher may hope: another leader, or the same a little later, knows more.
+fn may_pass(fault: &Fault) -> bool {
+    intake::is_elsewhere(fault.reason) || fault.reason == Reason::WatchLagged || error::is_retryable(fault)
+}
+
+fn no_leader() -> Fault {
+    let message = "no scheduler leads at the moment; watch again shortly, the task goes on";
+    Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY)
+}

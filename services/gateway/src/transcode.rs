@@ -1,0 +1,57 @@
+//! REST for every RPC that has a `google.api.http` rule, by way of its messages' descriptors.
+//!
+//! Promises: no code per RPC; the answer over REST is the answer over gRPC. Leaves rows and task payloads, which must
+//! not pass through a tree, to `online` and `tasks`.
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::Response;
+use lepton_domain::reason::Fault;
+use lepton_mesh::server::deadline::Deadline;
+use prost::Message as _;
+
+use self::table::Binding;
+
+pub mod call;
+pub mod fault;
+pub mod openapi;
+pub mod path;
+pub mod percent;
+pub mod request;
+pub mod response;
+pub mod sse;
+pub mod table;
+
+/// A REST request whose binding has been found.
+#[derive(Debug)]
+pub struct Bound<'a> {
+    /// The binding.
+    pub binding: &'a Binding,
+    /// The fields in its path.
+    pub path: Vec<(&'a str, String)>,
+    /// Its query, undecoded.
+    pub query: Option<&'a str>,
+    /// When its caller gives up.
+    pub deadline: Option<Deadline>,
+}
+
+/// Calls the RPC of a request and gives its answer as REST.
+pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
+    let Bound {
+        binding,
+        path,
+        query,
+        deadline,
+    } = bound;
+    let message = request::message(binding, &path, query, &body)?;
+    // Encoded from here on: the JSON must not lie in memory beside it for the length of the call.
+    drop(body);
+    let encoded = message.encode_to_vec();
+    drop(message);
+    let answers = call::start(grpc, &binding.rpc_path(), deadline, &encoded).await?;
+    match binding.rpc.is_server_streaming() {
+        true => response::stream(binding, answers).await,
+        false => response::unary(binding, &answers.only().await?),
+    }
+}

@@ -1,0 +1,99 @@
+//! REST requests and the messages that they become.
+
+use http::Method;
+use lepton_proto::descriptors::pool;
+use proptest::prelude::*;
+
+use super::super::table::Table;
+use super::*;
+
+fn request(verb: Method, path: &str, query: &str, body: &str) -> Result<DynamicMessage, Fault> {
+    let table = Table::of(pool()).expect("the contract's rules are supported");
+    let (binding, fields) = table.find(&verb, path).expect("bound");
+    message(binding, &fields, Some(query), &Bytes::copy_from_slice(body.as_bytes()))
+}
+
+fn text(message: &DynamicMessage) -> String {
+    serde_json::to_string(message).expect("messages are JSON")
+}
+
+#[test]
+fn query_names_come_in_both_spellings() {
+    for query in [
+        "pageSize=7&state=STATE_FAILED&kind=a%20b",
+        "page_size=7&state=5&kind=a+b",
+    ] {
+        let message = request(Method::GET, "/api/v1/tasks", query, "").expect("good");
+        assert_eq!(text(&message), r#"{"pageSize":7,"state":"STATE_FAILED","kind":"a b"}"#);
+    }
+}
+
+#[test]
+fn durations_come_as_text() {
+    let message = request(Method::GET, "/api/v1/tasks/x:wait", "timeout=1.5s", "").expect("good");
+    assert_eq!(text(&message), r#"{"id":"x","timeout":"1.500s"}"#);
+}
+
+#[test]
+fn unknown_and_unfit_parameters_are_named() {
+    let fault = request(Method::GET, "/api/v1/tasks", "pagesize=7", "").expect_err("unknown");
+    assert_eq!(
+        (fault.reason, fault.metadata["field"].as_str()),
+        (Reason::UnknownField, "pagesize")
+    );
+    let fault = request(Method::GET, "/api/v1/tasks", "pageSize=many", "").expect_err("not a number");
+    assert_eq!(
+        (fault.reason, fault.violations[0].field.as_str()),
+        (Reason::FieldInvalid, "pageSize")
+    );
+    let fault = request(Method::GET, "/api/v1/tasks", "kind=%ff", "").expect_err("not UTF-8");
+    assert_eq!(fault.reason, Reason::FieldInvalid);
+}
+
+#[test]
+fn the_path_wins_over_the_body() {
+    let body = r#"{"name":"other","version":2}"#;
+    let message = request(Method::POST, "/api/v1/models/m:deploy", "", body).expect("good");
+    assert_eq!(text(&message), r#"{"name":"m","version":2}"#);
+    // A body that may be left out.
+    let message = request(Method::POST, "/api/v1/models/m:undeploy", "", "").expect("good");
+    assert_eq!(text(&message), r#"{"name":"m"}"#);
+}
+
+#[test]
+fn a_bytes_field_takes_the_body_as_it_is() {
+    let message = request(Method::POST, "/api/v1/models/m:push", "", "not json").expect("good");
+    assert_eq!(
+        message
+            .get_field_by_name("content")
+            .expect("declared")
+            .as_bytes()
+            .map(AsRef::as_ref),
+        Some(&b"not json"[..])
+    );
+}
+
+#[test]
+fn bodies_are_strict_json() {
+    let fault = request(Method::POST, "/api/v1/models/m:deploy", "", r#"{"versoin":2}"#).expect_err("unknown");
+    assert_eq!(
+        (fault.reason, fault.metadata["field"].as_str()),
+        (Reason::UnknownField, "versoin")
+    );
+    let fault = request(Method::POST, "/api/v1/models/m:deploy", "", "{\n\"version\": NaN}").expect_err("not JSON");
+    assert_eq!(fault.reason, Reason::InvalidJson);
+    assert_eq!(
+        (fault.metadata["line"].as_str(), fault.metadata["column"].as_str()),
+        ("2", "12")
+    );
+    let fault = request(Method::POST, "/api/v1/models/m:deploy", "", r#"{"version":"x"}"#).expect_err("unfit");
+    assert_eq!(fault.reason, Reason::FieldInvalid);
+}
+
+proptest! {
+    #[test]
+    fn any_query_and_body_is_taken_without_panic(query in ".{0,64}", body in ".{0,64}") {
+        let _ = request(Method::GET, "/api/v1/tasks", &query, "");
+        let _ = request(Method::POST, "/api/v1/models/m:deploy", &query, &body);
+    }
+}
