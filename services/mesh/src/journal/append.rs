@@ -14,7 +14,8 @@ use lepton_proto::convert::snapshot::state_digest_bytes;
 use lepton_proto::journal::v1::{self as wire, Manifest, Mark};
 use prost::Message;
 
-use super::fence::{Backoff, Conflict, Fence, InFlight, Verdict, found};
+pub use super::fence::Conflict;
+use super::fence::{Backoff, Fence, InFlight, Verdict, found};
 use super::manifest::Swap;
 use super::{Position, Replica, codec, mark, read, replay};
 use crate::etcd::EtcdError;

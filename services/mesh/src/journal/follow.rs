@@ -9,12 +9,12 @@ use lepton_domain::reason::{Fault, Reason};
 
 use super::Replica;
 use super::codec::Damage;
-use super::read::{self, Known, Walk};
+use super::read::{self, Known, RANGE_SEGMENTS, Stored, View, Walk};
 use super::snapshot::{self, SnapshotError};
 use crate::etcd::{Etcd, EtcdError};
 
-/// How often a catch-up starts over because the manifest moved under it. Each time means a new snapshot.
-const ROUNDS_MAX: u32 = 8;
+/// How often a catch-up tries to load a snapshot. More than once only if the manifest moved meanwhile.
+const LOADS_MAX: u32 = 8;
 
 /// Why a replica cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,7 @@ pub enum FollowError {
         /// The last segment that may be trimmed.
         floor: u64,
         /// What is wrong with the snapshots.
-        why: SnapshotError,
+        why: Box<SnapshotError>,
     },
 }
 
@@ -100,43 +100,64 @@ pub struct Progress {
 /// Brings the replica as far as etcd shows: a snapshot where it has to, then segments.
 pub async fn catch_up(etcd: &Etcd, replica: &mut Replica) -> Result<Progress, FollowError> {
     let mut progress = Progress::default();
-    let mut gap_at = None;
-    for _ in 0..ROUNDS_MAX {
-        let known = read::manifest(etcd).await?;
+    let (mut loads, mut replay) = (0, false);
+    loop {
+        let View { known, range, more } = read::view(etcd, replica.position.segment + 1).await?;
         progress.store_revision = known.store_revision;
-        if !load_if_needed(etcd, replica, &known, &mut progress).await? {
+        if needs_snapshot(replica, &known, replay) {
+            replay = !load(etcd, replica, &known, &mut progress).await?;
+            loads += 1;
+            if loads == LOADS_MAX {
+                return Err(EtcdError::Unavailable("the manifest moved at every look".to_owned()).into());
+            }
             continue;
         }
         replica.know(&known);
-        let Some(missing) = follow_segments(etcd, replica, &mut progress).await? else {
-            return Ok(progress);
-        };
-        // Trimmed between the two reads, or lost? If it was trimmed, the manifest has moved.
-        if gap_at.replace((missing, known.revision)) == Some((missing, known.revision)) {
+        let full = range.len() as u64 == RANGE_SEGMENTS;
+        let whole = apply(replica, range, &mut progress)?;
+        if !whole || (more && !full) {
+            // Manifest and segments are of one revision: this was not trimmed, it is lost.
             return Err(FollowError::Corrupt {
-                segment: missing,
+                segment: replica.position.segment + 1,
                 why: Damage::Missing,
             });
         }
+        if !more {
+            return Ok(progress);
+        }
+        // Far behind: on with several ranges at once. A hole among them is for the next view to judge.
+        let mut walk = Walk::from(etcd, replica.position.segment + 1);
+        while let Some(range) = walk.next().await? {
+            if !apply(replica, range, &mut progress)? {
+                break;
+            }
+        }
     }
-    Err(FollowError::Etcd(EtcdError::Unavailable(
-        "the journal's manifest moved during every read".to_owned(),
-    )))
 }
 
-/// Loads a snapshot into a replica that has nothing, or that ends before what is surely kept. `false` if the manifest
-/// has moved meanwhile and has to be read again.
-async fn load_if_needed(
-    etcd: &Etcd,
-    replica: &mut Replica,
-    known: &Known,
-    progress: &mut Progress,
-) -> Result<bool, FollowError> {
-    let position = replica.position.segment;
-    let floor = read::floor(&known.manifest);
-    if position >= floor && position > 0 {
-        return Ok(true);
+/// Applies segments. `false` if the one that should come next is not among them although a later one is.
+fn apply(replica: &mut Replica, range: Vec<Stored>, progress: &mut Progress) -> Result<bool, FollowError> {
+    for stored in range {
+        if stored.number != replica.position.segment + 1 {
+            return Ok(false);
+        }
+        let events = replica.apply(&stored)?;
+        progress.segments += 1;
+        progress.events += events.len() as u64;
+        progress.bytes += stored.bytes.len() as u64;
     }
+    Ok(true)
+}
+
+/// Whether the replica ends before what is surely kept, or has nothing while there is a snapshot that may be usable.
+fn needs_snapshot(replica: &Replica, known: &Known, replay: bool) -> bool {
+    let position = replica.position.segment;
+    position < read::floor(&known.manifest) || (position == 0 && known.manifest.newest.is_some() && !replay)
+}
+
+/// Loads the newest snapshot that is usable. `false` when none is but the segments suffice; the replica is as it was
+/// then, and also when the manifest has moved meanwhile and has to be looked at again.
+async fn load(etcd: &Etcd, replica: &mut Replica, known: &Known, progress: &mut Progress) -> Result<bool, FollowError> {
     let mut failure = None;
     for reference in [&known.manifest.newest, &known.manifest.older].into_iter().flatten() {
         match snapshot::load(etcd, reference).await {
@@ -146,45 +167,24 @@ async fn load_if_needed(
                 return Ok(true);
             }
             Err(SnapshotError::Etcd(error)) => return Err(error.into()),
-            Err(error) => failure = Some(error),
-        }
-        // A snapshot's chunks are deleted once the manifest no longer names it.
-        if read::manifest(etcd).await?.revision != known.revision {
-            return Ok(false);
-        }
-        tracing::error!(
-            snapshot = reference.id,
-            error = failure.as_ref().map(tracing::field::display),
-            "bad snapshot"
-        );
-    }
-    match failure {
-        Some(why) if floor > position => Err(FollowError::Behind { position, floor, why }),
-        _ => Ok(true),
-    }
-}
-
-/// Applies the segments after the replica's position. Gives the number of one that is missing although later ones
-/// are there.
-async fn follow_segments(
-    etcd: &Etcd,
-    replica: &mut Replica,
-    progress: &mut Progress,
-) -> Result<Option<u64>, FollowError> {
-    let mut walk = Walk::from(etcd, replica.position.segment + 1);
-    while let Some(range) = walk.next().await? {
-        for stored in range {
-            let expected = replica.position.segment + 1;
-            if stored.number != expected {
-                return Ok(Some(expected));
+            Err(error) => {
+                // A snapshot's chunks are deleted once the manifest no longer names it.
+                if read::manifest(etcd).await?.revision != known.revision {
+                    return Ok(true);
+                }
+                tracing::error!(%error, "a snapshot of the journal is damaged");
+                failure = Some(error);
             }
-            let events = replica.apply(&stored)?;
-            progress.segments += 1;
-            progress.events += events.len() as u64;
-            progress.bytes += stored.bytes.len() as u64;
         }
     }
-    Ok(None)
+    let (position, floor) = (replica.position.segment, read::floor(&known.manifest));
+    match failure {
+        Some(why) if floor > position => {
+            let why = Box::new(why);
+            Err(FollowError::Behind { position, floor, why })
+        }
+        _ => Ok(false),
+    }
 }
 
 impl Replica {

@@ -5,6 +5,7 @@
 
 pub mod entry;
 pub mod verify;
+mod wire;
 
 use std::collections::VecDeque;
 
@@ -50,7 +51,7 @@ pub struct Status {
 pub async fn status(etcd: &Etcd) -> Result<Status, FollowError> {
     let incarnation = etcd.get(etcd.keys().incarnation()).await?;
     let leader = election::current(etcd, LEADER_SERVICE).await?;
-    let first_segment = read::first_segment(etcd).await?.unwrap_or(0);
+    let first_segment = read::first_segment(etcd, 0).await?.unwrap_or(0);
     let mut replica = Replica::new();
     let progress = follow::catch_up(etcd, &mut replica).await?;
     let replayed_from = replica.position.segment - progress.segments + 1;
@@ -91,7 +92,6 @@ pub fn dump(etcd: Etcd, from: u64, limit: u64) -> impl Stream<Item = Result<Entr
     let reader = Reader {
         etcd,
         next: from,
-        started: false,
         entries: VecDeque::new(),
     };
     stream::try_unfold((reader, left), |(mut reader, left)| async move {
@@ -104,20 +104,21 @@ pub fn dump(etcd: Etcd, from: u64, limit: u64) -> impl Stream<Item = Result<Entr
 struct Reader {
     etcd: Etcd,
     next: u64,
-    started: bool,
     entries: VecDeque<Entry>,
 }
 
 impl Reader {
     async fn next(&mut self) -> Result<Option<Entry>, FollowError> {
-        if !self.started {
-            self.next = self.next.max(read::first_segment(&self.etcd).await?.unwrap_or(0));
-            self.started = true;
-        }
         while self.entries.is_empty() {
-            let range = read::range(&self.etcd, self.next).await?;
-            let Some(last) = range.last() else { return Ok(None) };
-            self.next = last.number + 1;
+            let mut range = read::range(&self.etcd, self.next).await?;
+            if range.is_empty() {
+                // Before what is kept, in a hole, or at the end.
+                let Some(first) = read::first_segment(&self.etcd, self.next).await? else {
+                    return Ok(None);
+                };
+                range = read::range(&self.etcd, first).await?;
+            }
+            self.next = range.last().map_or(self.next, |last| last.number + 1);
             for stored in range {
                 self.take(&stored)?;
             }

@@ -4,7 +4,7 @@
 //! while one is being looked at. A plain read proves nothing: it may be stale. Leaves checking to `replay`.
 
 use bytes::Bytes;
-use etcd_client::{GetOptions, KeyValue};
+use etcd_client::{GetOptions, KeyValue, TxnOp, TxnOpResponse};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
@@ -12,12 +12,13 @@ use lepton_proto::journal::v1::Manifest;
 
 use super::codec::{self, Damage};
 use super::follow::FollowError;
+use crate::etcd::keys::prefix_end;
 use crate::etcd::{Etcd, EtcdError};
 
 /// Segments asked for at once.
 pub(super) const RANGE_SEGMENTS: u64 = 4;
 
-/// Ranges on their way at once, when there is more than one.
+/// Ranges on their way at once where there are many.
 const RANGES_AHEAD: usize = 4;
 
 /// A segment as it is stored.
@@ -27,6 +28,17 @@ pub(super) struct Stored {
     pub number: u64,
     /// Its bytes.
     pub bytes: Bytes,
+}
+
+/// What a follower has to know, all at one revision of the store.
+#[derive(Debug, Clone, Default)]
+pub(super) struct View {
+    /// The manifest.
+    pub known: Known,
+    /// The segments asked for.
+    pub range: Vec<Stored>,
+    /// Whether there are segments with higher numbers than those asked for.
+    pub more: bool,
 }
 
 /// The manifest as it was at some revision of the store.
@@ -53,6 +65,10 @@ pub(super) fn snapshot_bytes(manifest: &Manifest) -> u64 {
 /// Reads the manifest.
 pub(super) async fn manifest(etcd: &Etcd) -> Result<Known, FollowError> {
     let (found, store_revision) = etcd.get_at(etcd.keys().manifest()).await?;
+    known(found, store_revision)
+}
+
+fn known(found: Option<KeyValue>, store_revision: i64) -> Result<Known, FollowError> {
     let Some(entry) = found else {
         return Ok(Known {
             store_revision,
@@ -64,6 +80,36 @@ pub(super) async fn manifest(etcd: &Etcd) -> Result<Known, FollowError> {
         manifest,
         revision: entry.mod_revision(),
         store_revision,
+    })
+}
+
+/// Reads the manifest and the next segments in one question, as a follower asks at every ring of its doorbell.
+pub(super) async fn view(etcd: &Etcd, from: u64) -> Result<View, FollowError> {
+    let keys = etcd.keys();
+    let to = keys.segment(from.saturating_add(RANGE_SEGMENTS));
+    let end = prefix_end(keys.segment_prefix().as_bytes());
+    let range = GetOptions::new()
+        .with_range(to.as_str())
+        .with_limit(RANGE_SEGMENTS.cast_signed());
+    let more = GetOptions::new().with_range(end).with_keys_only().with_limit(1);
+    let look = vec![
+        TxnOp::get(keys.manifest(), None),
+        TxnOp::get(keys.segment(from), Some(range)),
+        TxnOp::get(to, Some(more)),
+    ];
+    let answer = etcd.txn(Vec::new(), look, Vec::new()).await?;
+    let revision = answer.header().map_or(0, |header| header.revision());
+    let mut found = answer.op_responses().into_iter().map(|response| match response {
+        TxnOpResponse::Get(mut found) => found.take_kvs(),
+        _ => Vec::new(),
+    });
+    let mut next = || found.next().unwrap_or_default();
+    let known = known(next().pop(), revision)?;
+    let range = next().into_iter().map(stored).collect::<Result<_, _>>()?;
+    Ok(View {
+        known,
+        range,
+        more: !next().is_empty(),
     })
 }
 
@@ -86,33 +132,29 @@ pub(super) struct Walk<'a> {
     etcd: &'a Etcd,
     next: u64,
     ahead: FuturesOrdered<BoxFuture<'a, Result<Vec<Stored>, EtcdError>>>,
-    ahead_max: usize,
     done: bool,
 }
 
 impl<'a> Walk<'a> {
     /// Starts at this segment.
     pub(super) fn from(etcd: &'a Etcd, segment: u64) -> Self {
-        // One range alone first: most often a follower is behind by one segment, and more questions only cost etcd.
         Self {
             etcd,
             next: segment,
             ahead: FuturesOrdered::new(),
-            ahead_max: 1,
             done: false,
         }
     }
 
     /// The next range; none after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Stored>>, EtcdError> {
-        while !self.done && self.ahead.len() < self.ahead_max {
+        while !self.done && self.ahead.len() < RANGES_AHEAD {
             self.ahead.push_back(range(self.etcd, self.next).boxed());
             self.next = self.next.saturating_add(RANGE_SEGMENTS);
         }
         let Some(found) = self.ahead.next().await.transpose()? else {
             return Ok(None);
         };
-        self.ahead_max = RANGES_AHEAD;
         if (found.len() as u64) < RANGE_SEGMENTS {
             self.done = true;
             self.ahead.clear();
@@ -121,11 +163,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The number of the first segment that is kept.
-pub(super) async fn first_segment(etcd: &Etcd) -> Result<Option<u64>, EtcdError> {
-    let prefix = etcd.keys().segment_prefix();
-    let options = GetOptions::new().with_prefix().with_keys_only().with_limit(1);
-    let found = keys_only(etcd, prefix, options).await?;
+/// The number of the first segment that is kept, from this number on.
+pub(super) async fn first_segment(etcd: &Etcd, from: u64) -> Result<Option<u64>, EtcdError> {
+    let keys = etcd.keys();
+    let end = prefix_end(keys.segment_prefix().as_bytes());
+    let options = GetOptions::new().with_range(end).with_keys_only().with_limit(1);
+    let found = keys_only(etcd, keys.segment(from), options).await?;
     found.first().map(|entry| number(entry.key())).transpose()
 }
 

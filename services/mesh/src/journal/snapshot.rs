@@ -90,6 +90,10 @@ impl Frozen {
     }
 }
 
+fn record(task: &Arc<Task>) -> TaskRecord {
+    task.as_ref().into()
+}
+
 /// Writes the frozen ledger, which must be that after `position`, and waits until every chunk is confirmed. While etcd
 /// does not answer it waits.
 pub async fn write(etcd: &Etcd, id: &str, position: &Position, frozen: &Frozen) -> Result<SnapshotRef, SnapshotError> {
@@ -105,7 +109,7 @@ pub async fn write(etcd: &Etcd, id: &str, position: &Position, frozen: &Frozen) 
         position.segment,
         Bytes::copy_from_slice(&position.hash),
     ));
-    let mut tasks = tasks.iter().map(|task| TaskRecord::from(task.as_ref())).peekable();
+    let mut tasks = tasks.iter().map(record).peekable();
     let (mut number, mut bytes) = (0, 0);
     while head.is_some() || tasks.peek().is_some() {
         let chunk = codec::encode_chunk(fill(number, head.take(), &mut tasks));

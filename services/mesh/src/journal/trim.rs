@@ -62,7 +62,7 @@ impl Writer {
         }
         self.check_open()?;
         let end = self.position.floor.min(self.position.segment.saturating_sub(1)) + 1;
-        let Some(first) = read::first_segment(&self.fence.etcd)
+        let Some(first) = read::first_segment(&self.fence.etcd, 0)
             .await?
             .filter(|first| *first < end)
         else {

@@ -122,7 +122,7 @@ async fn round(etcd: &Etcd, known: &Known) -> Result<Verification, FollowError> 
     let older = check.load(etcd, known.manifest.older.as_ref()).await?;
     check.newest = check.load(etcd, known.manifest.newest.as_ref()).await?;
     // Without an older snapshot everything is kept, and the newest has to follow from it.
-    let first = read::first_segment(etcd).await?;
+    let first = read::first_segment(etcd, 0).await?;
     let replay_all = known.manifest.older.is_none();
     check.first_is_kept(first, known);
     check.replica = older
@@ -216,6 +216,16 @@ impl Check {
                 }
                 self.meet_newest();
             }
+        }
+        let missing = self.replica.position.segment + 1;
+        if read::first_segment(etcd, missing)
+            .await?
+            .is_some_and(|later| later > missing)
+        {
+            self.verification.breach(FollowError::Corrupt {
+                segment: missing,
+                why: Damage::Missing,
+            });
         }
         Ok(())
     }

@@ -1,0 +1,191 @@
+//! Segments that are not what was written.
+
+use bytes::Bytes;
+use lepton_mesh::journal::Replica;
+use lepton_mesh::journal::codec::{self, Damage};
+use lepton_mesh::journal::follow::{FollowError, catch_up};
+use lepton_mesh::journal::inspect::verify;
+use lepton_proto::journal::v1 as wire;
+
+use super::stage::{Leader, Stage, succeeded};
+
+/// A journal of some segments.
+async fn journal() -> (Stage, Leader) {
+    let stage = Stage::start().await;
+    let mut leader = stage.lead("scheduler-1").await;
+    leader.submit_all(1..6).await;
+    (stage, leader)
+}
+
+async fn stored(stage: &Stage, number: u64) -> Vec<u8> {
+    let found = stage
+        .etcd
+        .get(stage.etcd.keys().segment(number))
+        .await
+        .expect("etcd answers");
+    found.expect("the segment is there").value().to_vec()
+}
+
+async fn overwrite(stage: &Stage, number: u64, bytes: Vec<u8>) {
+    let put = etcd_client::TxnOp::put(stage.etcd.keys().segment(number), bytes, None);
+    stage
+        .etcd
+        .txn(Vec::new(), vec![put], Vec::new())
+        .await
+        .expect("etcd takes it");
+}
+
+/// Changes a segment and gives it a good checksum.
+async fn forge(stage: &Stage, number: u64, change: impl FnOnce(&mut wire::Segment)) {
+    let bytes = Bytes::from(stored(stage, number).await);
+    let (mut segment, _) = codec::decode_segment(&bytes).expect("it is whole");
+    change(&mut segment);
+    overwrite(stage, number, codec::encode_segment(segment).bytes).await;
+}
+
+/// A replica stops there, and the check names the breach.
+async fn stops(stage: &Stage) -> FollowError {
+    let verification = verify(&stage.etcd).await.expect("etcd answers");
+    assert!(!verification.is_ok(), "the check holds although the journal is damaged");
+    let mut replica = Replica::new();
+    let error = catch_up(&stage.etcd, &mut replica)
+        .await
+        .expect_err("the replica goes on");
+    assert!(!error.is_transient());
+    error
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_is_noticed() {
+    let (stage, _) = journal().await;
+    let mut bytes = stored(&stage, 3).await;
+    bytes[20] ^= 4;
+    overwrite(&stage, 3, bytes).await;
+    let error = stops(&stage).await;
+    assert!(
+        matches!(
+            error,
+            FollowError::Corrupt {
+                segment: 3,
+                why: Damage::Checksum { .. }
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_of_another_history_is_noticed() {
+    let (stage, _) = journal().await;
+    forge(&stage, 3, |segment| segment.journal_time_us += 1).await;
+    assert_eq!(
+        stops(&stage).await,
+        FollowError::Corrupt {
+            segment: 4,
+            why: Damage::Chain
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_with_another_state_is_noticed() {
+    let (stage, _) = journal().await;
+    forge(&stage, 6, |segment| segment.state_digest = vec![3; 32].into()).await;
+    let error = stops(&stage).await;
+    assert!(
+        matches!(error, FollowError::DigestMismatch { segment: 6, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn order_is_checked() {
+    let (stage, _) = journal().await;
+    let honest = stored(&stage, 6).await;
+    forge(&stage, 6, |segment| segment.first_seq += 1).await;
+    assert!(matches!(
+        stops(&stage).await,
+        FollowError::Corrupt {
+            segment: 6,
+            why: Damage::Seq { .. }
+        }
+    ));
+    overwrite(&stage, 6, honest.clone()).await;
+    forge(&stage, 6, |segment| segment.epoch -= 1).await;
+    assert!(matches!(
+        stops(&stage).await,
+        FollowError::Corrupt {
+            segment: 6,
+            why: Damage::Epoch { .. }
+        }
+    ));
+    overwrite(&stage, 6, honest.clone()).await;
+    forge(&stage, 6, |segment| segment.journal_time_us = 1).await;
+    assert!(matches!(
+        stops(&stage).await,
+        FollowError::Corrupt {
+            segment: 6,
+            why: Damage::Time
+        }
+    ));
+    overwrite(&stage, 6, honest.clone()).await;
+    forge(&stage, 6, |segment| segment.number = 7).await;
+    assert!(matches!(
+        stops(&stage).await,
+        FollowError::Corrupt {
+            segment: 6,
+            why: Damage::Number { .. }
+        }
+    ));
+    overwrite(&stage, 6, honest).await;
+    stage.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_event_stops_a_replica() {
+    let (stage, leader) = journal().await;
+    forge(&stage, 6, |segment| segment.events.push(wire::Event { change: None })).await;
+    assert_eq!(stops(&stage).await, FollowError::UnknownEvent { segment: 6, index: 1 });
+    let mut replica = Replica::new();
+    let again = catch_up(&stage.etcd, &mut replica).await;
+    assert!(again.is_err());
+    assert_eq!(
+        replica.position.segment, 5,
+        "everything before it is applied, nothing of it"
+    );
+    assert_eq!(replica.ledger.len(), leader.ledger.len() - 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_format_stops_a_replica() {
+    let (stage, _) = journal().await;
+    forge(&stage, 6, |segment| segment.format += 1).await;
+    assert_eq!(
+        stops(&stage).await,
+        FollowError::Corrupt {
+            segment: 6,
+            why: Damage::Format(2)
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_success_is_a_breach() {
+    let (stage, mut leader) = journal().await;
+    let draft = leader.batch(vec![super::stage::succeed(1)]);
+    leader.writer.append(draft).await.unwrap();
+    stage.verified().await;
+    let last = leader.writer.position().segment;
+    forge(&stage, last, |segment| segment.events.push((&succeeded(1)).into())).await;
+    let error = stops(&stage).await;
+    assert!(
+        matches!(
+            error,
+            FollowError::Corrupt {
+                why: Damage::Illegal(_),
+                ..
+            }
+        ),
+        "{error}"
+    );
+}

@@ -1,0 +1,137 @@
+//! Leaders that no longer lead, or never should.
+
+use lepton_mesh::journal::Replica;
+use lepton_mesh::journal::append::AppendError;
+use lepton_mesh::journal::append::Conflict;
+use lepton_mesh::journal::mark::Lacks;
+use lepton_mesh::journal::takeover::{TakeoverError, take_over};
+use lepton_proto::journal::v1::Mark;
+
+use super::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_epoch_is_refused() {
+    let stage = Stage::start().await;
+    let mut old = stage.lead("scheduler-1").await;
+    old.submit(1).await.unwrap();
+    stage.depose(old.leadership.epoch).await;
+    let mut new = stage.lead("scheduler-2").await;
+    assert!(new.writer.epoch() > old.writer.epoch());
+
+    assert_eq!(old.submit(2).await, Err(AppendError::Fenced { never: true }));
+    assert_eq!(old.submit(3).await, Err(AppendError::Closed), "closed for good");
+    assert_eq!(old.writer.confirm().await, Err(AppendError::Closed));
+
+    new.submit(4).await.unwrap();
+    assert_eq!(stage.replica().await.ledger.digest(), new.digest());
+    assert_eq!(stage.verified().await.tasks.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deposed_leader_cannot_confirm_a_read_nor_swap_nor_trim() {
+    let stage = Stage::start().await;
+    let mut old = stage.lead("scheduler-1").await;
+    old.submit_all(1..4).await;
+    old.writer.confirm().await.unwrap();
+    old.snapshot().await;
+    old.submit(4).await.unwrap();
+    old.snapshot().await;
+    stage.depose(old.leadership.epoch).await;
+    let trimmed = old.writer.trim(None, 10).await;
+    assert!(trimmed.is_err(), "{trimmed:?}");
+    assert_eq!(old.writer.confirm().await, Err(AppendError::Fenced { never: true }));
+    let verification = stage.verified().await;
+    assert_eq!(verification.segment_count, 5, "nothing was trimmed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_is_refused() {
+    let stage = Stage::start().await;
+    let mut leader = stage.lead("scheduler-1").await;
+    leader.submit_all(1..3).await;
+
+    // Left out by the leader itself.
+    let mut draft = leader.submission(3);
+    draft.first_seq = draft.first_seq.next();
+    let refused = leader.writer.append(draft).await;
+    assert!(matches!(refused, Err(AppendError::OutOfOrder { .. })), "{refused:?}");
+
+    // Lost by etcd.
+    let last = leader.writer.position().segment;
+    delete(&stage, last).await;
+    assert_eq!(leader.writer.confirm().await, Err(AppendError::Conflict(Conflict::Gap)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_after_a_lost_segment_is_refused() {
+    let stage = Stage::start().await;
+    let mut leader = stage.lead("scheduler-1").await;
+    leader.submit_all(1..3).await;
+    delete(&stage, leader.writer.position().segment).await;
+    assert_eq!(leader.submit(3).await, Err(AppendError::Conflict(Conflict::Gap)));
+    assert_eq!(leader.submit(4).await, Err(AppendError::Closed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_leads_behind_a_mark() {
+    let stage = Stage::start().await;
+    let mut leader = stage.lead("scheduler-1").await;
+    leader.submit_all(1..4).await;
+    let seen = leader.writer.mark();
+    stage.depose(leader.leadership.epoch).await;
+
+    let leadership = stage.win(&stage.etcd, "scheduler-2").await;
+    let now = stage.context.clock.now();
+    let refused = async |mark: Mark| {
+        let took = take_over(&stage.etcd, &leadership, &mut Replica::new(), now, &mark).await;
+        match took.err().expect("refused") {
+            TakeoverError::Lacks(lacks) => lacks,
+            other => panic!("{other}"),
+        }
+    };
+    let longer = refused(Mark {
+        segment: seen.segment + 1,
+        ..seen.clone()
+    })
+    .await;
+    assert_eq!(
+        longer,
+        Lacks::Segment {
+            known: seen.segment + 1,
+            found: seen.segment
+        }
+    );
+    let later = refused(Mark {
+        revision: seen.revision + 1_000,
+        ..seen.clone()
+    })
+    .await;
+    assert!(matches!(later, Lacks::Revision { .. }), "{later}");
+    let other = refused(Mark {
+        segment_hash: vec![1; 32].into(),
+        ..seen.clone()
+    })
+    .await;
+    assert_eq!(other, Lacks::History(seen.segment));
+    let older = Mark {
+        segment: seen.segment - 1,
+        segment_hash: vec![1; 32].into(),
+        ..seen.clone()
+    };
+    assert_eq!(refused(older).await, Lacks::History(seen.segment - 1));
+
+    let elsewhere = Mark {
+        incarnation: "another".to_owned(),
+        segment: 99,
+        ..seen.clone()
+    };
+    take_over(&stage.etcd, &leadership, &mut Replica::new(), now, &elsewhere)
+        .await
+        .expect("no mark of this journal");
+}
+
+/// As a failing disk might.
+async fn delete(stage: &Stage, segment: u64) {
+    let delete = etcd_client::TxnOp::delete(stage.etcd.keys().segment(segment), None);
+    stage.etcd.txn(Vec::new(), vec![delete], Vec::new()).await.expect("etcd answers");
+}
