@@ -1,5 +1,9 @@
 //! Harness and end-to-end proofs of the mesh.
 
 pub mod etcd;
+pub mod mesh;
+pub mod process;
 pub mod proxy;
+pub mod rest;
+pub mod venv;
 pub mod wait;
