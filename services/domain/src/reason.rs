@@ -85,6 +85,8 @@ reasons! {
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument;
     /// The page token was not made by this listing.
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument;
+    /// A file cannot be read, or is not what its name says.
+    FileUnreadable = "FILE_UNREADABLE", InvalidArgument;
     /// A configuration value is wrong.
     ConfigInvalid = "CONFIG_INVALID", InvalidArgument;
     /// The body is in an encoding or type that is not taken.
@@ -157,6 +159,8 @@ reasons! {
     JournalUnavailable = "JOURNAL_UNAVAILABLE", Unavailable;
     /// The blob store cannot be reached.
     BlobUnavailable = "BLOB_UNAVAILABLE", Unavailable;
+    /// No gateway answers at the address.
+    GatewayUnreachable = "GATEWAY_UNREACHABLE", Unavailable;
     /// This scheduler does not lead; the metadata names who does.
     NotLeader = "NOT_LEADER", Unavailable;
     /// Nobody is known to lead.

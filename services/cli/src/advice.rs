@@ -1,0 +1,52 @@
+//! Errors as a person reads them: what went wrong, then what to do; and the exit codes of SURFACE.
+//!
+//! Promises: `error: REASON: message` on stderr; 1 refused or failed, 2 usage or configuration, 3 unavailable or
+//! outcome unknown.
+
+use std::process::ExitCode;
+
+use lepton_domain::reason::{Code, Fault, Reason};
+
+/// Done.
+pub const EXIT_DONE: ExitCode = ExitCode::SUCCESS;
+/// Refused or failed.
+pub const EXIT_FAILED: u8 = 1;
+/// Usage or configuration.
+pub const EXIT_USAGE: u8 = 2;
+/// Unavailable, or the outcome is unknown.
+pub const EXIT_UNAVAILABLE: u8 = 3;
+
+/// The exit code of a fault.
+pub fn exit_code(fault: &Fault) -> u8 {
+    match (fault.reason, fault.code()) {
+        (Reason::ConfigInvalid | Reason::FileUnreadable, _) => EXIT_USAGE,
+        (_, Code::Unavailable | Code::DeadlineExceeded) => EXIT_UNAVAILABLE,
+        _ => EXIT_FAILED,
+    }
+}
+
+/// Says on stderr what went wrong and what to do.
+pub(crate) fn fail(fault: &Fault) -> ExitCode {
+    eprintln!("error: {}: {}", fault.reason.as_str(), fault.message);
+    if let Some(advice) = advice(fault.reason) {
+        eprintln!("{advice}");
+    }
+    ExitCode::from(exit_code(fault))
+}
+
+/// What to do about it, where the message does not say so itself.
+fn advice(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::LeaderUnavailable | Reason::JournalUnavailable => {
+            "The mesh is there but cannot take tasks at the moment; try again, or look at `lepton nodes`."
+        }
+        Reason::GatewayUnreachable => {
+            "Start a mesh with `lepton up`, or name one with --address URL or LEPTON_ADDRESS."
+        }
+        Reason::NoWorker => "No worker answers; `lepton nodes` shows which there are.",
+        Reason::OutcomeUnknown => "It may have happened. Repeating a submit with the same --request-id is safe.",
+        Reason::TaskNotFound => "`lepton task list` shows the tasks; ended ones are kept for an hour.",
+        Reason::KindUnknown => "Kinds: echo, analyze.",
+        _ => return None,
+    })
+}

@@ -1,0 +1,150 @@
+//! A client of the gateway's REST.
+//!
+//! Promises: an error of the gateway comes back as the fault that it was; one that cannot be reached says so. Every
+//! call has a deadline, except streams. Leaves printing to `output`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http::{Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_mesh::net::Net;
+use serde_json::Value;
+use tokio::io::AsyncBufReadExt;
+use tokio_stream::wrappers::LinesStream;
+use tokio_util::io::StreamReader;
+
+/// How long a call may take beyond what it asks the gateway to wait.
+const CALL_MAX: Duration = Duration::from_secs(120);
+
+/// Calls one gateway.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    net: Net,
+    authority: String,
+}
+
+impl Client {
+    /// A client of the gateway at this URL.
+    pub fn new(net: Net, address: &str) -> Result<Self, Fault> {
+        let wrong = |why: &str| Fault::new(Reason::ConfigInvalid, format!("{address:?} is no gateway's URL: {why}"));
+        let text = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let uri: Uri = text.parse().map_err(|_error| wrong("write it as http://HOST:PORT"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(wrong("only http:// is spoken"));
+        }
+        let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
+        let port = authority.port_u16().unwrap_or(80);
+        Ok(Self { net, authority: format!("{}:{port}", authority.host()) })
+    }
+
+    /// `HOST:PORT` of the gateway.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Reads a path.
+    pub async fn get(&self, path: &str) -> Result<Bytes, Fault> {
+        self.call(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Sends a body to a path.
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Bytes, Fault> {
+        self.call(Method::POST, path, body.into()).await
+    }
+
+    /// Reads a path as JSON.
+    pub async fn json(&self, path: &str) -> Result<Value, Fault> {
+        read_json(&self.get(path).await?)
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Fault> {
+        let call = async {
+            let response = self.send(method, path, body).await?;
+            collect(response).await
+        };
+        tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_elapsed| Err(self.silent()))
+    }
+
+    /// Reads the data of each server-sent event, as long as the gateway sends.
+    pub async fn events(&self, path: &str) -> Result<impl Stream<Item = Result<String, Fault>> + use<>, Fault> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        let pieces = BodyExt::into_data_stream(response.into_body()).map_err(std::io::Error::other);
+        let lines = LinesStream::new(StreamReader::new(pieces).lines());
+        Ok(lines.filter_map(|line| async move {
+            match line {
+                Ok(line) => line.strip_prefix("data:").map(|data| Ok(data.trim_start().to_owned())),
+                Err(error) => Some(Err(broken(&error))),
+            }
+        }))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Fault> {
+        let unreachable = |error: &dyn std::fmt::Display| {
+            Fault::new(Reason::GatewayUnreachable, format!("no gateway answers at {}: {error}", self.authority))
+        };
+        let stream = self.net.connect(&self.authority).await.map_err(|error| unreachable(&error))?;
+        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(|error| unreachable(&error))?;
+        // It ends with the response; its error reaches the caller through the response as well.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, &self.authority)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| Fault::new(Reason::FieldInvalid, format!("{path:?} cannot be asked for: {error}")))?;
+        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        Err(read_fault(status, &response.into_body().collect().await.map_err(|error| broken(&error))?.to_bytes()))
+    }
+
+    fn silent(&self) -> Fault {
+        Fault::new(Reason::OutcomeUnknown, format!("{} did not answer in time", self.authority))
+    }
+}
+
+/// A text as part of a path or a query.
+pub(crate) fn escape(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, Fault> {
+    Ok(response.into_body().collect().await.map_err(|error| broken(&error))?.to_bytes())
+}
+
+/// The connection ended before the answer: nobody knows what became of the call.
+fn broken(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(Reason::OutcomeUnknown, format!("the connection ended before the answer: {error}"))
+}
+
+/// Parses a body that the gateway promises to be JSON.
+pub(crate) fn read_json(body: &[u8]) -> Result<Value, Fault> {
+    serde_json::from_slice(body)
+        .map_err(|error| Fault::new(Reason::Internal, format!("the gateway's answer is not JSON: {error}")))
+}
+
+/// The fault in the body of a failed call.
+fn read_fault(status: http::StatusCode, body: &[u8]) -> Fault {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return Fault::new(Reason::Internal, format!("the gateway answered {status}"));
+    };
+    let error = &value["error"];
+    let details = error["details"].as_array().cloned().unwrap_or_default();
+    let named = details.iter().find_map(|detail| detail["reason"].as_str());
+    let message = error["message"].as_str().unwrap_or_default();
+    match named.and_then(|name| name.parse::<Reason>().ok()) {
+        Some(reason) => Fault::new(reason, message),
+        None if status.as_u16() == Code::Unavailable.http_status() => Fault::new(Reason::OutcomeUnknown, message),
+        None => Fault::new(Reason::Internal, format!("{} {message}", named.unwrap_or_default()).trim_start()),
+    }
+}

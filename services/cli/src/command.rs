@@ -1,0 +1,63 @@
+//! The commands that are clients of a mesh.
+
+use std::process::ExitCode;
+
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::context::Context;
+
+use crate::advice::{EXIT_DONE, fail};
+use crate::args::{Bench, Command, Format, Parsed};
+use crate::client::Client;
+
+mod analyze;
+mod bench;
+mod incidents;
+mod journal;
+mod nodes;
+mod task;
+
+/// What every command needs.
+pub(crate) struct Session {
+    /// Net, clock and randomness.
+    pub context: Context,
+    /// The gateway.
+    pub client: Client,
+    /// How to print.
+    pub format: Format,
+}
+
+impl Session {
+    /// Prints the body for programs, or shows it to people.
+    pub fn print(&self, body: &[u8], show: impl FnOnce(&serde_json::Value)) -> Result<(), Fault> {
+        match self.format {
+            Format::Json => crate::output::body(body),
+            Format::Table => show(&crate::client::read_json(body)?),
+        }
+        Ok(())
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(parsed: Parsed) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Fault::new(Reason::Internal, format!("the system refuses threads: {error}"))),
+    };
+    runtime.block_on(carry_out(parsed)).unwrap_or_else(|fault| fail(&fault))
+}
+
+async fn carry_out(parsed: Parsed) -> Result<ExitCode, Fault> {
+    let context = Context::system();
+    let client = Client::new(context.net, &parsed.address)?;
+    let session = Session { context, client, format: parsed.output };
+    match parsed.command {
+        Command::Up(_) => unreachable!("`up` is no client"),
+        Command::Analyze(wish) => analyze::run(&session, &wish).await.map(|()| EXIT_DONE),
+        Command::Task(wish) => task::run(&session, wish).await,
+        Command::Nodes => nodes::run(&session).await.map(|()| EXIT_DONE),
+        Command::Incidents => incidents::run(&session).await.map(|()| EXIT_DONE),
+        Command::Journal(wish) => journal::run(&session, &wish).await,
+        Command::Bench(Bench::Tasks(wish)) => bench::tasks::run(&session, &wish).await,
+        Command::Bench(Bench::Analyze(wish)) => bench::analyze::run(&session, &wish).await,
+    }
+}

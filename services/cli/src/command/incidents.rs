@@ -1,0 +1,27 @@
+//! `lepton incidents`: what went wrong, newest first.
+
+use lepton_domain::reason::Fault;
+
+use super::Session;
+use crate::output::line;
+use crate::output::table::{print, text};
+
+/// Lists them.
+pub(super) async fn run(session: &Session) -> Result<(), Fault> {
+    let body = session.client.get("/api/v1/incidents").await?;
+    session.print(&body, |answer| {
+        let incidents = answer["incidents"].as_array().cloned().unwrap_or_default();
+        if incidents.is_empty() {
+            return line("No incidents.");
+        }
+        let rows: Vec<Vec<String>> = incidents
+            .iter()
+            .map(|incident| {
+                let state = text(&incident["state"]).trim_start_matches("STATE_").to_lowercase();
+                let (opened, closed) = (text(&incident["openTime"]), text(&incident["closeTime"]));
+                vec![state, text(&incident["rule"]), text(&incident["subject"]), opened, closed, text(&incident["summary"])]
+            })
+            .collect();
+        print(&["state", "rule", "subject", "opened", "closed", "summary"], &rows);
+    })
+}

@@ -1,0 +1,103 @@
+//! `lepton journal`: its extent, a full check, its events; from etcd itself or through the gateway.
+
+use std::process::ExitCode;
+
+use futures::StreamExt;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::journal::inspect;
+use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
+use lepton_proto::proto_json;
+use serde_json::Value;
+
+use super::Session;
+use crate::advice::{EXIT_DONE, EXIT_FAILED};
+use crate::args::{Format, Journal, JournalRead};
+use crate::client::read_json;
+use crate::output::line;
+use crate::output::table::{print, text};
+
+/// Reads what is asked for.
+pub(super) async fn run(session: &Session, wish: &Journal) -> Result<ExitCode, Fault> {
+    let etcd = (!wish.etcd.is_empty()).then(|| Etcd::connect(&session.context, &wish.etcd, &wish.cluster));
+    match wish.read {
+        JournalRead::Status => status(session, etcd).await,
+        JournalRead::Verify => verify(session, etcd).await,
+        JournalRead::Dump { from_segment, limit } => dump(session, etcd, from_segment, limit).await,
+    }
+}
+
+async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault> {
+    let body = match etcd {
+        Some(etcd) => {
+            let status = inspect::status(&etcd).await.map_err(|error| error.fault())?;
+            encode("lepton.cluster.v1.GetJournalStatusResponse", &GetJournalStatusResponse::from(status))?
+        }
+        None => session.client.get("/api/v1/journal").await?.to_vec(),
+    };
+    session.print(&body, fields)?;
+    Ok(EXIT_DONE)
+}
+
+async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault> {
+    let body = match etcd {
+        Some(etcd) => {
+            let found = inspect::verify(&etcd).await.map_err(|error| error.fault())?;
+            encode("lepton.cluster.v1.VerifyJournalResponse", &VerifyJournalResponse::from(found))?
+        }
+        None => session.client.get("/api/v1/journal:verify").await?.to_vec(),
+    };
+    session.print(&body, fields)?;
+    let holds = read_json(&body)?["ok"] == true;
+    Ok(if holds { EXIT_DONE } else { ExitCode::from(EXIT_FAILED) })
+}
+
+fn fields(answer: &Value) {
+    let rows: Vec<Vec<String>> = answer
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            let shown = match value {
+                Value::Array(list) if list.is_empty() => "none".to_owned(),
+                Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join("; "),
+                other => text(other),
+            };
+            vec![name.clone(), shown]
+        })
+        .collect();
+    print(&["what", "value"], &rows);
+}
+
+async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> Result<ExitCode, Fault> {
+    if let Some(etcd) = etcd {
+        let mut entries = std::pin::pin!(inspect::dump(etcd, from, limit));
+        while let Some(entry) = entries.next().await {
+            let entry = entry.map_err(|error| error.fault())?;
+            event(session, &encode("lepton.cluster.v1.DumpJournalResponse", &DumpJournalResponse::from(&entry))?)?;
+        }
+        return Ok(EXIT_DONE);
+    }
+    let path = format!("/api/v1/journal:dump?fromSegment={from}&limit={limit}");
+    let mut events = std::pin::pin!(session.client.events(&path).await?);
+    while let Some(data) = events.next().await {
+        event(session, data?.as_bytes())?;
+    }
+    Ok(EXIT_DONE)
+}
+
+fn event(session: &Session, body: &[u8]) -> Result<(), Fault> {
+    if session.format == Format::Json {
+        line(&String::from_utf8_lossy(body));
+        return Ok(());
+    }
+    let event = read_json(body)?;
+    let place = format!("{}/{}", text(&event["segment"]), text(&event["seq"]));
+    line(&format!("{place:<14} {:<16} {}  {}", text(&event["event"]), text(&event["taskId"]), text(&event["text"])));
+    Ok(())
+}
+
+fn encode(name: &str, message: &impl prost::Message) -> Result<Vec<u8>, Fault> {
+    proto_json::encode(name, message)
+        .map_err(|error| Fault::new(Reason::Internal, format!("the answer cannot be printed: {error}")))
+}

@@ -1,0 +1,173 @@
+//! `lepton task`: submit tasks and follow them.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::process::ExitCode;
+
+use futures::StreamExt;
+use lepton_domain::reason::{Fault, Reason};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::advice::{EXIT_DONE, EXIT_FAILED, EXIT_UNAVAILABLE};
+use crate::args::{Format, Submit, Task};
+use crate::client::{escape, read_json};
+use crate::output::line;
+use crate::output::table::{print, text};
+
+/// Runs one of them.
+pub(super) async fn run(session: &Session, wish: Task) -> Result<ExitCode, Fault> {
+    match wish {
+        Task::Submit(submit) => submitted(session, submit).await,
+        Task::Get { id } => show(session, &session.client.get(&path(&id, "")).await?),
+        Task::List { state, kind, limit, page_token } => list(session, state, kind, limit, page_token).await,
+        Task::Watch { id } => watch(session, &id).await,
+        Task::Wait { id, timeout } => wait(session, &id, &timeout).await,
+        Task::Cancel { id } => show(session, &session.client.post(&path(&id, ":cancel"), "{}").await?),
+    }
+}
+
+fn path(id: &str, verb: &str) -> String {
+    format!("/api/v1/tasks/{}{verb}", escape(id))
+}
+
+async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, Fault> {
+    let mut body: BTreeMap<&'static str, Value> = BTreeMap::from([("kind", json!(submit.kind))]);
+    // The id is chosen here, so that a submit of unknown outcome can be repeated by hand.
+    let request_id = submit.request_id.unwrap_or_else(|| format!("cli-{}", session.context.random.token()));
+    body.insert("requestId", json!(request_id));
+    body.extend(submit.priority.map(|priority| ("priority", json!(priority))));
+    body.extend(submit.timeout.map(|timeout| ("timeout", json!(timeout))));
+    body.extend(submit.max_attempts.map(|attempts| ("retry", json!({ "maxAttempts": attempts }))));
+    // The input goes along as written: reading it into numbers here could lose digits.
+    let input = input(&submit.input)?;
+    let body = serde_json::to_string(&Request { input: &input, options: body }).map_err(|error| unwritable(&error))?;
+    let answer = session.client.post("/api/v1/tasks", body).await.map_err(|fault| with_request_id(fault, &request_id))?;
+    if submit.wait {
+        let id = text(&read_json(&answer)?["id"]);
+        return wait(session, &id, "1h").await;
+    }
+    show(session, &answer)
+}
+
+/// The body of a submit.
+#[derive(Serialize)]
+struct Request<'a> {
+    input: &'a RawValue,
+    #[serde(flatten)]
+    options: BTreeMap<&'static str, Value>,
+}
+
+fn unwritable(error: &serde_json::Error) -> Fault {
+    Fault::new(Reason::Internal, format!("the request cannot be written: {error}"))
+}
+
+fn with_request_id(mut fault: Fault, request_id: &str) -> Fault {
+    if fault.reason == Reason::OutcomeUnknown {
+        fault.message = format!("{} (request id {request_id})", fault.message);
+    }
+    fault
+}
+
+/// The input as JSON text.
+fn input(argument: &str) -> Result<Box<RawValue>, Fault> {
+    let unreadable = |name: &str, error: std::io::Error| Fault::new(Reason::FileUnreadable, format!("{name}: {error}"));
+    let written = match argument.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?,
+        None if argument == "-" => {
+            let mut written = String::new();
+            std::io::stdin().read_to_string(&mut written).map_err(|error| unreadable("standard input", error))?;
+            written
+        }
+        None => argument.to_owned(),
+    };
+    serde_json::from_str(&written).map_err(|error| Fault::new(Reason::InvalidJson, format!("the input is not JSON: {error}")))
+}
+
+fn show(session: &Session, body: &[u8]) -> Result<ExitCode, Fault> {
+    session.print(body, |task| rows(std::slice::from_ref(task)))?;
+    Ok(EXIT_DONE)
+}
+
+fn rows(tasks: &[Value]) {
+    let row = |task: &Value| {
+        let outcome = match &task["error"] {
+            Value::Null => shortened(&task["output"]),
+            error => format!("{}: {}", text(&error["reason"]), text(&error["message"])),
+        };
+        vec![text(&task["id"]), text(&task["kind"]), state(task), text(&task["attempts"]), text(&task["createTime"]), outcome]
+    };
+    print(&["id", "kind", "state", "attempts", "created", "outcome"], &tasks.iter().map(row).collect::<Vec<_>>());
+}
+
+fn state(task: &Value) -> String {
+    text(&task["state"]).trim_start_matches("STATE_").to_lowercase()
+}
+
+/// A value on one line; the whole of it comes with `--output json`.
+fn shortened(value: &Value) -> String {
+    const CHARS_MAX: usize = 60;
+    let whole = if value.is_null() { String::new() } else { value.to_string() };
+    match whole.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &whole[..end]),
+        None => whole,
+    }
+}
+
+async fn list(
+    session: &Session,
+    state: Option<String>,
+    kind: Option<String>,
+    limit: u32,
+    page_token: Option<String>,
+) -> Result<ExitCode, Fault> {
+    let mut query = format!("/api/v1/tasks?pageSize={limit}");
+    if let Some(state) = state {
+        let full = if state.starts_with("STATE_") { state } else { format!("STATE_{}", state.to_uppercase()) };
+        query += &format!("&state={}", escape(&full));
+    }
+    query.extend(kind.map(|kind| format!("&kind={}", escape(&kind))));
+    query.extend(page_token.map(|token| format!("&pageToken={}", escape(&token))));
+    let body = session.client.get(&query).await?;
+    session.print(&body, |answer| {
+        rows(answer["tasks"].as_array().map(Vec::as_slice).unwrap_or_default());
+        let next = text(&answer["nextPageToken"]);
+        if !next.is_empty() {
+            line(&format!("more: --page-token {next}"));
+        }
+    })?;
+    Ok(EXIT_DONE)
+}
+
+async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fault> {
+    let body = session.client.get(&format!("{}?timeout={}", path(id, ":wait"), escape(timeout))).await?;
+    show(session, &body)?;
+    Ok(match state(&read_json(&body)?).as_str() {
+        "succeeded" => EXIT_DONE,
+        "blocked" | "pending" | "running" => ExitCode::from(EXIT_UNAVAILABLE),
+        _ => ExitCode::from(EXIT_FAILED),
+    })
+}
+
+/// Prints each event of the stream; the stream ends after the task has.
+async fn watch(session: &Session, id: &str) -> Result<ExitCode, Fault> {
+    let mut events = std::pin::pin!(session.client.events(&path(id, ":watch")).await?);
+    while let Some(data) = events.next().await {
+        event(session, &data?)?;
+    }
+    Ok(EXIT_DONE)
+}
+
+fn event(session: &Session, data: &str) -> Result<(), Fault> {
+    if session.format == Format::Json {
+        line(data);
+        return Ok(());
+    }
+    let task = read_json(data.as_bytes())?;
+    let version = &task["version"];
+    let position = format!("{}-{}", text(&version["epoch"]), text(&version["seq"]));
+    line(&format!("{position:<14} {:<10} attempts {}  {}", state(&task), text(&task["attempts"]), shortened(&task["output"])));
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The program `lepton`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lepton::main(std::env::args_os())
+}

@@ -1,0 +1,26 @@
+//! How answers are printed: tables for people, the REST body for programs.
+//!
+//! Promises: colours only on a terminal, and never with `NO_COLOR`; a reader that goes away ends the program quietly.
+
+use std::io::{self, IsTerminal, Write};
+
+pub(crate) mod table;
+
+/// Prints a line. A closed pipe is the reader's wish to stop.
+pub(crate) fn line(text: &str) {
+    if let Err(error) = writeln!(io::stdout(), "{text}")
+        && error.kind() == io::ErrorKind::BrokenPipe
+    {
+        std::process::exit(0);
+    }
+}
+
+/// Prints a body as it came, with a line's end.
+pub(crate) fn body(bytes: &[u8]) {
+    line(String::from_utf8_lossy(bytes).trim_end());
+}
+
+/// Whether text on stdout may be coloured.
+pub(crate) fn coloured() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

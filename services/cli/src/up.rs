@@ -1,0 +1,85 @@
+//! `lepton up`: the whole mesh on one machine, in the foreground.
+//!
+//! The same services as in a cluster, over the same wire: the store, gateway, scheduler and monitor run in this process
+//! on loopback sockets, workers are its children. Promises: one line on stdout when a request would succeed; what is
+//! wrong with addresses or the data directory is found out before anything is touched; SIGTERM and Ctrl-C drain.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::context::Context;
+use lepton_mesh::shutdown::Shutdown;
+use lepton_mesh::telemetry::{self, TelemetryConfig};
+
+use crate::advice::{EXIT_DONE, fail};
+
+mod directory;
+mod mesh;
+mod plan;
+mod store;
+mod supervise;
+
+pub use supervise::WORKER;
+
+/// Options of `lepton up`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Where the gateway listens; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8000")]
+    pub listen: String,
+    /// Where the console listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub console: String,
+    /// Where metrics and probes are served.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8002")]
+    pub admin: String,
+    /// Where data is kept.
+    #[arg(long, value_name = "DIR", default_value = "lepton-data")]
+    pub data_dir: PathBuf,
+    /// How many workers to run.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub workers: u32,
+    /// Attempts that each worker runs at once; absent: the worker's default.
+    #[arg(long, value_name = "N")]
+    pub slots: Option<u32>,
+    /// An etcd to use instead of the embedded store.
+    #[arg(long, value_name = "URL,...", value_delimiter = ',')]
+    pub etcd: Vec<String>,
+    /// Where the embedded store listens; absent: a free port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub etcd_listen: String,
+    /// Where traces are sent by OTLP (gRPC); absent: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere.
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+}
+
+/// Runs the mesh until a signal.
+pub fn run(options: Options) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Fault::new(Reason::Internal, format!("the system refuses threads: {error}"))),
+    };
+    match runtime.block_on(observed(options)) {
+        Ok(()) => EXIT_DONE,
+        Err(fault) => fail(&fault),
+    }
+}
+
+async fn observed(options: Options) -> Result<(), Fault> {
+    let context = Context::system();
+    let telemetry = TelemetryConfig { otlp_endpoint: options.otlp_endpoint.clone(), ..TelemetryConfig::default() };
+    let guard = telemetry::init("lepton", &context.random.instance("lepton"), &telemetry);
+    let result = serve(options, context).await;
+    guard.finish().await;
+    result
+}
+
+async fn serve(options: Options, context: Context) -> Result<(), Fault> {
+    let shutdown = Shutdown::on_signals()
+        .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
+    let directory = directory::DataDirectory::open(&options.data_dir)?;
+    let mesh = mesh::Mesh::assemble(&options, &directory, context).await?;
+    mesh.run(shutdown).await
+}

@@ -1,0 +1,168 @@
+//! The mesh of `lepton up`: store, services and workers, from the first socket to the last drain.
+//!
+//! Promises: every address is bound before anything runs; the ready line comes when a request would succeed; what fails
+//! on the way ends everything in order. The order of the end: gateway, workers, scheduler, monitor, store.
+
+use std::future::Future;
+
+use lepton_domain::reason::{Fault, Reason};
+use lepton_gateway::Gateway;
+use lepton_mesh::config::Common;
+use lepton_mesh::context::Context;
+use lepton_mesh::entry::{Assembled, Service, assemble};
+use lepton_mesh::shutdown::Shutdown;
+use lepton_monitor::Monitor;
+use lepton_scheduler::Scheduler;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::directory::DataDirectory;
+use super::store::Store;
+use super::supervise::supervise;
+use super::{Options, plan};
+
+/// Everything, bound and built.
+pub(super) struct Mesh {
+    options: Options,
+    context: Context,
+    common: Common,
+    store: Option<Store>,
+    etcd: String,
+    gateway: Assembled<Gateway>,
+    scheduler: Assembled<Scheduler>,
+    monitor: Assembled<Monitor>,
+}
+
+impl Mesh {
+    /// Binds the addresses that clients know first: a taken one must not leave a changed data directory.
+    pub async fn assemble(options: &Options, directory: &DataDirectory, context: Context) -> Result<Self, Fault> {
+        let store = match options.etcd.is_empty() {
+            true => Some(Store::open(&options.etcd_listen, directory.join("etcd"), &context).await?),
+            false => None,
+        };
+        let urls = store.as_ref().map_or_else(|| options.etcd.clone(), |store| vec![format!("http://{}", store.address())]);
+        let etcd = urls.first().map(|url| url.trim_start_matches("http://").to_owned()).unwrap_or_default();
+        let common = plan::common(options, directory.path(), urls);
+        let gateway = assemble::<Gateway>(plan::gateway(options, &common), context.clone()).await?;
+        let monitor = assemble::<Monitor>(plan::monitor(options, &common), context.clone()).await?;
+        let scheduler = assemble::<Scheduler>(plan::scheduler(&common), context.clone()).await?;
+        Ok(Self { options: options.clone(), context, common, store, etcd, gateway, scheduler, monitor })
+    }
+
+    /// Runs until `shutdown`, or until a part fails.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
+        let line = self.ready_line();
+        let ready = (self.gateway.readiness(), self.monitor.readiness());
+        let mut parts = self.start();
+        tokio::select! {
+            () = shutdown.triggered() => return parts.end(None).await,
+            fault = parts.failed() => return parts.end(Some(fault)).await,
+            () = async { tokio::join!(ready.0.wait(), ready.1.wait()); } => println!("{line}"),
+        }
+        let fault = tokio::select! {
+            () = shutdown.triggered() => None,
+            fault = parts.failed() => Some(fault),
+        };
+        parts.end(fault).await
+    }
+
+    fn ready_line(&self) -> String {
+        let (gateway, console, admin) = (self.gateway.address, self.monitor.address, self.gateway.admin);
+        let (etcd, pid) = (&self.etcd, std::process::id());
+        format!("ready gateway=http://{gateway} console=http://{console} admin=http://{admin} etcd={etcd} pid={pid}")
+    }
+
+    fn start(self) -> Parts {
+        let store = self.store.map(|store| Part::start("store", |stop| store.run(stop)));
+        let scheduler = Part::service("scheduler", self.scheduler);
+        let monitor = Part::service("monitor", self.monitor);
+        let gateway = Part::service("gateway", self.gateway);
+        let stop = Shutdown::new();
+        let mut workers = JoinSet::new();
+        for number in 1..=self.options.workers {
+            let line = plan::worker(&self.options, &self.common, number);
+            workers.spawn(supervise(number, line, self.context.clock.clone(), stop.clone()));
+        }
+        Parts { gateway, workers, stop_workers: stop, scheduler, monitor, store }
+    }
+}
+
+/// A part that runs in this process.
+struct Part {
+    name: &'static str,
+    stop: Shutdown,
+    running: JoinHandle<Result<(), Fault>>,
+    ended: bool,
+}
+
+impl Part {
+    fn start<F>(name: &'static str, run: impl FnOnce(Shutdown) -> F) -> Self
+    where
+        F: Future<Output = Result<(), Fault>> + Send + 'static,
+    {
+        let stop = Shutdown::new();
+        Self { name, running: tokio::spawn(run(stop.clone())), stop, ended: false }
+    }
+
+    fn service<S: Service>(name: &'static str, assembled: Assembled<S>) -> Self {
+        Self::start(name, |stop| assembled.run(stop))
+    }
+
+    /// Waits for its end, which nobody has asked for.
+    async fn failed(&mut self) -> Fault {
+        let outcome = self.outcome().await;
+        outcome.err().unwrap_or_else(|| Fault::new(Reason::Internal, format!("the {} ended by itself", self.name)))
+    }
+
+    async fn end(&mut self) -> Result<(), Fault> {
+        self.stop.trigger();
+        if self.ended { Ok(()) } else { self.outcome().await }
+    }
+
+    async fn outcome(&mut self) -> Result<(), Fault> {
+        let outcome = (&mut self.running).await;
+        self.ended = true;
+        outcome.unwrap_or_else(|error| Err(Fault::new(Reason::Internal, format!("the {} crashed: {error}", self.name))))
+    }
+}
+
+/// All parts, while they run.
+struct Parts {
+    gateway: Part,
+    workers: JoinSet<()>,
+    stop_workers: Shutdown,
+    scheduler: Part,
+    monitor: Part,
+    store: Option<Part>,
+}
+
+impl Parts {
+    /// The first part that ends by itself.
+    async fn failed(&mut self) -> Fault {
+        let store = async {
+            match &mut self.store {
+                Some(store) => store.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            fault = self.gateway.failed() => fault,
+            fault = self.scheduler.failed() => fault,
+            fault = self.monitor.failed() => fault,
+            fault = store => fault,
+        }
+    }
+
+    /// Ends everything in order; gives the fault that led here, or the first one on the way.
+    async fn end(mut self, cause: Option<Fault>) -> Result<(), Fault> {
+        let gateway = self.gateway.end().await;
+        self.stop_workers.trigger();
+        while self.workers.join_next().await.is_some() {}
+        let scheduler = self.scheduler.end().await;
+        let monitor = self.monitor.end().await;
+        let store = match &mut self.store {
+            Some(store) => store.end().await,
+            None => Ok(()),
+        };
+        cause.map_or(Ok(()), Err).and(gateway).and(scheduler).and(monitor).and(store)
+    }
+}

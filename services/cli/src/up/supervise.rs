@@ -1,0 +1,94 @@
+//! Workers as child processes: started, restarted when they die, and ended with the mesh.
+//!
+//! Promises: a worker that dies is started again, at once the first time and then with growing pauses; a child never
+//! outlives this process; when the mesh ends, workers drain first and are killed only when they do not end in time.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use lepton_mesh::clock::Clock;
+use lepton_mesh::shutdown::Shutdown;
+use tokio::process::{Child, Command};
+
+/// The name of a worker's process, and the first word of its command line.
+pub const WORKER: &str = "lepton-worker";
+/// The pause before the second start in a row; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A worker that lived this long has recovered: the next start is at once.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// How long a worker may drain.
+const DRAIN_MAX: Duration = Duration::from_secs(32);
+
+/// Keeps one worker running until the mesh ends.
+pub(super) async fn supervise(number: u32, arguments: Vec<String>, clock: Clock, shutdown: Shutdown) {
+    let mut pause = Duration::ZERO;
+    while !shutdown.is_triggered() {
+        tokio::select! {
+            () = shutdown.triggered() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let started = clock.monotonic();
+        match spawn(&arguments) {
+            Ok(mut child) => {
+                tokio::select! {
+                    () = shutdown.triggered() => return end(child).await,
+                    status = child.wait() => match status {
+                        Ok(status) => tracing::warn!(worker = number, %status, "a worker died; another takes its place"),
+                        Err(error) => tracing::warn!(worker = number, %error, "a worker cannot be watched"),
+                    },
+                }
+            }
+            Err(error) => tracing::error!(worker = number, %error, "a worker cannot be started"),
+        }
+        let steady = clock.monotonic().saturating_sub(started) >= STEADY_AFTER;
+        pause = next_pause(pause, steady);
+    }
+}
+
+/// How long to wait before the next start.
+fn next_pause(last: Duration, steady: bool) -> Duration {
+    if steady || last.is_zero() { PAUSE_MIN } else { (last * 2).min(PAUSE_MAX) }
+}
+
+/// Starts this same program under the worker's name.
+fn spawn(arguments: &[String]) -> std::io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .arg0(WORKER)
+        .args(arguments)
+        .arg("--parent")
+        .arg(std::process::id().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+}
+
+/// Lets a worker drain, and kills it when it takes too long.
+async fn end(mut child: Child) {
+    let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) else { return };
+    // SAFETY: `kill` only sends a signal. The child has not been waited for, so the number still names it.
+    #[allow(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
+    let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
+    if sent == 0 && tokio::time::timeout(DRAIN_MAX, child.wait()).await.is_ok() {
+        return;
+    }
+    tracing::warn!(pid, "a worker did not end in time and is killed");
+    if let Err(error) = child.kill().await {
+        tracing::warn!(pid, %error, "a worker cannot be killed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_until_a_worker_is_steady() {
+        let pauses = std::iter::successors(Some(Duration::ZERO), |last| Some(next_pause(*last, false)));
+        let pauses: Vec<u128> = pauses.take(10).map(|pause| pause.as_millis()).collect();
+        assert_eq!(pauses, [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+        assert_eq!(next_pause(PAUSE_MAX, true), PAUSE_MIN);
+    }
+}
