@@ -79,7 +79,9 @@ pub struct Picked {
 
 impl Pool {
     /// Starts to connect to the instances that the directory shows.
-    pub fn start(directory: Directory, context: &Context, config: PoolConfig) -> Self {
+    pub fn start(directory: Directory, context: &Context, mut config: PoolConfig) -> Self {
+        // Whoever listens seldom must not take the pause between two messages for silence.
+        config.silence_max = config.silence_max.max(config.interval * 3);
         let (sender, members) = watch::channel(Arc::new(Members::new()));
         let (count, answering) = watch::channel(0);
         let mut task = JoinSet::new();

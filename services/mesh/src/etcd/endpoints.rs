@@ -18,16 +18,13 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    /// A client per endpoint, none of which dials before it is used.
+    /// A client per endpoint, none of which dials before it is used. Without endpoints each call fails.
     pub(super) fn new(net: Net, endpoints: &[String]) -> Self {
-        assert!(
-            !endpoints.is_empty(),
-            "the configuration demands at least one etcd endpoint"
-        );
-        let clients = endpoints
-            .iter()
-            .map(|endpoint| client(net, authority(endpoint)))
-            .collect();
+        let mut channels: Vec<_> = endpoints.iter().map(|endpoint| net.channel(endpoint)).collect();
+        if channels.is_empty() {
+            channels.push(net.rotating_channel(Vec::new()));
+        }
+        let clients = channels.into_iter().map(client).collect();
         Self {
             clients,
             turn: AtomicUsize::new(0),
@@ -50,29 +47,18 @@ impl Endpoints {
     }
 }
 
-fn client(net: Net, authority: &str) -> Client {
+fn client(channel: tonic::transport::Channel) -> Client {
     // A member that has lost its leader must break streams instead of keeping them silent.
     let options = ConnectOptions::new().with_require_leader(true);
-    Client::from_channel(Channel::Tonic(net.channel(authority)), Some(options))
+    Client::from_channel(Channel::Tonic(channel), Some(options))
         .now_or_never()
         .expect("without credentials nothing is awaited")
         .expect("without credentials nothing is called")
 }
 
-fn authority(endpoint: &str) -> &str {
-    let bare = endpoint.strip_prefix("http://").unwrap_or(endpoint);
-    bare.trim_end_matches('/')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_endpoint_may_be_a_url() {
-        assert_eq!(authority("http://127.0.0.1:2379/"), "127.0.0.1:2379");
-        assert_eq!(authority("etcd-0:2379"), "etcd-0:2379");
-    }
 
     #[tokio::test]
     async fn only_the_first_complaint_moves_on() {
@@ -82,5 +68,11 @@ mod tests {
         endpoints.leave(first);
         endpoints.leave(first);
         assert_eq!(endpoints.current().0, first + 1);
+    }
+
+    #[tokio::test]
+    async fn without_endpoints_calls_fail() {
+        let (_, client) = Endpoints::new(Net::Os, &[]).current();
+        assert!(client.kv_client().get("k", None).await.is_err());
     }
 }

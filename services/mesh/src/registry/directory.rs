@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lepton_domain::ids::InstanceId;
 use tokio::sync::watch;
@@ -24,7 +25,8 @@ pub type Instances = BTreeMap<InstanceId, Instance>;
 #[derive(Debug, Clone)]
 pub struct Directory {
     view: watch::Receiver<Arc<Instances>>,
-    mirror: Mirror,
+    known: Arc<AtomicBool>,
+    _mirror: Mirror,
     _task: Arc<JoinSet<()>>,
 }
 
@@ -35,10 +37,12 @@ impl Directory {
         let (sender, view) = watch::channel(Arc::new(Instances::new()));
         let mut task = JoinSet::new();
         let prefix = etcd.keys().registry_prefix(None);
-        task.spawn(follow(mirror.view(), prefix, context.clock, sender));
+        let known = Arc::new(AtomicBool::new(false));
+        task.spawn(follow(mirror.view(), prefix, context.clock, sender, known.clone()));
         Self {
             view,
-            mirror,
+            known,
+            _mirror: mirror,
             _task: Arc::new(task),
         }
     }
@@ -53,9 +57,9 @@ impl Directory {
         self.view.borrow().get(id).cloned()
     }
 
-    /// Whether the registry has been read at least once.
+    /// Whether the view shows the registry, and is not empty only because nothing was read yet.
     pub fn is_known(&self) -> bool {
-        self.mirror.view().borrow().revision > 0
+        self.known.load(Ordering::Acquire)
     }
 }
 
@@ -64,10 +68,14 @@ async fn follow(
     prefix: String,
     clock: Clock,
     sender: watch::Sender<Arc<Instances>>,
+    known: Arc<AtomicBool>,
 ) {
     let mut retain = Retain::default();
     loop {
-        let registered = instances(&mirror.borrow_and_update(), &prefix);
+        let (registered, read) = {
+            let view = mirror.borrow_and_update();
+            (instances(&view, &prefix), view.revision > 0)
+        };
         let shown = retain.view(registered, clock.monotonic());
         sender.send_if_modified(|old| {
             let news = **old != shown;
