@@ -65,6 +65,8 @@ pub(crate) struct Observer {
     figures: Figures,
     looked_at: Duration,
     shown_at: Duration,
+    /// Whether the registry has changed since it was shown.
+    news: bool,
     readiness: Readiness,
     /// Whether readiness has been given; a drain takes it back.
     known: bool,
@@ -102,6 +104,7 @@ impl Observer {
             figures: Figures::new(&context.metrics),
             looked_at: context.clock.monotonic(),
             shown_at: Duration::ZERO,
+            news: false,
             readiness,
             known: false,
             view,
@@ -131,9 +134,15 @@ impl Observer {
 
     /// Takes in who is registered.
     fn register(&mut self, registered: &Instances) {
+        // The monitor is registered itself, so a registry that has been read is not empty.
+        if !self.known && !registered.is_empty() {
+            self.known = true;
+            self.readiness.set(true);
+        }
         for (id, watched) in &mut self.tracks {
             watched.track.registered = registered.contains_key(id);
         }
+        self.news = true;
         let mut ignored = 0;
         for instance in registered.values() {
             let full = self.tracks.len() >= self.config.instances_max;
@@ -159,7 +168,7 @@ impl Observer {
             reports: self.sender.clone(),
         };
         let task = self.streams.spawn(listen.run().in_current_span());
-        let track = Track::new(instance.clone(), self.config.samples_max);
+        let track = Track::new(instance.clone(), self.config.samples_max, self.config.silence_max);
         let watched = Watched {
             track,
             stream: self.newest,
@@ -195,15 +204,11 @@ impl Observer {
         }
         self.looked_at = now;
         let live = self.live(now);
-        let mut news = self.rules.look(&live, self.context.clock.now());
-        news |= !live.keys().eq(self.shown.iter());
+        self.news |= self.rules.look(&live, self.context.clock.now());
+        self.news |= !live.keys().eq(self.shown.iter());
         self.shown = live.into_keys().collect();
         self.forget(now);
-        if !self.known && self.sources.directory.is_known() {
-            self.known = true;
-            self.readiness.set(true);
-        }
-        if news || now.saturating_sub(self.shown_at) >= SHOW_EVERY {
+        if std::mem::take(&mut self.news) || now.saturating_sub(self.shown_at) >= SHOW_EVERY {
             self.shown_at = now;
             self.show(now);
         }
@@ -213,7 +218,7 @@ impl Observer {
     fn live(&self, now: Duration) -> BTreeMap<InstanceId, Live> {
         let mut live = BTreeMap::new();
         for (id, watched) in &self.tracks {
-            let left = match watched.track.standing(now, self.config.silence_max) {
+            let left = match watched.track.standing(now) {
                 Standing::Answering | Standing::Suspect => false,
                 Standing::Left if self.shown.contains(id) => true,
                 Standing::Unknown | Standing::Gone | Standing::Left => continue,
@@ -227,9 +232,8 @@ impl Observer {
     }
 
     fn forget(&mut self, now: Duration) {
-        let silence_max = self.config.silence_max;
         self.tracks.retain(|_, watched| {
-            let stays = watched.track.standing(now, silence_max) != Standing::Left;
+            let stays = watched.track.standing(now) != Standing::Left;
             if !stays {
                 watched.task.abort();
             }

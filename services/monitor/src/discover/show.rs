@@ -73,7 +73,7 @@ impl Observer {
 
     /// An instance as it is shown; `None` when it is gone.
     fn row(&self, track: &Track, now: Duration) -> Option<Row> {
-        let state = match track.standing(now, self.config.silence_max) {
+        let state = match track.standing(now) {
             Standing::Gone | Standing::Left => return None,
             _ if track.is_draining() => RowState::Draining,
             Standing::Unknown => RowState::Connecting,

@@ -35,6 +35,8 @@ pub(crate) struct Track {
     /// Its recent past.
     pub ring: Ring,
     link: Link,
+    /// Silence beyond this counts as absence.
+    silence_max: Duration,
     /// Whether it ended its stream in order and has not been heard since.
     ended: bool,
 }
@@ -76,23 +78,23 @@ pub(crate) enum Standing {
 
 impl Track {
     /// Of an instance that has just been discovered.
-    pub fn new(instance: Instance, samples: usize) -> Self {
+    pub fn new(instance: Instance, samples: usize, silence_max: Duration) -> Self {
         Self {
             instance,
             registered: true,
             last: None,
             ring: Ring::new(samples),
             link: Link::Opening,
+            silence_max,
             ended: false,
         }
     }
 
     /// It told its load, at wall time `now` and monotonic time `at`.
     pub fn hear(&mut self, stats: WatchStatsResponse, now: Timestamp, at: Duration) {
-        let since = if let Link::Open { since, .. } = self.link {
-            since
-        } else {
-            now
+        let since = match self.link {
+            Link::Open { since, heard_at, .. } if !self.is_silent(heard_at, at) => since,
+            _ => now,
         };
         self.link = Link::Open {
             since,
@@ -147,12 +149,12 @@ impl Track {
         told || self.ended || self.instance.state == NodeState::Draining
     }
 
-    /// What to think of it at monotonic time `now`, if silence beyond `silence_max` counts as absence.
-    pub fn standing(&self, now: Duration, silence_max: Duration) -> Standing {
+    /// What to think of it at monotonic time `now`.
+    pub fn standing(&self, now: Duration) -> Standing {
         let lost = match self.link {
             Link::Opening if self.registered => return Standing::Unknown,
             Link::Opening => return Standing::Left,
-            Link::Open { heard_at, .. } if now.saturating_sub(heard_at) <= silence_max => return Standing::Answering,
+            Link::Open { heard_at, .. } if !self.is_silent(heard_at, now) => return Standing::Answering,
             // Its connection stands. Without an entry it is stopped rather than gone in order: an exit closes it.
             Link::Open { .. } => {
                 return if self.is_draining() {
@@ -183,5 +185,9 @@ impl Track {
             since,
             heard,
         })
+    }
+
+    fn is_silent(&self, heard_at: Duration, now: Duration) -> bool {
+        now.saturating_sub(heard_at) > self.silence_max
     }
 }

@@ -22,7 +22,7 @@ fn track() -> Track {
         started: Timestamp::default(),
         metadata: BTreeMap::from([("name".to_owned(), "worker-1".to_owned())]),
     };
-    Track::new(instance, 600)
+    Track::new(instance, 600, SILENCE_MAX)
 }
 
 fn hear(track: &mut Track, at: u64) {
@@ -34,7 +34,7 @@ fn hear(track: &mut Track, at: u64) {
 }
 
 fn standing(track: &Track, at: u64) -> Standing {
-    track.standing(ms(at), SILENCE_MAX)
+    track.standing(ms(at))
 }
 
 #[test]
@@ -117,6 +117,11 @@ fn a_frozen_one_is_gone_until_it_answers_again() {
     );
     hear(&mut track, 60_000);
     assert_eq!(standing(&track, 60_001), Standing::Answering);
+    assert_eq!(
+        track.live().map(|live| live.since.as_millis()),
+        Some(60_000),
+        "its silence was a break"
+    );
 }
 
 #[test]
