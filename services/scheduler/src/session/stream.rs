@@ -28,8 +28,9 @@ use crate::office::{LeaderHandle, Office};
 /// What the leader says to a worker.
 pub(crate) type Outgoing = wire::OpenSessionResponse;
 
-/// Messages to a worker that may wait beyond those for its slots.
-const OUTGOING_SPARE: usize = 64;
+/// Messages to a worker that may wait beyond those for its slots. A slot is free before its report is settled, and the
+/// settlements of a whole batch, or of two, are said at once: with less room a busy worker would lose its session.
+const OUTGOING_SPARE: usize = 4_096;
 /// Slots that a worker may declare.
 const SLOTS_MAX: u32 = 4_096;
 /// How long a stream may take to say `hello`.
