@@ -108,7 +108,7 @@ mod tests {
         let compute = Compute::new(1);
         let failing = compute.clone();
         let work = |_: &dyn Fn() -> bool| panic!("broken");
-        let caller = tokio::spawn(async move { failing.run(&CancellationToken::new(), work).await.map(|()| ()) });
+        let caller = tokio::spawn(async move { failing.run(&CancellationToken::new(), work).await });
         assert!(caller.await.unwrap_err().is_panic());
         assert_eq!(compute.run(&CancellationToken::new(), |_| 7).await, Ok(7));
     }

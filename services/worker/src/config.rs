@@ -80,6 +80,8 @@ impl Default for Online {
 pub struct Lifetime {
     /// The process id of a parent with which the worker ends; 0: none.
     pub parent_pid: u32,
+    /// The place among its parent's children, as `worker-1`: whoever fills it next replaces this worker. Empty: none.
+    pub place: String,
 }
 
 /// Slots for each core: most attempts wait, for a delay, a disk or another service. Those that compute are bounded apart.

@@ -56,10 +56,16 @@ impl entry::Service for Worker {
             help: "Attempts at once; 0 for 16 a core",
         },
         Flag {
-            name: "parent-pid",
+            name: "parent",
             key: "lifetime.parent_pid",
             value: "PID",
             help: "End with this parent process",
+        },
+        Flag {
+            name: "place",
+            key: "lifetime.place",
+            value: "NAME",
+            help: "The place among the parent's children",
         },
     ];
     type Config = Config;
@@ -149,10 +155,13 @@ impl Worker {
     /// The worker as it registers: ready, since online calls are answered from the start.
     fn instance(&self) -> Instance {
         let slots = self.config.tasks.slots_here().to_string();
-        let metadata = BTreeMap::from([
+        let mut metadata = BTreeMap::from([
             ("kinds".to_owned(), self.kinds.names().join(",")),
             ("slots".to_owned(), slots),
         ]);
+        if !self.config.lifetime.place.is_empty() {
+            metadata.insert("name".to_owned(), self.config.lifetime.place.clone());
+        }
         Instance {
             id: self.instance_id(),
             service: <Self as entry::Service>::NAME.to_owned(),
