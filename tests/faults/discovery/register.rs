@@ -11,6 +11,7 @@ use super::{SOON, Scene, instance, shown};
 async fn a_registration_is_seen_with_its_state_and_leaves() {
     let scene = Scene::new().await;
     let directory = scene.directory("worker");
+    eventually(SOON, || async { directory.is_known() }).await;
     let registrar = Registrar::start(scene.etcd.clone(), &scene.context, instance("worker-1", "h:1"));
     eventually(SOON, || async { shown(&directory) == ["worker-1"] }).await;
     registrar.set_state(NodeState::Draining);

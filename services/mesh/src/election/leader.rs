@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use super::candidacy::Claim;
 use super::epoch;
-use crate::etcd::{Etcd, EtcdError};
 use crate::etcd::watch::{Mirror, View};
+use crate::etcd::{Etcd, EtcdError};
 
 /// The leader of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,5 +82,9 @@ fn leader(view: &View, key: &str) -> Option<Leader> {
 
 fn read(claim: &[u8], create_revision: i64) -> Option<Leader> {
     let claim = Claim::read(claim)?;
-    Some(Leader { instance: claim.instance(), epoch: epoch(create_revision), since: claim.since() })
+    Some(Leader {
+        instance: claim.instance(),
+        epoch: epoch(create_revision),
+        since: claim.since(),
+    })
 }

@@ -84,6 +84,7 @@ async fn follow(
             }
             news
         });
+        known.store(read, Ordering::Release);
         let change = retain
             .next_change()
             .map(|at| tokio::time::sleep(at.saturating_sub(clock.monotonic())));
