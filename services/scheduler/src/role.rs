@@ -52,7 +52,7 @@ impl Cast {
         };
         let mut sweeping = JoinSet::new();
         let grace = self.config.tasks.blob_grace;
-        let sweeper = Sweeper::start(blobs.clone(), self.standby.context.clock.clone(), grace, &mut sweeping);
+        let sweeper = Sweeper::start(blobs.clone(), self.standby.context.clock, grace, &mut sweeping);
         while !shutdown.is_triggered() {
             self.suspicion.arm(true);
             let (leadership, replica) = tokio::select! {
@@ -122,7 +122,7 @@ impl Cast {
             progress.follow(&replica, writer.mark());
             progress.role = Role::Leader;
         });
-        let clock = JournalClock::start(context.clock.clone(), writer.position().time);
+        let clock = JournalClock::start(context.clock, writer.position().time);
         let incarnation = leadership.incarnation.clone();
         let leader = Leader::new(incarnation, replica.ledger, writer, clock, world);
         let ended = self.preside(leader, &leadership, shutdown).await;

@@ -185,7 +185,7 @@ impl Scheduler {
         let router = reflection::mount_on(router, &SERVICES);
         let stack = StackConfig {
             service: Self::NAME,
-            clock: self.context.clock.clone(),
+            clock: self.context.clock,
             metrics: self.context.metrics.clone(),
         };
         apply(router, stack)

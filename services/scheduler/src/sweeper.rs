@@ -28,7 +28,7 @@ impl Sweeper {
     /// Starts sweeping in `tasks`.
     pub fn start(blobs: Blobs, clock: Clock, grace: Duration, tasks: &mut JoinSet<()>) -> Self {
         let (waiting, purged) = mpsc::channel(WAITING_MAX);
-        tasks.spawn(sweep(blobs, clock.clone(), purged));
+        tasks.spawn(sweep(blobs, clock, purged));
         Self { waiting, clock, grace }
     }
 

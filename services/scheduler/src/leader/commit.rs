@@ -33,6 +33,8 @@ pub(crate) enum Work {
     Confirm,
     /// Name a new snapshot.
     Swap(SnapshotRef),
+    /// Drop what unfinished snapshots of earlier leaders left.
+    Sweep,
     /// Drop some segments that no snapshot needs.
     Trim,
 }
@@ -130,6 +132,7 @@ async fn carry_out(writer: &mut Writer, archive: &Blobs, work: Work) -> Result<D
             };
             insist(writer, swapped).await.map(|()| Done::Swapped)
         }
+        Work::Sweep => sweep(writer).await,
         Work::Trim => trim(writer, archive).await,
     }
 }
@@ -145,6 +148,15 @@ async fn confirm(writer: &mut Writer) -> Result<(), AppendError> {
         }
         tokio::time::sleep(INSIST_EVERY).await;
     }
+}
+
+/// Drops leftovers. Those that cannot be dropped now wait for the next leader.
+async fn sweep(writer: &mut Writer) -> Result<Done, AppendError> {
+    match writer.sweep_snapshots().await {
+        Err(AppendError::Etcd(error)) => tracing::warn!(%error, "leftovers of unfinished snapshots stay for now"),
+        swept => drop(swept?),
+    }
+    Ok(Done::Trimmed { more: true })
 }
 
 /// Drops some segments. What cannot be dropped now can wait for the next snapshot.

@@ -19,6 +19,8 @@ enum Stage {
     Writing,
     /// The snapshot waits to be named.
     Written(SnapshotRef),
+    /// Leftovers of earlier leaders are to be dropped, then old segments.
+    Sweeping,
     /// Old segments are to be dropped.
     Trimming,
 }
@@ -33,10 +35,10 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    /// Begins at a takeover. Old segments that the leader before left are dropped first.
+    /// Begins at a takeover: what the leader before left is dropped first.
     pub fn new(bytes_min: u64, growth: (u64, u64), position: Position) -> Self {
         Self {
-            stage: Stage::Trimming,
+            stage: Stage::Sweeping,
             writing: JoinSet::new(),
             bytes_min,
             growth,
@@ -59,6 +61,7 @@ impl Snapshots {
     pub fn upkeep(&mut self) -> Option<Work> {
         match std::mem::replace(&mut self.stage, Stage::Rest) {
             Stage::Written(snapshot) => Some(Work::Swap(snapshot)),
+            Stage::Sweeping => Some(Work::Sweep),
             Stage::Trimming => Some(Work::Trim),
             other => {
                 self.stage = other;
