@@ -10,7 +10,7 @@ use lepton_mesh::election::{Leader, LeaderWatch};
 use lepton_mesh::error;
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::journal::follow::FollowError;
-use lepton_mesh::journal::inspect::{self, Entry};
+use lepton_mesh::journal::inspect;
 use lepton_mesh::registry::{self, Directory, Instance};
 use lepton_proto::cluster::v1::cluster_service_server::ClusterService;
 use lepton_proto::cluster::v1::journal_service_server::JournalService;
@@ -91,38 +91,12 @@ impl ClusterService for Cluster {
 impl JournalService for Cluster {
     async fn get_journal_status(&self, _: Request<GetJournalStatusRequest>) -> Answer<GetJournalStatusResponse> {
         let status = inspect::status(&self.etcd).await.map_err(refused)?;
-        Ok(Response::new(GetJournalStatusResponse {
-            leader: status
-                .leader
-                .as_ref()
-                .map(|leader| leader.instance.to_string())
-                .unwrap_or_default(),
-            epoch: status.leader.map_or(0, |leader| leader.epoch.0),
-            incarnation: status.incarnation,
-            first_segment: status.first_segment,
-            last_segment: status.last_segment,
-            seq: status.seq.0,
-            bytes: status.bytes,
-            snapshot_segment: status.snapshot_segment,
-            journal_time: Some(timestamp(status.journal_time)),
-            digest: status.digest.to_string(),
-            task_count: status.task_count,
-        }))
+        Ok(Response::new(status.into()))
     }
 
     async fn verify_journal(&self, _: Request<VerifyJournalRequest>) -> Answer<VerifyJournalResponse> {
         let found = inspect::verify(&self.etcd).await.map_err(refused)?;
-        Ok(Response::new(VerifyJournalResponse {
-            ok: found.is_ok(),
-            segment_count: found.segment_count,
-            event_count: found.event_count,
-            task_count: found.tasks.len() as u64,
-            succeeded_count: found.succeeded_count(),
-            ended_otherwise_count: found.ended_otherwise_count(),
-            live_count: found.live_count(),
-            digest: found.digest.map(|digest| digest.to_string()).unwrap_or_default(),
-            breaches: found.breaches,
-        }))
+        Ok(Response::new(found.into()))
     }
 
     type DumpJournalStream = Pin<Box<dyn Stream<Item = Result<DumpJournalResponse, Status>> + Send>>;
@@ -132,21 +106,9 @@ impl JournalService for Cluster {
         let entries = inspect::dump(self.etcd.clone(), from_segment, limit);
         Ok(Response::new(
             entries
-                .map(|entry| entry.map(|entry| dumped(&entry)).map_err(refused))
+                .map(|entry| entry.map(|entry| (&entry).into()).map_err(refused))
                 .boxed(),
         ))
-    }
-}
-
-fn dumped(entry: &Entry) -> DumpJournalResponse {
-    DumpJournalResponse {
-        segment: entry.segment,
-        epoch: entry.epoch.0,
-        seq: entry.seq.0,
-        journal_time: Some(timestamp(entry.time)),
-        event: entry.name().to_owned(),
-        task_id: entry.task().map(|task| task.to_string()).unwrap_or_default(),
-        text: entry.text(),
     }
 }
 

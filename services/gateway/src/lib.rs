@@ -1,12 +1,24 @@
-//! The gateway service.
+//! The gateway: the one address that clients know. gRPC, gRPC-Web, REST and `/v2` on one port.
+//!
+//! Promises: analyses need only a worker; a task is acknowledged only when it is durable; every refusal has a reason and
+//! the form that its caller reads. Leaves deciding about tasks to the scheduler and figures to the workers.
 
 pub mod body;
 pub mod cluster;
+pub mod config;
 pub mod fleet;
 pub mod frames;
 pub mod incidents;
 pub mod models;
 pub mod online;
+pub mod origin;
+pub mod readiness;
+pub mod route;
+pub mod service;
+pub mod stack;
 pub mod tasks;
 pub mod transcode;
 pub mod v2;
+
+pub use config::Config;
+pub use service::Gateway;

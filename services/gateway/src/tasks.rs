@@ -16,6 +16,7 @@ use lepton_mesh::context::Context;
 use lepton_mesh::error;
 use lepton_mesh::registry::Directory;
 use lepton_mesh::server::deadline::Deadline;
+use lepton_mesh::shutdown::Shutdown;
 use lepton_mesh::telemetry::trace;
 use lepton_proto::convert::task::{Envelope, submission};
 use lepton_proto::convert::task_id_bytes;
@@ -67,6 +68,8 @@ pub struct Tasks {
     pub reach: Reach,
     /// Who runs which kinds.
     pub directory: Directory,
+    /// Triggered when the gateway leaves: who waits is answered then.
+    pub draining: Shutdown,
 }
 
 /// A submit whose payload is canonical.
@@ -197,29 +200,30 @@ impl Tasks {
         let clock = self.context.clock;
         // A little before the caller gives up, so that it gets the task and not an error.
         let timeout = deadline.map_or(timeout, |deadline| timeout.min(deadline.remaining(&clock).mul_f64(0.9)));
-        let mut states = Box::pin(watch::follow(self.leader.clone(), parse_id(id)?));
-        let mut last = None;
-        let ended = async {
-            while let Some(task) = states.next().await {
-                last = Some(task?);
-            }
-            Ok::<_, Fault>(())
+        let mut states = Box::pin(self.follow(parse_id(id)?));
+        let started = clock.monotonic();
+        let first = tokio::select! {
+            first = states.next() => first.ok_or_else(no_leader)??,
+            () = self.reach.away() => return Err(journal_away()),
+            () = tokio::time::sleep(self.patience(deadline)) => return Err(no_leader()),
         };
-        tokio::select! {
-            ended = tokio::time::timeout(timeout, ended) => if let Ok(Err(fault)) = ended { return Err(fault) },
-            () = self.reach.away() => {}
-        }
-        match last {
-            Some(task) => self.view(task).await,
-            None if self.reach.is_away() => Err(journal_away()),
-            None => Err(no_leader()),
-        }
+        let mut last = first;
+        let left = timeout.saturating_sub(clock.monotonic().saturating_sub(started));
+        let until_the_end = async {
+            // A break that lasts ends the wait early, with the last state that is known.
+            while let Some(Ok(task)) = states.next().await {
+                last = task;
+            }
+        };
+        // Whether it ended or not, the task is the answer.
+        let _ = tokio::time::timeout(left, until_the_end).await;
+        self.view(last).await
     }
 
     /// The committed states of a task, the present one first, until it has ended. The last item may be a fault.
     pub fn watch(&self, id: &str) -> Result<impl Stream<Item = Result<View, Fault>> + Send + use<>, Fault> {
         let tasks = self.clone();
-        let states = watch::follow(self.leader.clone(), parse_id(id)?);
+        let states = self.follow(parse_id(id)?);
         Ok(states.then(move |task| {
             let tasks = tasks.clone();
             async move { tasks.view(task?).await }
@@ -247,6 +251,10 @@ impl Tasks {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    fn follow(&self, task: TaskId) -> impl Stream<Item = Result<Task, Fault>> + Send + use<> {
+        watch::follow(self.leader.clone(), task, self.draining.clone())
     }
 
     /// Asks the leader, whoever it is, until the deadline; says honestly what is known when no answer came.

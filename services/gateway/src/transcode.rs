@@ -11,6 +11,7 @@ use lepton_domain::reason::Fault;
 use lepton_mesh::server::deadline::Deadline;
 use prost::Message as _;
 
+use self::path::Fields;
 use self::table::Binding;
 
 pub mod call;
@@ -29,7 +30,7 @@ pub struct Bound<'a> {
     /// The binding.
     pub binding: &'a Binding,
     /// The fields in its path.
-    pub path: Vec<(&'a str, String)>,
+    pub path: Fields<'a>,
     /// Its query, undecoded.
     pub query: Option<&'a str>,
     /// When its caller gives up.

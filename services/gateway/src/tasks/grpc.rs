@@ -138,7 +138,7 @@ fn detail(fault: &Fault) -> ErrorDetail {
         code: fault.reason.http_status().into(),
         status: fault.code().name().to_owned(),
         message: fault.message.clone(),
-        details: details.iter().filter_map(|detail| structure(detail)).collect(),
+        details: details.iter().filter_map(structure).collect(),
     }
 }
 

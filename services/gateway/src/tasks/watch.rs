@@ -11,6 +11,7 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::Task;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_mesh::error;
+use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
 use tonic::Streaming;
@@ -25,10 +26,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The committed states of a task, the present one first, until it has ended. The last item may be a fault.
-pub fn follow(leader: LeaderChannel, task: TaskId) -> impl Stream<Item = Result<Task, Fault>> + Send {
+///
+/// From `draining` on it ends, so that a watcher goes elsewhere and does not hold up the drain.
+pub fn follow(
+    leader: LeaderChannel,
+    task: TaskId,
+    draining: Shutdown,
+) -> impl Stream<Item = Result<Task, Fault>> + Send {
     let watcher = Watcher {
         leader,
         task,
+        draining,
         stream: None,
         seen: None,
     };
@@ -46,6 +54,7 @@ pub fn follow(leader: LeaderChannel, task: TaskId) -> impl Stream<Item = Result<
 struct Watcher {
     leader: LeaderChannel,
     task: TaskId,
+    draining: Shutdown,
     stream: Option<(LeaderLink, Streaming<WatchTaskResponse>)>,
     seen: Option<Version>,
 }
@@ -69,6 +78,7 @@ impl Watcher {
             let message = tokio::select! {
                 message = stream.message() => message,
                 () = changed => continue,
+                () = self.draining.triggered() => return Some(Err(leaving())),
             };
             match message.map_err(|status| error::fault(&status)) {
                 Ok(Some(message)) => match self.newer(message) {
@@ -126,6 +136,11 @@ impl Watcher {
 /// Whether a watcher may hope: another leader, or the same a little later, knows more.
 fn may_pass(fault: &Fault) -> bool {
     intake::is_elsewhere(fault.reason) || fault.reason == Reason::WatchLagged || error::is_retryable(fault)
+}
+
+fn leaving() -> Fault {
+    let message = "this gateway is about to stop; watch again through another one, the task goes on";
+    Fault::new(Reason::InstanceDraining, message).retry_after(PAUSE)
 }
 
 fn no_leader() -> Fault {

@@ -10,6 +10,9 @@ use super::percent;
 #[cfg(test)]
 mod tests;
 
+/// (Field path, decoded value) pairs that a request path binds.
+pub type Fields<'a> = Vec<(&'a str, String)>;
+
 /// A parsed template such as `/api/v1/tasks/{id}:cancel`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -54,8 +57,8 @@ impl Template {
         })
     }
 
-    /// The (field path, decoded value) pairs of a request path that fits, or `None`.
-    pub fn matches(&self, path: &str) -> Option<Vec<(&str, String)>> {
+    /// What a request path that fits binds, or `None`.
+    pub fn matches(&self, path: &str) -> Option<Fields<'_>> {
         let (path, verb) = split_verb(path.strip_prefix('/')?);
         // A verb that nobody declared must not be taken for a part of the last field.
         if verb != self.verb.as_deref() {

@@ -7,7 +7,7 @@ use http::Method;
 use lepton_domain::reason::{Fault, Reason};
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
-use super::path::{BadTemplate, Template};
+use super::path::{BadTemplate, Fields, Template};
 
 #[cfg(test)]
 mod tests;
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// The binding of a request and the fields in its path.
-    pub fn find(&self, verb: &Method, path: &str) -> Result<(&Binding, Vec<(&str, String)>), Miss> {
+    pub fn find(&self, verb: &Method, path: &str) -> Result<(&Binding, Fields<'_>), Miss> {
         let mut allowed = Vec::new();
         for binding in &self.bindings {
             if let Some(fields) = binding.template.matches(path) {

@@ -1,0 +1,222 @@
+//! Finds out what a request is and who answers it.
+//!
+//! Promises: one port for gRPC, gRPC-Web, REST and `/v2`; every refusal is in the form that its caller reads. Leaves the
+//! answers to the services, and what surrounds every request to `stack`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header};
+use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_mesh::error;
+use lepton_mesh::server::health::Readiness;
+use lepton_mesh::server::stack::Route;
+use lepton_proto::roles;
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_web::GrpcWebLayer;
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::body::Incoming;
+use crate::config::EdgeConfig;
+use crate::fleet::Meter;
+use crate::online::analyze::{self, Online};
+use crate::origin::{self, Origin};
+use crate::tasks::{self, Tasks};
+use crate::transcode::table::{Binding, Table};
+use crate::transcode::{self, Bound, response};
+use crate::v2;
+
+mod pages;
+
+/// Everything that answers requests.
+pub struct Front {
+    /// Limits of the edge.
+    pub config: EdgeConfig,
+    /// The REST surface.
+    pub table: Table,
+    /// `/openapi.json`.
+    pub openapi: Bytes,
+    /// Every gRPC service.
+    pub grpc: Router,
+    /// Online calls, whose REST bodies are decoded while they arrive.
+    pub online: Online,
+    /// Tasks, whose payloads are copied, not parsed.
+    pub tasks: Tasks,
+    /// Whether a request would succeed.
+    pub readiness: Readiness,
+    /// Counts requests.
+    pub meter: Meter,
+}
+
+/// The form in which a caller reads refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Grpc,
+    GrpcWeb,
+    Rest,
+    V2,
+}
+
+impl Dialect {
+    fn of<B>(request: &Request<B>) -> Self {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        if kind.starts_with(b"application/grpc-web") {
+            Self::GrpcWeb
+        } else if kind.starts_with(b"application/grpc") {
+            Self::Grpc
+        } else if v2::serves(request.uri().path()) {
+            Self::V2
+        } else {
+            Self::Rest
+        }
+    }
+
+    fn refuse(self, fault: &Fault) -> Response<Body> {
+        let mut response = match self {
+            Self::Grpc | Self::GrpcWeb => return error::status(fault).into_http(),
+            Self::Rest => error::rest(fault),
+            Self::V2 => error::v2(fault),
+        };
+        let allow = fault
+            .metadata
+            .get("allow")
+            .filter(|_| fault.reason == Reason::MethodNotAllowed);
+        if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        response
+    }
+}
+
+impl Front {
+    /// Answers one request.
+    pub async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        let dialect = Dialect::of(&request);
+        let origin = match origin::check(&request, &self.config.allowed_origins) {
+            Ok(origin) => origin,
+            Err(fault) => return dialect.refuse(&fault),
+        };
+        if origin != Origin::Own && origin::is_preflight(request.method(), request.headers()) {
+            return origin::preflight(&origin, request.headers());
+        }
+        let is_head = request.method() == Method::HEAD;
+        let mut response = match dialect {
+            Dialect::Grpc | Dialect::GrpcWeb => self.grpc(dialect, request).await,
+            Dialect::Rest | Dialect::V2 => self.rest(dialect, request).await,
+        };
+        origin::note(&origin, response.headers_mut());
+        if is_head {
+            response.map(|_| Body::empty())
+        } else {
+            response
+        }
+    }
+
+    async fn grpc(&self, dialect: Dialect, request: Request<Body>) -> Response<Body> {
+        let path = request.uri().path();
+        let known = roles::role_of(path).map(|_| Arc::<str>::from(path));
+        // Streams of health and stats last for ever and are not load.
+        let _measured = known.is_some().then(|| self.meter.begin());
+        let grpc = self.grpc.clone();
+        let Ok(mut response) = match dialect {
+            Dialect::GrpcWeb => GrpcWebLayer::new()
+                .layer(grpc)
+                .oneshot(request)
+                .await
+                .map(|it| it.map(Body::new)),
+            _ => grpc.oneshot(request).await,
+        };
+        if let Some(path) = known {
+            response.extensions_mut().insert(Route(path));
+        }
+        response
+    }
+
+    async fn rest(&self, dialect: Dialect, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let mut body = Incoming::new(&head.headers, body, self.config.body_bytes_max);
+        let request = Request::from_parts(head, ());
+        let result = match dialect {
+            Dialect::V2 => v2::answer(request.method(), request.uri().path(), self.readiness.is_ready()),
+            _ => match pages::answer(self, &request) {
+                Some(result) => result,
+                None => self.bound(&request, &mut body).await,
+            },
+        };
+        match result {
+            Ok(response) => response,
+            Err(fault) => {
+                body.discard().await;
+                dialect.refuse(&fault)
+            }
+        }
+    }
+
+    /// Answers a request that is bound to an RPC.
+    async fn bound(&self, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
+        let (verb, path) = (request.method(), request.uri().path());
+        let asked = if verb == Method::HEAD { &Method::GET } else { verb };
+        let (binding, fields) = self.table.find(asked, path).map_err(|miss| miss.fault(verb, path))?;
+        let mut measured = self.meter.begin();
+        body.check(request.headers())?;
+        let deadline = request.extensions().get().copied();
+        let bound = Bound {
+            binding,
+            path: fields,
+            query: request.uri().query(),
+            deadline,
+        };
+        let result = self.dispatch(bound, body).await;
+        if result.as_ref().is_err_and(|fault| fault.reason.http_status() >= 500) {
+            measured.fail();
+        }
+        result.map(|mut response| {
+            response
+                .extensions_mut()
+                .insert(Route(format!("{verb} {}", binding.template).into()));
+            response
+        })
+    }
+
+    async fn dispatch(&self, bound: Bound<'_>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
+        if bound.binding.rpc_path() == analyze::PATH {
+            return self.analyze(bound.binding, body, &bound).await;
+        }
+        let body = body.all().await?;
+        if tasks::rest::serves(bound.binding.rpc.full_name()) {
+            return tasks::rest::serve(&self.tasks, bound, body).await;
+        }
+        transcode::serve(self.grpc.clone(), bound, body).await
+    }
+
+    async fn analyze(
+        &self,
+        binding: &Binding,
+        body: &mut Incoming,
+        bound: &Bound<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let answer = self.online.analyze_json(body, bound.deadline).await?;
+        response::unary(binding, &answer)
+    }
+}
+
+/// The answer to a gRPC call of a service that is not there. The protocol wants UNIMPLEMENTED.
+pub fn unknown_service<B>(request: &Request<B>) -> Response<Body> {
+    let path = request.uri().path();
+    let reason = Reason::RouteNotFound.as_str();
+    let metadata = [("path".to_owned(), path.to_owned())];
+    let details = ErrorDetails::with_error_info(reason, error::DOMAIN, metadata);
+    let code = tonic::Code::from_i32(Code::Unimplemented.number());
+    Status::with_error_details(
+        code,
+        format!("there is no RPC {path}; list the services by reflection"),
+        details,
+    )
+    .into_http()
+}

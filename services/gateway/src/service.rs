@@ -1,0 +1,238 @@
+//! The service: what it is built from, and its life from the first to the last request.
+//!
+//! Promises: starts while etcd is away; drains in order: not ready, registry, no new connections, finish, leave. Leaves
+//! the command line to `mesh::entry` and the layers around requests to `stack`.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use futures::FutureExt as _;
+use lepton_domain::ids::InstanceId;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::channel::leader::LeaderChannel;
+use lepton_mesh::channel::pool::{Pool, PoolConfig};
+use lepton_mesh::context::Context;
+use lepton_mesh::election::LeaderWatch;
+use lepton_mesh::entry::{self, Sockets};
+use lepton_mesh::etcd::Etcd;
+use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
+use lepton_mesh::server::health::Readiness;
+use lepton_mesh::shutdown::Shutdown;
+use lepton_mesh::{admin, server};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use crate::cluster::{Cluster, ELECTING};
+use crate::config::Config;
+use crate::fleet::{Fleet, Meter};
+use crate::incidents::Incidents;
+use crate::online::analyze::Online;
+use crate::readiness;
+use crate::route::Front;
+use crate::stack::{self, Services};
+use crate::tasks::payloads::Payloads;
+use crate::tasks::reach::Reach;
+use crate::tasks::{Tasks, intake};
+use crate::transcode::openapi;
+use crate::transcode::table::Table;
+
+/// The gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Config,
+    context: Context,
+    instance: InstanceId,
+    readiness: Readiness,
+    table: Table,
+}
+
+/// The gateway's work beside requests; it ends with the first failure or with its owner.
+type Background = JoinSet<Result<(), Fault>>;
+
+/// What the gateway sees of the rest of the mesh.
+struct Mesh {
+    etcd: Etcd,
+    directory: Directory,
+    workers: Pool,
+    leaders: Vec<(&'static str, LeaderWatch)>,
+    scheduler: LeaderChannel,
+}
+
+impl entry::Service for Gateway {
+    const NAME: &'static str = "gateway";
+    type Config = Config;
+
+    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+        let instance = InstanceId::new(config.common.instance.as_deref().unwrap_or(Self::NAME));
+        let table = Table::of(lepton_proto::descriptors::pool());
+        let table = table.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
+        Ok(Self {
+            config,
+            context,
+            instance,
+            readiness: Readiness::new(),
+            table,
+        })
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+        let mesh = Mesh::join(&self.config, &self.context);
+        let registrar = Registrar::start(mesh.etcd.clone(), &self.context, self.entry());
+        let mut background = Background::new();
+        let tasks = self.tasks(&mesh, &shutdown, &mut background);
+        let (workers, link, reach) = (mesh.workers.clone(), tasks.intake.link(), tasks.reach.clone());
+        let kept = readiness::keep(self.readiness.clone(), workers, link, reach, shutdown.clone());
+        background.spawn(kept.map(Ok).in_current_span());
+
+        let (closing, readiness, metrics) = (Shutdown::new(), self.readiness.clone(), self.context.metrics.clone());
+        let (limits, notice) = (self.config.server.clone(), self.config.edge.drain_notice);
+        let app = stack::apply(&self.context.clone(), self.front(mesh, tasks, &shutdown));
+        let serving = async {
+            let serve = server::serve(sockets.serve, app, limits, closing.clone());
+            let admin = admin::serve(sockets.admin, readiness.clone(), metrics, closing.clone());
+            tokio::try_join!(serve, admin).map_err(not_served)
+        };
+        let leaving = async {
+            announce(&registrar, &readiness, &shutdown).await;
+            // Whoever balances between gateways reads the registry and the probes before connections are refused.
+            tokio::time::sleep(notice).await;
+            closing.trigger();
+            Ok(())
+        };
+        let result = tokio::select! {
+            ended = async { tokio::try_join!(serving, leaving) } => ended.map(drop),
+            failed = first_failure(&mut background) => Err(failed),
+        };
+        registrar.leave().await;
+        result
+    }
+}
+
+impl Gateway {
+    fn entry(&self) -> Instance {
+        Instance {
+            id: self.instance.clone(),
+            service: "gateway".to_owned(),
+            address: self
+                .config
+                .common
+                .advertise
+                .clone()
+                .unwrap_or_else(|| self.config.common.listen.clone()),
+            state: NodeState::Starting,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.context.clock.now(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Makes the tasks' side and starts what works for it.
+    fn tasks(&self, mesh: &Mesh, shutdown: &Shutdown, background: &mut Background) -> Tasks {
+        let (intake, talking) = intake::new(mesh.scheduler.clone());
+        let (reach, probing) = Reach::new(mesh.etcd.clone(), self.context.clock);
+        let location = self.config.common.blob_store();
+        let (payloads, opening) = Payloads::new(location, mesh.etcd.clone(), self.context.clone());
+        background.spawn(talking.map(Ok).in_current_span());
+        background.spawn(probing.map(Ok).in_current_span());
+        background.spawn(opening.in_current_span());
+        Tasks {
+            context: self.context.clone(),
+            config: self.config.tasks.clone(),
+            intake,
+            leader: mesh.scheduler.clone(),
+            payloads,
+            reach,
+            directory: mesh.directory.clone(),
+            draining: shutdown.clone(),
+        }
+    }
+
+    fn front(self, mesh: Mesh, tasks: Tasks, shutdown: &Shutdown) -> Front {
+        let Self {
+            config,
+            context,
+            instance,
+            readiness,
+            table,
+        } = self;
+        let Mesh {
+            etcd,
+            directory,
+            workers,
+            leaders,
+            ..
+        } = mesh;
+        let meter = Meter::new(context.clock);
+        let online = Online::new(config.online, context.clock, workers);
+        let cluster = Cluster::new(etcd, directory.clone(), leaders);
+        let services = Services {
+            bytes_max: config.edge.body_bytes_max,
+            online: online.clone(),
+            tasks: tasks.clone(),
+            incidents: Incidents::new(context.net, directory, cluster.clone()),
+            cluster,
+            fleet: Fleet::new(instance, meter.clone(), readiness.clone(), shutdown.clone()),
+            readiness: readiness.clone(),
+            draining: shutdown.clone(),
+        };
+        let openapi = openapi::document(&table).into();
+        Front {
+            config: config.edge,
+            table,
+            openapi,
+            grpc: stack::grpc(services),
+            online,
+            tasks,
+            readiness,
+            meter,
+        }
+    }
+}
+
+impl Mesh {
+    fn join(config: &Config, context: &Context) -> Self {
+        let etcd = Etcd::connect(context, &config.common.etcd, &config.common.cluster);
+        let directory = Directory::start(etcd.clone(), None, context);
+        let workers = Directory::start(etcd.clone(), Some("worker"), context);
+        let watch = |service| (service, LeaderWatch::start(etcd.clone(), service));
+        let leaders = ELECTING.map(watch).to_vec();
+        let (_, scheduler) = leaders[0].clone();
+        Self {
+            workers: Pool::start(workers, context, PoolConfig::default()),
+            scheduler: LeaderChannel::start(scheduler, directory.clone(), context),
+            etcd,
+            directory,
+            leaders,
+        }
+    }
+}
+
+/// Tells the registry how this instance is doing, from the first success to the drain.
+async fn announce(registrar: &Registrar, readiness: &Readiness, shutdown: &Shutdown) {
+    tokio::select! {
+        () = readiness.wait() => registrar.set_state(NodeState::Ready),
+        () = shutdown.triggered() => {}
+    }
+    shutdown.triggered().await;
+    registrar.set_state(NodeState::Draining);
+}
+
+/// Waits for a failure in the background; success, and the end of all of it, is no news.
+async fn first_failure(background: &mut Background) -> Fault {
+    while let Some(ended) = background.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return fault,
+            Err(panic) => return Fault::new(Reason::Internal, format!("a part of the gateway ended: {panic}")),
+        }
+    }
+    std::future::pending().await
+}
+
+fn not_served(error: io::Error) -> Fault {
+    Fault::new(Reason::Internal, format!("the gateway cannot serve any more: {error}"))
+}
