@@ -126,7 +126,7 @@ impl Incidents {
             subject: subject.to_string(),
             opened: now,
             closed: None,
-            summary: format!("{} {subject} stopped answering without draining", was.live.service),
+            summary: format!("{subject}, a {}, stopped answering without draining", was.live.service),
         };
         self.open.insert(subject, Missing { incident: id, was });
         self.kept.insert(id, incident.clone());

@@ -146,7 +146,7 @@ fn a_newcomer_takes_the_place_of_the_one_missed_longest_and_of_no_other() {
     };
     assert_eq!(
         (closed.subject.as_str(), closed.summary.as_str()),
-        ("a", "worker a stopped answering without draining; d took its place")
+        ("a", "a, a worker, stopped answering without draining; d took its place")
     );
     assert_eq!(watch.observe(&[("c", false), ("d", false)], 5), []);
     assert_eq!(watch.missed(), ["b"]);

@@ -66,32 +66,29 @@ fn open(view: &View) -> Markup {
     }
 }
 
-/// Sums over all instances.
+/// Sums over services. What passes through several is counted where it enters.
 fn totals(view: &View) -> Markup {
-    let sum =
-        |figure: fn(&Load) -> f64| -> f64 { view.rows.iter().filter_map(|row| row.load.as_ref()).map(figure).sum() };
-    let works = |row: &&Row| row.service == "worker";
-    let slots: u64 = view
+    let sum = |service: &str, figure: fn(&Load) -> f64| -> f64 {
+        let rows = view.rows.iter().filter(|row| row.service == service);
+        rows.filter_map(|row| row.load.as_ref()).map(figure).sum()
+    };
+    let (used, slots) = (
+        sum("worker", |load| load.in_flight.into()),
+        sum("worker", |load| load.slots.into()),
+    );
+    let queued = view
         .rows
         .iter()
-        .filter(works)
         .filter_map(|row| row.load.as_ref())
-        .map(|load| u64::from(load.slots))
-        .sum();
-    let used: u64 = view
-        .rows
-        .iter()
-        .filter(works)
-        .filter_map(|row| row.load.as_ref())
-        .map(|load| u64::from(load.in_flight))
+        .map(|load| u64::from(load.queued))
         .sum();
     html! {
         dl.totals {
             (total("Instances", &count(view.rows.len() as u64), "live"))
-            (total("Requests", &rate(sum(|load| load.rates.finished_per_s)), "per second"))
-            (total("Failures", &rate(sum(|load| load.rates.failed_per_s)), "per second"))
-            (total("Workers' slots", &count(used), &format!("in use of {}", count(slots))))
-            (total("Waiting", &count(sum(|load| load.queued.into()) as u64), "requests and tasks"))
+            (total("Requests", &rate(sum("gateway", |load| load.rates.finished_per_s)), "per second"))
+            (total("Failed requests", &rate(sum("gateway", |load| load.rates.failed_per_s)), "per second"))
+            (total("Workers", &count(used as u64), &format!("of {} slots in use", count(slots as u64))))
+            (total("Waiting", &count(queued), "requests and tasks"))
         }
     }
 }
