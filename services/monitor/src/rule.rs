@@ -62,10 +62,10 @@ impl Rules {
 fn tell(change: &Change) {
     match change {
         Change::Opened(incident) => {
-            tracing::warn!(incident = %incident.id, rule = incident.rule, summary = incident.summary, "incident opened");
+            tracing::warn!(incident = %incident.id, rule = incident.rule, "opened: {}", incident.summary);
         }
         Change::Closed(incident) => {
-            tracing::info!(incident = %incident.id, rule = incident.rule, summary = incident.summary, "incident closed");
+            tracing::info!(incident = %incident.id, rule = incident.rule, "closed: {}", incident.summary);
         }
     }
 }

@@ -83,8 +83,9 @@ pub(super) fn curve(values: &[f64], points: usize) -> Markup {
         format!("{x:.1},{y:.1}")
     };
     let line: Vec<_> = values.iter().rev().take(points).enumerate().map(place).collect();
+    let size = format!("0 0 {CURVE_WIDTH} {CURVE_HEIGHT}");
     html! {
-        svg class="curve" viewBox=(format!("0 0 {CURVE_WIDTH} {CURVE_HEIGHT}")) preserveAspectRatio="none" aria-hidden="true" {
+        svg class="curve" viewBox=(size) preserveAspectRatio="none" aria-hidden="true" {
             polyline points=(line.join(" ")) {}
         }
     }
@@ -93,8 +94,9 @@ pub(super) fn curve(values: &[f64], points: usize) -> Markup {
 /// A bar that is filled to `share`, 0 to 1.
 pub(super) fn bar(share: f64) -> Markup {
     let share = share.clamp(0.0, 1.0);
+    let class = if share >= 0.9 { "bar full" } else { "bar" };
     html! {
-        svg class={ "bar" @if share >= 0.9 { " full" } } viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
+        svg class=(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
             rect class="rest" width="100" height="6" {}
             rect class="used" width=(format!("{:.1}", share * 100.0)) height="6" {}
         }

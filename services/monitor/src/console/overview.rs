@@ -108,7 +108,7 @@ fn instances(view: &View) -> Markup {
                             th scope="col" { "Instance" }
                             th scope="col" { "State" }
                             th scope="col" { "Role" }
-                            th.number scope="col" title="Requests or attempts in progress, and how many fit" { "In flight" }
+                            th.number scope="col" title="In progress, and how many fit" { "In flight" }
                             th.number scope="col" title="Requests or tasks that wait" { "Queued" }
                             th scope="col" title="Requests or attempts that end, in each second" { "Per second" }
                             th.number scope="col" title="Median of the last second" { "Latency" }
@@ -213,7 +213,14 @@ fn closed(view: &View) -> Markup {
             } @else {
                 div.scroll {
                     table {
-                        thead { tr { th scope="col" { "What happened" } th scope="col" { "Rule" } th scope="col" { "From" } th.number scope="col" { "Lasted" } } }
+                        thead {
+                            tr {
+                                th scope="col" { "What happened" }
+                                th scope="col" { "Rule" }
+                                th scope="col" { "From" }
+                                th.number scope="col" { "Lasted" }
+                            }
+                        }
                         tbody { @for incident in view.closed().take(CLOSED_MAX) { (past(incident)) } }
                     }
                 }
