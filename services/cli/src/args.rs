@@ -20,7 +20,13 @@ const VERSION: &str = match option_env!("LEPTON_COMMIT") {
 #[command(name = "lepton", version = VERSION, arg_required_else_help = true)]
 pub struct Parsed {
     /// The gateway.
-    #[arg(long, global = true, value_name = "URL", env = "LEPTON_ADDRESS", default_value = "http://127.0.0.1:8000")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LEPTON_ADDRESS",
+        default_value = "http://127.0.0.1:8000"
+    )]
     pub address: String,
     /// Tables for people, or exactly what REST answers.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
@@ -217,6 +223,10 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, ExitCode> {
     Parsed::try_parse_from(arguments).map_err(|error| {
         // Nothing is left to do when not even the usage can be shown.
         let _unshown = error.print();
-        if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+        if error.use_stderr() {
+            ExitCode::from(EXIT_USAGE)
+        } else {
+            ExitCode::SUCCESS
+        }
     })
 }

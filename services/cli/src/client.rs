@@ -32,14 +32,21 @@ impl Client {
     /// A client of the gateway at this URL.
     pub fn new(net: Net, address: &str) -> Result<Self, Fault> {
         let wrong = |why: &str| Fault::new(Reason::ConfigInvalid, format!("{address:?} is no gateway's URL: {why}"));
-        let text = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let text = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
+        };
         let uri: Uri = text.parse().map_err(|_error| wrong("write it as http://HOST:PORT"))?;
         if uri.scheme_str() != Some("http") {
             return Err(wrong("only http:// is spoken"));
         }
         let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
         let port = authority.port_u16().unwrap_or(80);
-        Ok(Self { net, authority: format!("{}:{port}", authority.host()) })
+        Ok(Self {
+            net,
+            authority: format!("{}:{port}", authority.host()),
+        })
     }
 
     /// `HOST:PORT` of the gateway.
@@ -57,17 +64,14 @@ impl Client {
         self.call(Method::POST, path, body.into()).await
     }
 
-    /// Reads a path as JSON.
-    pub async fn json(&self, path: &str) -> Result<Value, Fault> {
-        read_json(&self.get(path).await?)
-    }
-
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Fault> {
         let call = async {
             let response = self.send(method, path, body).await?;
             collect(response).await
         };
-        tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_elapsed| Err(self.silent()))
+        tokio::time::timeout(CALL_MAX, call)
+            .await
+            .unwrap_or_else(|_elapsed| Err(self.silent()))
     }
 
     /// Reads the data of each server-sent event, as long as the gateway sends.
@@ -85,9 +89,16 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Fault> {
         let unreachable = |error: &dyn std::fmt::Display| {
-            Fault::new(Reason::GatewayUnreachable, format!("no gateway answers at {}: {error}", self.authority))
+            Fault::new(
+                Reason::GatewayUnreachable,
+                format!("no gateway answers at {}: {error}", self.authority),
+            )
         };
-        let stream = self.net.connect(&self.authority).await.map_err(|error| unreachable(&error))?;
+        let stream = self
+            .net
+            .connect(&self.authority)
+            .await
+            .map_err(|error| unreachable(&error))?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(|error| unreachable(&error))?;
         // It ends with the response; its error reaches the caller through the response as well.
@@ -104,27 +115,54 @@ impl Client {
             return Ok(response);
         }
         let status = response.status();
-        Err(read_fault(status, &response.into_body().collect().await.map_err(|error| broken(&error))?.to_bytes()))
+        Err(read_fault(
+            status,
+            &response
+                .into_body()
+                .collect()
+                .await
+                .map_err(|error| broken(&error))?
+                .to_bytes(),
+        ))
     }
 
     fn silent(&self) -> Fault {
-        Fault::new(Reason::OutcomeUnknown, format!("{} did not answer in time", self.authority))
+        Fault::new(
+            Reason::OutcomeUnknown,
+            format!("{} did not answer in time", self.authority),
+        )
     }
 }
 
 /// A text as part of a path or a query.
 pub(crate) fn escape(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 async fn collect(response: Response<Incoming>) -> Result<Bytes, Fault> {
-    Ok(response.into_body().collect().await.map_err(|error| broken(&error))?.to_bytes())
+    Ok(response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| broken(&error))?
+        .to_bytes())
 }
 
 /// The connection ended before the answer: nobody knows what became of the call.
 fn broken(error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(Reason::OutcomeUnknown, format!("the connection ended before the answer: {error}"))
+    Fault::new(
+        Reason::OutcomeUnknown,
+        format!("the connection ended before the answer: {error}"),
+    )
 }
 
 /// Parses a body that the gateway promises to be JSON.
@@ -145,6 +183,9 @@ fn read_fault(status: http::StatusCode, body: &[u8]) -> Fault {
     match named.and_then(|name| name.parse::<Reason>().ok()) {
         Some(reason) => Fault::new(reason, message),
         None if status.as_u16() == Code::Unavailable.http_status() => Fault::new(Reason::OutcomeUnknown, message),
-        None => Fault::new(Reason::Internal, format!("{} {message}", named.unwrap_or_default()).trim_start()),
+        None => Fault::new(
+            Reason::Internal,
+            format!("{} {message}", named.unwrap_or_default()).trim_start(),
+        ),
     }
 }

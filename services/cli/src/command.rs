@@ -41,7 +41,12 @@ impl Session {
 pub(crate) fn run(parsed: Parsed) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Fault::new(Reason::Internal, format!("the system refuses threads: {error}"))),
+        Err(error) => {
+            return fail(&Fault::new(
+                Reason::Internal,
+                format!("the system refuses threads: {error}"),
+            ));
+        }
     };
     runtime.block_on(carry_out(parsed)).unwrap_or_else(|fault| fail(&fault))
 }
@@ -49,7 +54,11 @@ pub(crate) fn run(parsed: Parsed) -> ExitCode {
 async fn carry_out(parsed: Parsed) -> Result<ExitCode, Fault> {
     let context = Context::system();
     let client = Client::new(context.net, &parsed.address)?;
-    let session = Session { context, client, format: parsed.output };
+    let session = Session {
+        context,
+        client,
+        format: parsed.output,
+    };
     match parsed.command {
         Command::Up(_) => unreachable!("`up` is no client"),
         Command::Analyze(wish) => analyze::run(&session, &wish).await.map(|()| EXIT_DONE),

@@ -23,7 +23,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return worker(arguments);
     }
     match args::parse(arguments) {
-        Ok(args::Parsed { command: args::Command::Up(options), .. }) => up::run(*options),
+        Ok(args::Parsed {
+            command: args::Command::Up(options),
+            ..
+        }) => up::run(*options),
         Ok(parsed) => command::run(parsed),
         Err(code) => code,
     }

@@ -59,7 +59,12 @@ pub struct Options {
 pub fn run(options: Options) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Fault::new(Reason::Internal, format!("the system refuses threads: {error}"))),
+        Err(error) => {
+            return fail(&Fault::new(
+                Reason::Internal,
+                format!("the system refuses threads: {error}"),
+            ));
+        }
     };
     match runtime.block_on(observed(options)) {
         Ok(()) => EXIT_DONE,
@@ -69,7 +74,10 @@ pub fn run(options: Options) -> ExitCode {
 
 async fn observed(options: Options) -> Result<(), Fault> {
     let context = Context::system();
-    let telemetry = TelemetryConfig { otlp_endpoint: options.otlp_endpoint.clone(), ..TelemetryConfig::default() };
+    let telemetry = TelemetryConfig {
+        otlp_endpoint: options.otlp_endpoint.clone(),
+        ..TelemetryConfig::default()
+    };
     let guard = telemetry::init("lepton", &context.random.instance("lepton"), &telemetry);
     let result = serve(options, context).await;
     guard.finish().await;
@@ -79,7 +87,5 @@ async fn observed(options: Options) -> Result<(), Fault> {
 async fn serve(options: Options, context: Context) -> Result<(), Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
-    let directory = directory::DataDirectory::open(&options.data_dir)?;
-    let mesh = mesh::Mesh::assemble(&options, &directory, context).await?;
-    mesh.run(shutdown).await
+    mesh::Mesh::assemble(&options, context).await?.run(shutdown).await
 }

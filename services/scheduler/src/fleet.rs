@@ -7,6 +7,7 @@ use futures::Stream;
 use lepton_domain::ids::InstanceId;
 use lepton_mesh::journal::LEADER_SERVICE;
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::shutdown::Shutdown;
 use lepton_mesh::telemetry::process;
 use lepton_proto::fleet::v1::fleet_service_server::FleetService;
 use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
@@ -28,15 +29,22 @@ pub(crate) struct Fleet {
     instance: InstanceId,
     readiness: Readiness,
     progress: watch::Receiver<Progress>,
+    closing: Shutdown,
 }
 
 impl Fleet {
-    /// Tells of this instance.
-    pub fn new(instance: InstanceId, readiness: Readiness, progress: watch::Receiver<Progress>) -> Self {
+    /// Tells of this instance until `closing`.
+    pub fn new(
+        instance: InstanceId,
+        readiness: Readiness,
+        progress: watch::Receiver<Progress>,
+        closing: Shutdown,
+    ) -> Self {
         Self {
             instance,
             readiness,
             progress,
+            closing,
         }
     }
 
@@ -47,6 +55,7 @@ impl Fleet {
             instance: self.instance.to_string(),
             service: LEADER_SERVICE.to_owned(),
             role: progress.role.name().to_owned(),
+            draining: self.closing.is_triggered(),
             ready: self.readiness.is_ready(),
             in_flight: progress.running,
             queued: progress.queued,
@@ -76,6 +85,11 @@ impl FleetService for Fleet {
         };
         let ticks = IntervalStream::new(tokio::time::interval(Duration::from_millis(u64::from(wanted))));
         let own = self.clone();
-        Ok(Response::new(Box::pin(ticks.map(move |_tick| Ok(own.stats())))))
+        // The last message says that this instance leaves: whoever watches must not take it for a loss.
+        let closing = self.closing.clone();
+        let live = futures::StreamExt::take_until(ticks, async move { closing.triggered().await });
+        let last = futures::stream::once(std::future::ready(()));
+        let moments = live.map(|_tick| ()).chain(last);
+        Ok(Response::new(Box::pin(moments.map(move |()| Ok(own.stats())))))
     }
 }

@@ -177,7 +177,12 @@ impl Scheduler {
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let sessions = SessionServiceServer::new(Sessions::new(office)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let fleet = Fleet::new(self.instance.clone(), self.readiness.clone(), progress.subscribe());
+        let fleet = Fleet::new(
+            self.instance.clone(),
+            self.readiness.clone(),
+            progress.subscribe(),
+            closing.clone(),
+        );
         let router = mount(Router::new(), queries);
         let router = mount(router, sessions);
         let router = mount(router, FleetServiceServer::new(fleet));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use lepton_domain::reason::{Fault, Reason};
-use serde_json::value::RawValue;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Session;
 use crate::args::Analyze;
@@ -26,7 +26,10 @@ pub(super) async fn run(session: &Session, wish: &Analyze) -> Result<(), Fault> 
 
 fn request(wish: &Analyze) -> Result<Vec<u8>, Fault> {
     let unreadable = |why: String| Fault::new(Reason::FileUnreadable, format!("{}: {why}", wish.file.display()));
-    let csv = wish.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let csv = wish
+        .file
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     let mut request = if csv {
         BTreeMap::from([("data".to_owned(), rows::of_csv(&wish.file).map_err(unreadable)?)])
     } else {
@@ -46,7 +49,10 @@ fn of_json(file: &Path) -> Result<BTreeMap<String, Box<RawValue>>, String> {
     let written = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let not_json = |error: serde_json::Error| format!("not JSON: {error}");
     if written.trim_start().starts_with('[') {
-        return Ok(BTreeMap::from([("data".to_owned(), serde_json::from_str(&written).map_err(not_json)?)]));
+        return Ok(BTreeMap::from([(
+            "data".to_owned(),
+            serde_json::from_str(&written).map_err(not_json)?,
+        )]));
     }
     serde_json::from_str(&written).map_err(not_json)
 }
@@ -55,17 +61,41 @@ fn show(answer: &Value) {
     line(&format!("{} rows", text(&answer["rowCount"])));
     let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
     let columns: Vec<Vec<String>> = list("columns").iter().map(column).collect();
-    print(&["column", "type", "count", "missing", "mean", "stddev", "ci95", "min", "median", "max", "outliers"], &columns);
+    print(
+        &[
+            "column", "type", "count", "missing", "mean", "stddev", "ci95", "min", "median", "max", "outliers",
+        ],
+        &columns,
+    );
     correlations(list("correlations"));
     fit(&answer["fit"]);
     for note in list("cleaned") {
-        let action = text(&note["action"]).trim_start_matches("CLEANING_ACTION_").to_lowercase().replace('_', " ");
-        line(&format!("left out: {} ({action}, {})", text(&note["column"]), text(&note["count"])));
+        let action = text(&note["action"])
+            .trim_start_matches("CLEANING_ACTION_")
+            .to_lowercase()
+            .replace('_', " ");
+        line(&format!(
+            "left out: {} ({action}, {})",
+            text(&note["column"]),
+            text(&note["count"])
+        ));
     }
     let predictions = list("predictions");
     if !predictions.is_empty() {
-        let shown = predictions.iter().take(CORRELATIONS_SHOWN).map(text).collect::<Vec<_>>().join(", ");
-        line(&format!("\npredictions: {shown}{}", if predictions.len() > CORRELATIONS_SHOWN { ", ..." } else { "" }));
+        let shown = predictions
+            .iter()
+            .take(CORRELATIONS_SHOWN)
+            .map(text)
+            .collect::<Vec<_>>()
+            .join(", ");
+        line(&format!(
+            "\npredictions: {shown}{}",
+            if predictions.len() > CORRELATIONS_SHOWN {
+                ", ..."
+            } else {
+                ""
+            }
+        ));
     }
     line(&format!("\ntrace {}", text(&answer["traceId"])));
 }
@@ -76,9 +106,19 @@ fn column(column: &Value) -> Vec<String> {
         Value::Null => String::new(),
         interval => format!("{} .. {}", text(&interval["low"]), text(&interval["high"])),
     };
-    let mut row = vec![text(&column["name"]), kind, text(&column["count"]), text(&column["missing"])];
+    let mut row = vec![
+        text(&column["name"]),
+        kind,
+        text(&column["count"]),
+        text(&column["missing"]),
+    ];
     row.extend([text(&column["mean"]), text(&column["stddev"]), interval]);
-    row.extend([text(&column["min"]), text(&column["quantiles"]["p50"]), text(&column["max"]), text(&column["outliers"])]);
+    row.extend([
+        text(&column["min"]),
+        text(&column["quantiles"]["p50"]),
+        text(&column["max"]),
+        text(&column["outliers"]),
+    ]);
     row
 }
 
@@ -89,8 +129,10 @@ fn correlations(mut pairs: Vec<Value>) {
     pairs.truncate(CORRELATIONS_SHOWN);
     if !pairs.is_empty() {
         line("\nstrongest correlations");
-        let rows: Vec<Vec<String>> =
-            pairs.iter().map(|pair| vec![text(&pair["a"]), text(&pair["b"]), text(&pair["r"])]).collect();
+        let rows: Vec<Vec<String>> = pairs
+            .iter()
+            .map(|pair| vec![text(&pair["a"]), text(&pair["b"]), text(&pair["r"])])
+            .collect();
         print(&["a", "b", "r"], &rows);
     }
 }
@@ -100,11 +142,17 @@ fn fit(fit: &Value) {
         return;
     }
     let r2 = fit["r2"].as_f64().map_or_else(|| "undefined".to_owned(), figure);
-    line(&format!("\nfit of {}: R2 {r2} over {} rows", text(&fit["target"]), text(&fit["rowCount"])));
+    line(&format!(
+        "\nfit of {}: R2 {r2} over {} rows",
+        text(&fit["target"]),
+        text(&fit["rowCount"])
+    ));
     let intercept = ("intercept".to_owned(), fit["intercept"].clone());
     let coefficients = fit["coefficients"].as_object().cloned().unwrap_or_default();
-    let rows: Vec<Vec<String>> =
-        std::iter::once(intercept).chain(coefficients).map(|(name, value)| vec![name, text(&value)]).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(intercept)
+        .chain(coefficients)
+        .map(|(name, value)| vec![name, text(&value)])
+        .collect();
     print(&["term", "coefficient"], &rows);
 }
 
@@ -118,7 +166,11 @@ mod tests {
     fn flags_complete_a_request() {
         let file = std::env::temp_dir().join(format!("lepton-analyze-{}.json", std::process::id()));
         std::fs::write(&file, r#"[{"a":1,"b":2}]"#).expect("a file");
-        let wish = Analyze { file: file.clone(), target: Some("b".to_owned()), model: None };
+        let wish = Analyze {
+            file: file.clone(),
+            target: Some("b".to_owned()),
+            model: None,
+        };
         let body: Value = serde_json::from_slice(&request(&wish).expect("a request")).expect("JSON");
         assert_eq!(body, json!({"data": [{"a": 1, "b": 2}], "target": "b"}));
         std::fs::remove_file(file).expect("it can be removed");

@@ -11,7 +11,9 @@ fn percentiles(mut measured: Vec<Duration>) -> (f64, f64) {
     let at = |share: f64| {
         // A share of a length below 2^53 rounds to an index within it.
         let index = ((measured.len() as f64 - 1.0).max(0.0) * share).round() as usize;
-        measured.get(index).map_or(0.0, |duration| (duration.as_secs_f64() * 1e6).round() / 1e3)
+        measured
+            .get(index)
+            .map_or(0.0, |duration| (duration.as_secs_f64() * 1e6).round() / 1e3)
     };
     (at(0.5), at(0.99))
 }
@@ -27,7 +29,10 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_what_was_measured() {
-        assert_eq!(percentiles((1..=100).map(Duration::from_millis).collect()), (51.0, 99.0));
+        assert_eq!(
+            percentiles((1..=100).map(Duration::from_millis).collect()),
+            (51.0, 99.0)
+        );
         assert_eq!(percentiles(vec![]), (0.0, 0.0));
     }
 }

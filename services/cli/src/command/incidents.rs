@@ -19,7 +19,14 @@ pub(super) async fn run(session: &Session) -> Result<(), Fault> {
             .map(|incident| {
                 let state = text(&incident["state"]).trim_start_matches("STATE_").to_lowercase();
                 let (opened, closed) = (text(&incident["openTime"]), text(&incident["closeTime"]));
-                vec![state, text(&incident["rule"]), text(&incident["subject"]), opened, closed, text(&incident["summary"])]
+                vec![
+                    state,
+                    text(&incident["rule"]),
+                    text(&incident["subject"]),
+                    opened,
+                    closed,
+                    text(&incident["summary"]),
+                ]
             })
             .collect();
         print(&["state", "rule", "subject", "opened", "closed", "summary"], &rows);

@@ -31,7 +31,10 @@ async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
     let body = match etcd {
         Some(etcd) => {
             let status = inspect::status(&etcd).await.map_err(|error| error.fault())?;
-            encode("lepton.cluster.v1.GetJournalStatusResponse", &GetJournalStatusResponse::from(status))?
+            encode(
+                "lepton.cluster.v1.GetJournalStatusResponse",
+                &GetJournalStatusResponse::from(status),
+            )?
         }
         None => session.client.get("/api/v1/journal").await?.to_vec(),
     };
@@ -43,7 +46,10 @@ async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
     let body = match etcd {
         Some(etcd) => {
             let found = inspect::verify(&etcd).await.map_err(|error| error.fault())?;
-            encode("lepton.cluster.v1.VerifyJournalResponse", &VerifyJournalResponse::from(found))?
+            encode(
+                "lepton.cluster.v1.VerifyJournalResponse",
+                &VerifyJournalResponse::from(found),
+            )?
         }
         None => session.client.get("/api/v1/journal:verify").await?.to_vec(),
     };
@@ -74,7 +80,13 @@ async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> R
         let mut entries = std::pin::pin!(inspect::dump(etcd, from, limit));
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(|error| error.fault())?;
-            event(session, &encode("lepton.cluster.v1.DumpJournalResponse", &DumpJournalResponse::from(&entry))?)?;
+            event(
+                session,
+                &encode(
+                    "lepton.cluster.v1.DumpJournalResponse",
+                    &DumpJournalResponse::from(&entry),
+                )?,
+            )?;
         }
         return Ok(EXIT_DONE);
     }
@@ -93,7 +105,12 @@ fn event(session: &Session, body: &[u8]) -> Result<(), Fault> {
     }
     let event = read_json(body)?;
     let place = format!("{}/{}", text(&event["segment"]), text(&event["seq"]));
-    line(&format!("{place:<14} {:<16} {}  {}", text(&event["event"]), text(&event["taskId"]), text(&event["text"])));
+    line(&format!(
+        "{place:<14} {:<16} {}  {}",
+        text(&event["event"]),
+        text(&event["taskId"]),
+        text(&event["text"])
+    ));
     Ok(())
 }
 

@@ -14,8 +14,19 @@ pub(super) async fn run(session: &Session) -> Result<(), Fault> {
             .iter()
             .map(|node| {
                 let state = text(&node["state"]).trim_start_matches("NODE_STATE_").to_lowercase();
-                let leads = if node["leader"] == true { format!("epoch {}", text(&node["epoch"])) } else { String::new() };
-                vec![text(&node["service"]), text(&node["id"]), text(&node["address"]), state, leads, text(&node["startTime"])]
+                let leads = if node["leader"] == true {
+                    format!("epoch {}", text(&node["epoch"]))
+                } else {
+                    String::new()
+                };
+                vec![
+                    text(&node["service"]),
+                    text(&node["id"]),
+                    text(&node["address"]),
+                    state,
+                    leads,
+                    text(&node["startTime"]),
+                ]
             })
             .collect();
         print(&["service", "id", "address", "state", "leads", "started"], &rows);

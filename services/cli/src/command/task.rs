@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::config::duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,7 +23,12 @@ pub(super) async fn run(session: &Session, wish: Task) -> Result<ExitCode, Fault
     match wish {
         Task::Submit(submit) => submitted(session, submit).await,
         Task::Get { id } => show(session, &session.client.get(&path(&id, "")).await?),
-        Task::List { state, kind, limit, page_token } => list(session, state, kind, limit, page_token).await,
+        Task::List {
+            state,
+            kind,
+            limit,
+            page_token,
+        } => list(session, state, kind, limit, page_token).await,
         Task::Watch { id } => watch(session, &id).await,
         Task::Wait { id, timeout } => wait(session, &id, &timeout).await,
         Task::Cancel { id } => show(session, &session.client.post(&path(&id, ":cancel"), "{}").await?),
@@ -36,15 +42,31 @@ fn path(id: &str, verb: &str) -> String {
 async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, Fault> {
     let mut body: BTreeMap<&'static str, Value> = BTreeMap::from([("kind", json!(submit.kind))]);
     // The id is chosen here, so that a submit of unknown outcome can be repeated by hand.
-    let request_id = submit.request_id.unwrap_or_else(|| format!("cli-{}", session.context.random.token()));
+    let request_id = submit
+        .request_id
+        .unwrap_or_else(|| format!("cli-{}", session.context.random.token()));
     body.insert("requestId", json!(request_id));
     body.extend(submit.priority.map(|priority| ("priority", json!(priority))));
-    body.extend(submit.timeout.map(|timeout| ("timeout", json!(timeout))));
-    body.extend(submit.max_attempts.map(|attempts| ("retry", json!({ "maxAttempts": attempts }))));
+    if let Some(timeout) = &submit.timeout {
+        body.insert("timeout", json!(seconds(timeout)?));
+    }
+    body.extend(
+        submit
+            .max_attempts
+            .map(|attempts| ("retry", json!({ "maxAttempts": attempts }))),
+    );
     // The input goes along as written: reading it into numbers here could lose digits.
     let input = input(&submit.input)?;
-    let body = serde_json::to_string(&Request { input: &input, options: body }).map_err(|error| unwritable(&error))?;
-    let answer = session.client.post("/api/v1/tasks", body).await.map_err(|fault| with_request_id(fault, &request_id))?;
+    let body = serde_json::to_string(&Request {
+        input: &input,
+        options: body,
+    })
+    .map_err(|error| unwritable(&error))?;
+    let answer = session
+        .client
+        .post("/api/v1/tasks", body)
+        .await
+        .map_err(|fault| with_request_id(fault, &request_id))?;
     if submit.wait {
         let id = text(&read_json(&answer)?["id"]);
         return wait(session, &id, "1h").await;
@@ -58,6 +80,19 @@ struct Request<'a> {
     input: &'a RawValue,
     #[serde(flatten)]
     options: BTreeMap<&'static str, Value>,
+}
+
+/// A duration such as `500ms` or `1h` as REST wants it, in seconds.
+fn seconds(text: &str) -> Result<String, Fault> {
+    let wrong = || {
+        Fault::new(
+            Reason::ConfigInvalid,
+            format!("{text:?} is no duration; write it as 500ms, 30s, 5m or 1h"),
+        )
+    };
+    duration::parse(text)
+        .map(|duration| format!("{}s", duration.as_secs_f64()))
+        .ok_or_else(wrong)
 }
 
 fn unwritable(error: &serde_json::Error) -> Fault {
@@ -78,12 +113,15 @@ fn input(argument: &str) -> Result<Box<RawValue>, Fault> {
         Some(file) => std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?,
         None if argument == "-" => {
             let mut written = String::new();
-            std::io::stdin().read_to_string(&mut written).map_err(|error| unreadable("standard input", error))?;
+            std::io::stdin()
+                .read_to_string(&mut written)
+                .map_err(|error| unreadable("standard input", error))?;
             written
         }
         None => argument.to_owned(),
     };
-    serde_json::from_str(&written).map_err(|error| Fault::new(Reason::InvalidJson, format!("the input is not JSON: {error}")))
+    serde_json::from_str(&written)
+        .map_err(|error| Fault::new(Reason::InvalidJson, format!("the input is not JSON: {error}")))
 }
 
 fn show(session: &Session, body: &[u8]) -> Result<ExitCode, Fault> {
@@ -97,9 +135,19 @@ fn rows(tasks: &[Value]) {
             Value::Null => shortened(&task["output"]),
             error => format!("{}: {}", text(&error["reason"]), text(&error["message"])),
         };
-        vec![text(&task["id"]), text(&task["kind"]), state(task), text(&task["attempts"]), text(&task["createTime"]), outcome]
+        vec![
+            text(&task["id"]),
+            text(&task["kind"]),
+            state(task),
+            text(&task["attempts"]),
+            text(&task["createTime"]),
+            outcome,
+        ]
     };
-    print(&["id", "kind", "state", "attempts", "created", "outcome"], &tasks.iter().map(row).collect::<Vec<_>>());
+    print(
+        &["id", "kind", "state", "attempts", "created", "outcome"],
+        &tasks.iter().map(row).collect::<Vec<_>>(),
+    );
 }
 
 fn state(task: &Value) -> String {
@@ -109,7 +157,11 @@ fn state(task: &Value) -> String {
 /// A value on one line; the whole of it comes with `--output json`.
 fn shortened(value: &Value) -> String {
     const CHARS_MAX: usize = 60;
-    let whole = if value.is_null() { String::new() } else { value.to_string() };
+    let whole = if value.is_null() {
+        String::new()
+    } else {
+        value.to_string()
+    };
     match whole.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}...", &whole[..end]),
         None => whole,
@@ -125,7 +177,11 @@ async fn list(
 ) -> Result<ExitCode, Fault> {
     let mut query = format!("/api/v1/tasks?pageSize={limit}");
     if let Some(state) = state {
-        let full = if state.starts_with("STATE_") { state } else { format!("STATE_{}", state.to_uppercase()) };
+        let full = if state.starts_with("STATE_") {
+            state
+        } else {
+            format!("STATE_{}", state.to_uppercase())
+        };
         query += &format!("&state={}", escape(&full));
     }
     query.extend(kind.map(|kind| format!("&kind={}", escape(&kind))));
@@ -142,7 +198,11 @@ async fn list(
 }
 
 async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fault> {
-    let body = session.client.get(&format!("{}?timeout={}", path(id, ":wait"), escape(timeout))).await?;
+    let timeout = seconds(timeout)?;
+    let body = session
+        .client
+        .get(&format!("{}?timeout={}", path(id, ":wait"), timeout))
+        .await?;
     show(session, &body)?;
     Ok(match state(&read_json(&body)?).as_str() {
         "succeeded" => EXIT_DONE,
@@ -168,6 +228,11 @@ fn event(session: &Session, data: &str) -> Result<(), Fault> {
     let task = read_json(data.as_bytes())?;
     let version = &task["version"];
     let position = format!("{}-{}", text(&version["epoch"]), text(&version["seq"]));
-    line(&format!("{position:<14} {:<10} attempts {}  {}", state(&task), text(&task["attempts"]), shortened(&task["output"])));
+    line(&format!(
+        "{position:<14} {:<10} attempts {}  {}",
+        state(&task),
+        text(&task["attempts"]),
+        shortened(&task["output"])
+    ));
     Ok(())
 }

@@ -16,7 +16,12 @@ fn lines(header: &[&str], rows: &[Vec<String>], colour: bool) -> Vec<String> {
     let columns: Vec<(usize, bool)> = (0..header.len())
         .map(|column| {
             let cells = rows.iter().map(|row| cell(row, column));
-            let width = cells.clone().map(|text| text.chars().count()).chain([header[column].len()]).max().unwrap_or(0);
+            let width = cells
+                .clone()
+                .map(|text| text.chars().count())
+                .chain([header[column].len()])
+                .max()
+                .unwrap_or(0);
             let numeric = !rows.is_empty() && cells.clone().all(|text| text.is_empty() || text.parse::<f64>().is_ok());
             (width, numeric)
         })
@@ -24,13 +29,23 @@ fn lines(header: &[&str], rows: &[Vec<String>], colour: bool) -> Vec<String> {
     let align = |texts: &dyn Fn(usize) -> String| {
         let aligned = columns.iter().enumerate().map(|(column, (width, numeric))| {
             let text = texts(column);
-            if *numeric { format!("{text:>width$}") } else { format!("{text:<width$}") }
+            if *numeric {
+                format!("{text:>width$}")
+            } else {
+                format!("{text:<width$}")
+            }
         });
         aligned.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let head = align(&|column| header[column].to_uppercase());
-    let head = if colour { format!("\u{1b}[1m{head}\u{1b}[0m") } else { head };
-    std::iter::once(head).chain(rows.iter().map(|row| align(&|column| cell(row, column)))).collect()
+    let head = if colour {
+        format!("\u{1b}[1m{head}\u{1b}[0m")
+    } else {
+        head
+    };
+    std::iter::once(head)
+        .chain(rows.iter().map(|row| align(&|column| cell(row, column))))
+        .collect()
 }
 
 /// A JSON value as a person reads it: text bare, absent as nothing.
@@ -55,7 +70,11 @@ pub(crate) fn figure(value: f64) -> String {
     // The magnitude is between -5 and 15 here, so the number of digits is between 0 and 10.
     let decimals = (5.0 - magnitude).clamp(0.0, 10.0) as usize;
     let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -64,13 +83,22 @@ mod tests {
 
     #[test]
     fn columns_align() {
-        let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["long".to_owned(), "12.5".to_owned()]];
-        assert_eq!(lines(&["name", "n"], &rows, false), ["NAME     N", "a        1", "long  12.5"]);
+        let rows = vec![
+            vec!["a".to_owned(), "1".to_owned()],
+            vec!["long".to_owned(), "12.5".to_owned()],
+        ];
+        assert_eq!(
+            lines(&["name", "n"], &rows, false),
+            ["NAME     N", "a        1", "long  12.5"]
+        );
     }
 
     #[test]
     fn figures_have_six_digits() {
         let shown = [0.0, 3.0, 1.5, 1234.56789, 0.000123456, 1e300, -2.5].map(figure);
-        assert_eq!(shown, ["0", "3", "1.5", "1234.57", "0.000123456", "1.00000e300", "-2.5"]);
+        assert_eq!(
+            shown,
+            ["0", "3", "1.5", "1234.57", "0.000123456", "1.00000e300", "-2.5"]
+        );
     }
 }

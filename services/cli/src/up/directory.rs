@@ -5,7 +5,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lepton_domain::reason::{Fault, Reason};
 
@@ -15,7 +15,6 @@ const FORMAT: &str = "1";
 /// A directory that is ours until this is dropped.
 #[derive(Debug)]
 pub(super) struct DataDirectory {
-    path: PathBuf,
     _lock: File,
 }
 
@@ -24,7 +23,11 @@ impl DataDirectory {
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let unwritable = |error: io::Error| unwritable(path, &error);
         check_format(path)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unwritable)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(unwritable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -38,18 +41,7 @@ impl DataDirectory {
         }
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(unwritable)?;
         write_version(path).map_err(unwritable)?;
-        let path = path.canonicalize().map_err(unwritable)?;
-        Ok(Self { path, _lock: lock })
-    }
-
-    /// A path inside.
-    pub fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// The directory itself.
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { _lock: lock })
     }
 }
 
@@ -58,7 +50,8 @@ fn check_format(path: &Path) -> Result<(), Fault> {
         Ok(found) if found.trim() == FORMAT => Ok(()),
         Ok(found) => {
             let (found, path) = (found.trim(), path.display());
-            let message = format!("{path} has format {found}, this version reads {FORMAT}; use a newer version of lepton");
+            let message =
+                format!("{path} has format {found}, this version reads {FORMAT}; use a newer version of lepton");
             Err(Fault::new(Reason::FormatUnsupported, message).with("format", found))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -82,12 +75,17 @@ fn unwritable(path: &Path, error: &io::Error) -> Fault {
 }
 
 fn in_use(path: &Path) -> Fault {
-    let message = format!("{} is used by another lepton; stop it, or choose another with --data-dir", path.display());
+    let message = format!(
+        "{} is used by another lepton; stop it, or choose another with --data-dir",
+        path.display()
+    );
     Fault::new(Reason::DataDirInUse, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {
@@ -100,8 +98,14 @@ mod tests {
     fn a_directory_is_private_and_used_once() {
         let path = scratch("once");
         let first = DataDirectory::open(&path).expect("a fresh directory");
-        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o700);
-        assert_eq!(DataDirectory::open(&path).expect_err("in use").reason, Reason::DataDirInUse);
+        assert_eq!(
+            fs::metadata(&path).expect("it is there").permissions().mode() & 0o777,
+            0o700
+        );
+        assert_eq!(
+            DataDirectory::open(&path).expect_err("in use").reason,
+            Reason::DataDirInUse
+        );
         drop(first);
         DataDirectory::open(&path).expect("free again");
         fs::remove_dir_all(path).expect("it can be removed");
@@ -112,8 +116,15 @@ mod tests {
         let path = scratch("newer");
         fs::create_dir_all(&path).expect("a folder");
         fs::write(path.join("VERSION"), "7\n").expect("a file");
-        assert_eq!(DataDirectory::open(&path).expect_err("newer").reason, Reason::FormatUnsupported);
-        assert_eq!(fs::read_dir(&path).expect("it is there").count(), 1, "nothing was added");
+        assert_eq!(
+            DataDirectory::open(&path).expect_err("newer").reason,
+            Reason::FormatUnsupported
+        );
+        assert_eq!(
+            fs::read_dir(&path).expect("it is there").count(),
+            1,
+            "nothing was added"
+        );
         fs::remove_dir_all(path).expect("it can be removed");
     }
 }

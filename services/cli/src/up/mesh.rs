@@ -16,7 +16,7 @@ use lepton_scheduler::Scheduler;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::directory::DataDirectory;
-use super::store::Store;
+use super::store::{Place, Store};
 use super::supervise::supervise;
 use super::{Options, plan};
 
@@ -25,6 +25,7 @@ pub(super) struct Mesh {
     options: Options,
     context: Context,
     common: Common,
+    directory: DataDirectory,
     store: Option<Store>,
     etcd: String,
     gateway: Assembled<Gateway>,
@@ -33,19 +34,44 @@ pub(super) struct Mesh {
 }
 
 impl Mesh {
-    /// Binds the addresses that clients know first: a taken one must not leave a changed data directory.
-    pub async fn assemble(options: &Options, directory: &DataDirectory, context: Context) -> Result<Self, Fault> {
-        let store = match options.etcd.is_empty() {
-            true => Some(Store::open(&options.etcd_listen, directory.join("etcd"), &context).await?),
+    /// Takes every address first: a taken one must leave the data directory as it was.
+    pub async fn assemble(options: &Options, context: Context) -> Result<Self, Fault> {
+        let place = match options.etcd.is_empty() {
+            true => Some(Place::take(&options.etcd_listen, &context).await?),
             false => None,
         };
-        let urls = store.as_ref().map_or_else(|| options.etcd.clone(), |store| vec![format!("http://{}", store.address())]);
-        let etcd = urls.first().map(|url| url.trim_start_matches("http://").to_owned()).unwrap_or_default();
-        let common = plan::common(options, directory.path(), urls);
+        let own = place.as_ref().map(|place| vec![format!("http://{}", place.address())]);
+        let urls = own.unwrap_or_else(|| options.etcd.clone());
+        let etcd = urls
+            .first()
+            .map(|url| url.trim_start_matches("http://").to_owned())
+            .unwrap_or_default();
+        let data = std::path::absolute(&options.data_dir).map_err(|error| {
+            Fault::new(
+                Reason::DataDirNotWritable,
+                format!("{}: {error}", options.data_dir.display()),
+            )
+        })?;
+        let common = plan::common(options, &data, urls);
         let gateway = assemble::<Gateway>(plan::gateway(options, &common), context.clone()).await?;
         let monitor = assemble::<Monitor>(plan::monitor(options, &common), context.clone()).await?;
         let scheduler = assemble::<Scheduler>(plan::scheduler(&common), context.clone()).await?;
-        Ok(Self { options: options.clone(), context, common, store, etcd, gateway, scheduler, monitor })
+        let directory = DataDirectory::open(&data)?;
+        let store = place
+            .map(|place| place.open(data.join("etcd"), context.random.next_u64()))
+            .transpose()?;
+        let options = options.clone();
+        Ok(Self {
+            options,
+            context,
+            common,
+            directory,
+            store,
+            etcd,
+            gateway,
+            scheduler,
+            monitor,
+        })
     }
 
     /// Runs until `shutdown`, or until a part fails.
@@ -80,9 +106,17 @@ impl Mesh {
         let mut workers = JoinSet::new();
         for number in 1..=self.options.workers {
             let line = plan::worker(&self.options, &self.common, number);
-            workers.spawn(supervise(number, line, self.context.clock.clone(), stop.clone()));
+            workers.spawn(supervise(number, line, self.context.clock, stop.clone()));
         }
-        Parts { gateway, workers, stop_workers: stop, scheduler, monitor, store }
+        Parts {
+            gateway,
+            workers,
+            stop_workers: stop,
+            scheduler,
+            monitor,
+            store,
+            _directory: self.directory,
+        }
     }
 }
 
@@ -100,7 +134,12 @@ impl Part {
         F: Future<Output = Result<(), Fault>> + Send + 'static,
     {
         let stop = Shutdown::new();
-        Self { name, running: tokio::spawn(run(stop.clone())), stop, ended: false }
+        Self {
+            name,
+            running: tokio::spawn(run(stop.clone())),
+            stop,
+            ended: false,
+        }
     }
 
     fn service<S: Service>(name: &'static str, assembled: Assembled<S>) -> Self {
@@ -110,7 +149,9 @@ impl Part {
     /// Waits for its end, which nobody has asked for.
     async fn failed(&mut self) -> Fault {
         let outcome = self.outcome().await;
-        outcome.err().unwrap_or_else(|| Fault::new(Reason::Internal, format!("the {} ended by itself", self.name)))
+        outcome
+            .err()
+            .unwrap_or_else(|| Fault::new(Reason::Internal, format!("the {} ended by itself", self.name)))
     }
 
     async fn end(&mut self) -> Result<(), Fault> {
@@ -121,7 +162,12 @@ impl Part {
     async fn outcome(&mut self) -> Result<(), Fault> {
         let outcome = (&mut self.running).await;
         self.ended = true;
-        outcome.unwrap_or_else(|error| Err(Fault::new(Reason::Internal, format!("the {} crashed: {error}", self.name))))
+        outcome.unwrap_or_else(|error| {
+            Err(Fault::new(
+                Reason::Internal,
+                format!("the {} crashed: {error}", self.name),
+            ))
+        })
     }
 }
 
@@ -133,6 +179,8 @@ struct Parts {
     scheduler: Part,
     monitor: Part,
     store: Option<Part>,
+    /// Locked until everything has ended.
+    _directory: DataDirectory,
 }
 
 impl Parts {
@@ -163,6 +211,11 @@ impl Parts {
             Some(store) => store.end().await,
             None => Ok(()),
         };
-        cause.map_or(Ok(()), Err).and(gateway).and(scheduler).and(monitor).and(store)
+        cause
+            .map_or(Ok(()), Err)
+            .and(gateway)
+            .and(scheduler)
+            .and(monitor)
+            .and(store)
     }
 }

@@ -19,19 +19,35 @@ pub(super) fn common(options: &Options, data: &Path, etcd: Vec<String>) -> Commo
 
 /// The gateway's configuration.
 pub(super) fn gateway(options: &Options, common: &Common) -> lepton_gateway::Config {
-    let common = Common { listen: options.listen.clone(), admin: options.admin.clone(), ..common.clone() };
-    lepton_gateway::Config { common, ..lepton_gateway::Config::default() }
+    let common = Common {
+        listen: options.listen.clone(),
+        admin: options.admin.clone(),
+        ..common.clone()
+    };
+    lepton_gateway::Config {
+        common,
+        ..lepton_gateway::Config::default()
+    }
 }
 
 /// The monitor's configuration: its listener is the console.
 pub(super) fn monitor(options: &Options, common: &Common) -> lepton_monitor::Config {
-    let common = Common { listen: options.console.clone(), ..common.clone() };
-    lepton_monitor::Config { common, ..lepton_monitor::Config::default() }
+    let common = Common {
+        listen: options.console.clone(),
+        ..common.clone()
+    };
+    lepton_monitor::Config {
+        common,
+        ..lepton_monitor::Config::default()
+    }
 }
 
 /// The scheduler's configuration.
 pub(super) fn scheduler(common: &Common) -> lepton_scheduler::Config {
-    lepton_scheduler::Config { common: common.clone(), ..lepton_scheduler::Config::default() }
+    lepton_scheduler::Config {
+        common: common.clone(),
+        ..lepton_scheduler::Config::default()
+    }
 }
 
 /// The command line of a worker.

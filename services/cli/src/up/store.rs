@@ -14,24 +14,23 @@ use lepton_mesh::shutdown::Shutdown;
 /// Revisions that stay readable: followers re-list after that, so a small number is enough.
 const KEEP_REVISIONS: u64 = 10_000;
 
-/// A store that is ready to run.
-pub(super) struct Store {
-    server: Server,
+/// The store's address, taken; its data is untouched yet.
+pub(super) struct Place {
     listener: Listener,
 }
 
-impl Store {
-    /// Binds and recovers.
-    pub async fn open(address: &str, directory: PathBuf, context: &Context) -> Result<Self, Fault> {
-        let listener = context.net.bind(address).await.map_err(|error| {
-            Fault::new(Reason::AddressInUse, format!("the store cannot listen on {address}: {error}"))
-        })?;
-        let mut config = Config::new(directory);
-        config.client_urls = vec![format!("http://{}", listener.local_addr())];
-        config.seed = context.random.next_u64();
-        config.keep_revisions = Some(KEEP_REVISIONS);
-        let server = config.build().map_err(|error| refused(&error))?;
-        Ok(Self { server, listener })
+impl Place {
+    /// Binds.
+    pub async fn take(address: &str, context: &Context) -> Result<Self, Fault> {
+        let taken = |error| {
+            Fault::new(
+                Reason::AddressInUse,
+                format!("the store cannot listen on {address}: {error}"),
+            )
+        };
+        Ok(Self {
+            listener: context.net.bind(address).await.map_err(taken)?,
+        })
     }
 
     /// `HOST:PORT` that it listens on.
@@ -39,6 +38,25 @@ impl Store {
         self.listener.local_addr().to_string()
     }
 
+    /// Recovers what is in the directory.
+    pub fn open(self, directory: PathBuf, seed: u64) -> Result<Store, Fault> {
+        let mut config = Config::new(directory);
+        config.client_urls = vec![format!("http://{}", self.address())];
+        config.seed = seed;
+        config.keep_revisions = Some(KEEP_REVISIONS);
+        let server = config.build().map_err(|error| refused(&error))?;
+        let listener = self.listener;
+        Ok(Store { server, listener })
+    }
+}
+
+/// A store that is ready to run.
+pub(super) struct Store {
+    server: Server,
+    listener: Listener,
+}
+
+impl Store {
     /// Serves until `shutdown`.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
         let Self { server, listener } = self;
@@ -46,7 +64,10 @@ impl Store {
             let accepted = listener.accept().await.map(|(stream, _peer)| stream);
             Some((accepted, listener))
         });
-        server.run(incoming, async move { shutdown.triggered().await }).await.map_err(|error| refused(&error))
+        server
+            .run(incoming, async move { shutdown.triggered().await })
+            .await
+            .map_err(|error| refused(&error))
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) async fn supervise(number: u32, arguments: Vec<String>, clock: Clock,
 
 /// How long to wait before the next start.
 fn next_pause(last: Duration, steady: bool) -> Duration {
-    if steady || last.is_zero() { PAUSE_MIN } else { (last * 2).min(PAUSE_MAX) }
+    if steady || last.is_zero() {
+        PAUSE_MIN
+    } else {
+        (last * 2).min(PAUSE_MAX)
+    }
 }
 
 /// Starts this same program under the worker's name.
@@ -67,7 +71,9 @@ fn spawn(arguments: &[String]) -> std::io::Result<Child> {
 
 /// Lets a worker drain, and kills it when it takes too long.
 async fn end(mut child: Child) {
-    let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) else { return };
+    let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) else {
+        return;
+    };
     // SAFETY: `kill` only sends a signal. The child has not been waited for, so the number still names it.
     #[allow(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
     let sent = unsafe { libc::kill(pid, libc::SIGTERM) };

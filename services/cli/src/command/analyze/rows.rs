@@ -20,10 +20,22 @@ enum Kind {
 
 /// The rows as a JSON array.
 pub(super) fn of_csv(file: &Path) -> Result<Box<RawValue>, String> {
-    let mut reader = csv::ReaderBuilder::new().from_path(file).map_err(|error| error.to_string())?;
-    let names: Vec<String> = reader.headers().map_err(|error| error.to_string())?.iter().map(str::to_owned).collect();
-    let records = reader.records().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    let kinds: Vec<Kind> = (0..names.len()).map(|column| kind(records.iter().filter_map(|record| record.get(column)))).collect();
+    let mut reader = csv::ReaderBuilder::new()
+        .from_path(file)
+        .map_err(|error| error.to_string())?;
+    let names: Vec<String> = reader
+        .headers()
+        .map_err(|error| error.to_string())?
+        .iter()
+        .map(str::to_owned)
+        .collect();
+    let records = reader
+        .records()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    let kinds: Vec<Kind> = (0..names.len())
+        .map(|column| kind(records.iter().filter_map(|record| record.get(column))))
+        .collect();
     let keys = names.iter().map(quoted).collect::<Result<Vec<_>, _>>()?;
     let mut out = String::from("[");
     for (number, record) in records.iter().enumerate() {

@@ -51,8 +51,10 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchAnalyze) -> R
     });
     session.print(answer.to_string().as_bytes(), |answer| {
         let figures = ["rows", "bytes", "count", "seconds", "callsPerS"];
-        let mut rows: Vec<Vec<String>> =
-            figures.iter().map(|name| vec![(*name).to_owned(), text(&answer[*name])]).collect();
+        let mut rows: Vec<Vec<String>> = figures
+            .iter()
+            .map(|name| vec![(*name).to_owned(), text(&answer[*name])])
+            .collect();
         rows.push(vec!["answer p50 ms".to_owned(), text(&answer["answerMs"]["p50"])]);
         rows.push(vec!["answer p99 ms".to_owned(), text(&answer["answerMs"]["p99"])]);
         print(&["analyze", "figure"], &rows);
@@ -66,7 +68,10 @@ fn rows(count: u32) -> String {
     // The high 53 bits of a draw are a number from 0 to 1 without a rounding.
     let unit = || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
     let row = |(a, b, noise): (f64, f64, f64)| {
-        format!(r#"{{"feature_1":{a:.6},"feature_2":{b:.6},"label":{:.6}}}"#, 3.0 * a - 2.0 * b + 0.1 * noise)
+        format!(
+            r#"{{"feature_1":{a:.6},"feature_2":{b:.6},"label":{:.6}}}"#,
+            3.0 * a - 2.0 * b + 0.1 * noise
+        )
     };
     let rows: Vec<String> = (0..count).map(|_number| row((unit(), unit(), unit()))).collect();
     format!(r#"{{"data":[{}],"target":"label"}}"#, rows.join(","))

@@ -96,7 +96,11 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchTasks) -> Res
             ],
         );
     })?;
-    Ok(if lost + duplicated == 0 { EXIT_DONE } else { ExitCode::from(EXIT_FAILED) })
+    Ok(if lost + duplicated == 0 {
+        EXIT_DONE
+    } else {
+        ExitCode::from(EXIT_FAILED)
+    })
 }
 
 fn input(delay_ms: u32) -> prost_types::Value {
@@ -104,7 +108,9 @@ fn input(delay_ms: u32) -> prost_types::Value {
         kind: Some(prost_types::value::Kind::NumberValue(f64::from(value))),
     };
     let fields = [("delay_ms".to_owned(), number(delay_ms))].into();
-    prost_types::Value { kind: Some(prost_types::value::Kind::StructValue(prost_types::Struct { fields })) }
+    prost_types::Value {
+        kind: Some(prost_types::value::Kind::StructValue(prost_types::Struct { fields })),
+    }
 }
 
 async fn drive(session: &Session, wish: &BenchTasks, plan: &Arc<Plan>) -> Result<Vec<Done>, Fault> {
@@ -139,7 +145,9 @@ async fn run_loop(mut client: TaskServiceClient<Channel>, plan: Arc<Plan>) -> Re
 async fn one(client: &mut TaskServiceClient<Channel>, plan: &Plan, number: u32) -> Result<Done, Fault> {
     let submit = SubmitTaskRequest {
         kind: "echo".to_owned(),
-        payload: Some(lepton_proto::task::v1::submit_task_request::Payload::Input(plan.input.clone())),
+        payload: Some(lepton_proto::task::v1::submit_task_request::Payload::Input(
+            plan.input.clone(),
+        )),
         request_id: format!("bench-{}-{number}", plan.run),
         ..SubmitTaskRequest::default()
     };
@@ -154,14 +162,30 @@ async fn one(client: &mut TaskServiceClient<Channel>, plan: &Plan, number: u32) 
     let acknowledged = plan.clock.monotonic();
     let give_up = acknowledged + PATIENCE;
     loop {
-        let wait = WaitTaskRequest { id: id.clone(), timeout: None };
+        let wait = WaitTaskRequest {
+            id: id.clone(),
+            timeout: None,
+        };
         match client.wait_task(wait).await {
-            Ok(answer) if answer.get_ref().task.as_ref().is_some_and(|task| task.end_time.is_some()) => break,
+            Ok(answer)
+                if answer
+                    .get_ref()
+                    .task
+                    .as_ref()
+                    .is_some_and(|task| task.end_time.is_some()) =>
+            {
+                break;
+            }
             Ok(_not_yet) => {}
             Err(status) => patience(plan, give_up, &status).await?,
         }
     }
-    Ok(Done { id, submitted, acknowledged, ended: plan.clock.monotonic() })
+    Ok(Done {
+        id,
+        submitted,
+        acknowledged,
+        ended: plan.clock.monotonic(),
+    })
 }
 
 /// Waits a moment before the next try, unless trying again cannot help.
@@ -180,7 +204,11 @@ async fn count(session: &Session, done: &[Done]) -> Result<(usize, usize), Fault
     let channel = session.context.net.channel(session.client.authority());
     let mut successes: HashMap<&str, u32> = done.iter().map(|one| (one.id.as_str(), 0)).collect();
     let mut journal = JournalServiceClient::new(channel.clone());
-    let mut events = journal.dump_journal(DumpJournalRequest::default()).await.map_err(|status| fault(&status))?.into_inner();
+    let mut events = journal
+        .dump_journal(DumpJournalRequest::default())
+        .await
+        .map_err(|status| fault(&status))?
+        .into_inner();
     while let Some(event) = events.next().await {
         let event = event.map_err(|status| fault(&status))?;
         if event.event == "succeeded"
@@ -192,7 +220,10 @@ async fn count(session: &Session, done: &[Done]) -> Result<(usize, usize), Fault
     let mut tasks = TaskServiceClient::new(channel);
     let mut lost = 0;
     for (id, _none) in successes.iter().filter(|(_id, count)| **count == 0) {
-        let answer = tasks.get_task(GetTaskRequest { id: (*id).to_owned() }).await.map_err(|status| fault(&status))?;
+        let answer = tasks
+            .get_task(GetTaskRequest { id: (*id).to_owned() })
+            .await
+            .map_err(|status| fault(&status))?;
         let state = answer.into_inner().task.unwrap_or_default().state();
         lost += usize::from(state != State::Succeeded);
     }
