@@ -2,6 +2,7 @@
 
 pub mod etcd;
 pub mod mesh;
+pub mod otlp;
 pub mod process;
 pub mod proxy;
 pub mod rest;

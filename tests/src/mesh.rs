@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,6 +171,15 @@ pub struct Member {
     pub admin: String,
 }
 
+/// What is special about a [`Cluster`].
+#[derive(Debug, Clone, Default)]
+pub struct Special {
+    /// Environment variables of every process.
+    pub environment: Vec<(&'static str, String)>,
+    /// Where a service reaches the store (`HOST:PORT`), for those that take another way than the direct one.
+    pub detours: BTreeMap<&'static str, String>,
+}
+
 /// Services in processes of their own, on a real etcd.
 #[derive(Debug)]
 pub struct Cluster {
@@ -180,17 +190,23 @@ pub struct Cluster {
     directory: Arc<TempDir>,
     /// Started so far, for names that are never used twice.
     started: usize,
+    special: Special,
 }
 
 impl Cluster {
     /// Starts everything and waits until all of it is ready.
     pub async fn start(sizes: Sizes) -> Self {
-        let etcd = RealEtcd::start(1).await;
+        Self::start_on(RealEtcd::start(1).await, sizes, Special::default()).await
+    }
+
+    /// Starts everything on this store and waits until all of it is ready.
+    pub async fn start_on(etcd: RealEtcd, sizes: Sizes, special: Special) -> Self {
         let mut cluster = Self {
             members: Vec::new(),
             etcd,
             directory: directory(),
             started: 0,
+            special,
         };
         let services = [
             ("scheduler", sizes.schedulers),
@@ -212,6 +228,17 @@ impl Cluster {
     pub async fn add(&mut self, service: &'static str) -> &Member {
         let (service, instance, process) = self.spawn(service);
         self.admit(service, instance, process).await;
+        self.members.last().expect("one was just added")
+    }
+
+    /// Starts one that has ended again, under its old name and with its data, and waits until it is ready.
+    pub async fn revive(&mut self, instance: &str) -> &Member {
+        let gone = self.members.iter().position(|member| member.instance == instance);
+        let gone = self
+            .members
+            .remove(gone.unwrap_or_else(|| panic!("there is no {instance}")));
+        let process = self.launch(gone.service, instance);
+        self.admit(gone.service, gone.instance, process).await;
         self.members.last().expect("one was just added")
     }
 
@@ -254,29 +281,33 @@ impl Cluster {
     fn spawn(&mut self, service: &'static str) -> (&'static str, String, Process) {
         self.started += 1;
         let instance = format!("{service}-{}", self.started);
-        let etcd: Vec<String> = self
-            .etcd
-            .endpoints()
-            .iter()
-            .map(|endpoint| format!("http://{endpoint}"))
-            .collect();
+        let process = self.launch(service, &instance);
+        (service, instance, process)
+    }
+
+    fn launch(&self, service: &'static str, instance: &str) -> Process {
+        let direct = self.etcd.endpoints();
+        let store = self
+            .special
+            .detours
+            .get(service)
+            .map_or(direct.as_slice(), std::slice::from_ref);
+        let store: Vec<String> = store.iter().map(|endpoint| format!("http://{endpoint}")).collect();
         let flags = [
-            ("etcd", etcd.join(",")),
-            ("listen", "127.0.0.1:0".to_owned()),
-            ("admin", "127.0.0.1:0".to_owned()),
-            ("instance", instance.clone()),
-            ("data-dir", self.path(&instance)),
-            ("blob", self.path("blobs")),
+            ("--etcd", store.join(",")),
+            ("--listen", "127.0.0.1:0".to_owned()),
+            ("--admin", "127.0.0.1:0".to_owned()),
+            ("--instance", instance.to_owned()),
+            ("--data-dir", self.path(instance)),
+            ("--blob", self.path("blobs")),
         ];
-        let arguments: Vec<String> = flags
-            .into_iter()
-            .flat_map(|(name, value)| [format!("--{name}"), value])
-            .collect();
-        (
-            service,
-            instance,
-            Process::start(&format!("lepton-{service}"), &arguments),
-        )
+        let program = format!("lepton-{service}");
+        let mut command = Command::new(process::binary(&program));
+        for (name, value) in flags {
+            command.arg(name).arg(value);
+        }
+        command.envs(self.special.environment.iter().cloned());
+        Process::spawn(&program, command)
     }
 
     async fn admit(&mut self, service: &'static str, instance: String, mut process: Process) {

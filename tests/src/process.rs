@@ -19,6 +19,8 @@ pub const READY_MAX: Duration = Duration::from_secs(30);
 pub const END_MAX: Duration = Duration::from_secs(35);
 /// How much of a log is shown.
 const LOG_TAIL_LINES: usize = 200;
+/// The unit in which Linux tells CPU time to programs: a hundredth of a second on every machine.
+const MILLIS_PER_TICK: u64 = 10;
 
 /// A running program.
 #[derive(Debug)]
@@ -206,6 +208,19 @@ pub fn memory_peak(pid: u32) -> u64 {
         .parse()
         .expect("a number of KiB");
     kib * 1024
+}
+
+/// The CPU time that a process has used, all of its threads together.
+pub fn cpu_used(pid: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let (_, tail) = text.rsplit_once(')').expect("the name stands in parentheses");
+    // After the name: state is the first field, user and system time are the twelfth and thirteenth.
+    let fields: Vec<&str> = tail.split_whitespace().collect();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|field| field.parse::<u64>().expect("a number of ticks"))
+        .sum();
+    Duration::from_millis(ticks * MILLIS_PER_TICK)
 }
 
 struct Stat {

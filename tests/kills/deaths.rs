@@ -1,0 +1,133 @@
+//! kill -9 of one process of a cluster, each in the middle of 10,000 tasks.
+
+use std::time::Duration;
+
+use lepton_tests::mesh::{Cluster, Sizes, leader};
+use lepton_tests::rest::Rest;
+use lepton_tests::wait::eventually;
+use serde_json::{Value, json};
+
+use crate::audit::{Audit, settled, text};
+use crate::load::{Load, Plan, Tally};
+use crate::turn::{PATIENCE, Watch, turn};
+
+/// The cluster of the promise.
+pub const SIZES: Sizes = Sizes {
+    gateways: 2,
+    schedulers: 2,
+    workers: 3,
+    monitors: 1,
+};
+/// When to strike: in the middle of the load.
+const STRIKE_AT: usize = 3_000;
+/// Seconds, not minutes: what a loss may cost at most on a busy machine.
+const RECOVERY_MAX: Duration = Duration::from_secs(20);
+
+/// The addresses of a cluster's gateways.
+pub fn gateways(cluster: &Cluster) -> Vec<String> {
+    cluster
+        .of("gateway")
+        .iter()
+        .map(|member| member.address.clone())
+        .collect()
+}
+
+/// The name of the scheduler that leads.
+pub async fn leading(rest: &Rest) -> String {
+    eventually(PATIENCE, || leader(rest)).await
+}
+
+/// Waits for the end of everything and checks the journal.
+pub async fn account(cluster: &Cluster, rest: &Rest, tally: &Tally) -> Audit {
+    settled(rest).await;
+    let audit = Audit::of(&cluster.etcd.endpoints()[0]).await;
+    audit.ended_once(tally);
+    audit
+}
+
+/// Submits tasks that run for a while, and waits until one runs on this worker; gives all of them and that one.
+async fn occupy(rest: &Rest, worker: &str, delay: Duration) -> (Vec<(String, String)>, String) {
+    let mut tasks = Vec::new();
+    for number in 0..30 {
+        let request = format!("long-{number}");
+        let input = json!({"delay_ms": delay.as_millis() as u64});
+        let task = rest
+            .submit(
+                "/api/v1/tasks",
+                &json!({"kind": "echo", "input": input, "requestId": request}),
+            )
+            .await;
+        tasks.push((request, text(&task, "id").to_owned()));
+    }
+    let found = eventually(PATIENCE, || async {
+        let page = rest.get("/api/v1/tasks?state=STATE_RUNNING&pageSize=1000").await.json();
+        let tasks = page["tasks"].as_array()?.clone();
+        let is_it = |task: &&Value| task["worker"] == worker && text(task, "requestId").starts_with("long-");
+        tasks.iter().find(is_it).map(|task| text(task, "id").to_owned())
+    });
+    let found = found.await;
+    (tasks, found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_dies() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start(SIZES).await;
+    let rest = cluster.rest(0);
+    let load = Load::start(&gateways(&cluster), Plan::FULL);
+    load.reached(STRIKE_AT).await;
+    let victim = cluster.of("worker")[0].instance.clone();
+    let delay = Duration::from_secs(3);
+    let (long, lost) = occupy(&rest, &victim, delay).await;
+    cluster.instance(&victim).process.kill();
+    let killed = Watch::start();
+    let task = rest.get(&format!("/api/v1/tasks/{lost}:wait?timeout=60s")).await.json();
+    let recovery = killed.elapsed().saturating_sub(delay);
+    assert_eq!(
+        (text(&task, "state"), &task["attempts"]),
+        ("STATE_SUCCEEDED", &json!(2)),
+        "{task}"
+    );
+    assert_ne!(task["worker"], victim.as_str());
+    let mut tally = load.done().await;
+    tally.tasks.extend(long);
+    let audit = account(&cluster, &rest, &tally).await;
+    let lost = audit.events("attempt_lost").count();
+    println!("a worker died: {lost} attempts lost; one of them ran again after {recovery:.1?}");
+    assert!(lost > 0, "the worker was running something");
+    assert!(recovery < RECOVERY_MAX, "{recovery:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_dies() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start(SIZES).await;
+    let rest = cluster.rest(0);
+    let first = leading(&rest).await;
+    let load = Load::start(&gateways(&cluster), Plan::FULL);
+    load.reached(STRIKE_AT).await;
+    let killed = load.elapsed();
+    cluster.instance(&first).process.kill();
+    let tally = load.done().await;
+    let pause = tally.pause_after(killed);
+    let second = leading(&rest).await;
+    assert_ne!(first, second, "another leads");
+    account(&cluster, &rest, &tally).await;
+    println!("the leader died: {pause:.1?} without an acknowledgement");
+    assert!(pause < RECOVERY_MAX, "{pause:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_dies() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start(SIZES).await;
+    let load = Load::start(&gateways(&cluster), Plan::FULL);
+    load.reached(STRIKE_AT).await;
+    let killed = load.elapsed();
+    cluster.member("gateway", 0).process.kill();
+    let tally = load.done().await;
+    let pause = tally.pause_after(killed);
+    account(&cluster, &cluster.rest(1), &tally).await;
+    println!("a gateway died: {pause:.1?} without an acknowledgement");
+    assert!(pause < RECOVERY_MAX, "{pause:?}");
+}

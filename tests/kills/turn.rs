@@ -1,0 +1,38 @@
+//! One mesh at a time: each test waits for its turn, so that what it measures is its own.
+
+use std::time::Duration;
+
+use lepton_mesh::clock::Clock;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Longer than anything that has to happen; what takes that long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for the turn, which lasts as long as the guard.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
+
+/// Measures how long things take.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    clock: Clock,
+    started: Duration,
+}
+
+impl Watch {
+    /// Starts now.
+    pub fn start() -> Self {
+        let clock = Clock::system();
+        Self {
+            clock,
+            started: clock.monotonic(),
+        }
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.started)
+    }
+}
