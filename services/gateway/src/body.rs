@@ -19,6 +19,8 @@ mod tests;
 
 /// Packed bytes that are unpacked at once: 4 KiB become at most 4 MiB.
 const UNPACK_BYTES: usize = 4 * 1024;
+/// How long a client may send nothing in the middle of a body. A slot of ours waits with it.
+const STALL_MAX: Duration = Duration::from_secs(30);
 /// How long a refused body is read on.
 const DISCARD_WAIT: Duration = Duration::from_secs(5);
 
@@ -135,7 +137,8 @@ impl Incoming {
 
     async fn frame(&mut self) -> Result<Option<Bytes>, Fault> {
         while !self.ended {
-            match self.body.frame().await {
+            let frame = tokio::time::timeout(STALL_MAX, self.body.frame()).await;
+            match frame.map_err(|_| self.stalled())? {
                 None => self.ended = true,
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -173,6 +176,15 @@ impl Incoming {
         } else {
             Ok(piece)
         }
+    }
+
+    fn stalled(&self) -> Fault {
+        let message = format!(
+            "no byte of the body came for {} s; {} had come",
+            STALL_MAX.as_secs(),
+            self.read
+        );
+        Fault::new(Reason::DeadlineExceeded, message)
     }
 
     fn too_large(&self) -> Fault {

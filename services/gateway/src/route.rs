@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use lepton_domain::reason::{Code, Fault, Reason};
 use lepton_mesh::error;
 use lepton_mesh::server::health::Readiness;
@@ -122,7 +122,7 @@ impl Front {
         let path = request.uri().path();
         let known = roles::role_of(path).map(|_| Arc::<str>::from(path));
         // Streams of health and stats last for ever and are not load.
-        let _measured = known.is_some().then(|| self.meter.begin());
+        let measured = known.is_some().then(|| self.meter.begin());
         let grpc = self.grpc.clone();
         let Ok(mut response) = match dialect {
             Dialect::GrpcWeb => GrpcWebLayer::new()
@@ -132,6 +132,9 @@ impl Front {
                 .map(|it| it.map(Body::new)),
             _ => grpc.oneshot(request).await,
         };
+        if let Some(mut measured) = measured.filter(|_| failed(response.headers())) {
+            measured.fail();
+        }
         if let Some(path) = known {
             response.extensions_mut().insert(Route(path));
         }
@@ -204,6 +207,16 @@ impl Front {
         let answer = self.online.analyze_json(body, bound.deadline).await?;
         response::unary(binding, &answer)
     }
+}
+
+/// Whether a gRPC answer says at once that the gateway, or what is behind it, failed.
+fn failed(headers: &HeaderMap) -> bool {
+    let status = headers
+        .get("grpc-status")
+        .and_then(|number| number.to_str().ok()?.parse().ok());
+    status
+        .and_then(Code::from_number)
+        .is_some_and(|code| code.http_status() >= 500)
 }
 
 /// The answer to a gRPC call of a service that is not there. The protocol wants UNIMPLEMENTED.

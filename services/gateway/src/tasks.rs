@@ -34,6 +34,7 @@ pub mod config;
 pub mod grpc;
 pub mod intake;
 pub mod kinds;
+mod leader;
 mod page;
 pub mod payloads;
 pub mod reach;
@@ -173,7 +174,10 @@ impl Tasks {
         };
         let patience = self.patience(deadline);
         let answer = tokio::select! {
-            answer = self.list_from_leader(query) => answer?,
+            answer = leader::call(&self.leader, |mut leader| {
+                let query = query.clone();
+                async move { leader.list_tasks(query).await }
+            }) => answer?.1,
             () = self.reach.away() => return Err(journal_away()),
             () = tokio::time::sleep(patience) => return Err(no_leader()),
         };
@@ -228,29 +232,6 @@ impl Tasks {
             let tasks = tasks.clone();
             async move { tasks.view(task?).await }
         }))
-    }
-
-    async fn list_from_leader(
-        &self,
-        query: LeaderListRequest,
-    ) -> Result<lepton_proto::scheduler::v1::ListTasksResponse, Fault> {
-        loop {
-            let changed = self.leader.changed();
-            let Some(link) = self.leader.current() else {
-                changed.await;
-                continue;
-            };
-            match intake::client(&link).list_tasks(query.clone()).await {
-                Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) => {
-                    let fault = error::fault(&status);
-                    if !intake::is_elsewhere(fault.reason) {
-                        return Err(fault);
-                    }
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 
     fn follow(&self, task: TaskId) -> impl Stream<Item = Result<Task, Fault>> + Send + use<> {

@@ -55,11 +55,6 @@ impl Online {
         }
     }
 
-    /// How many calls are under way.
-    pub fn in_flight(&self) -> u32 {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).inside()
-    }
-
     /// Analyses a JSON body while it arrives. Gives the encoded `AnalyzeResponse`.
     pub async fn analyze_json(&self, body: &mut Incoming, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
         let _inside = self.enter()?;

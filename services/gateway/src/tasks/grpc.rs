@@ -55,8 +55,11 @@ impl TaskService for Tasks {
 
     async fn get_task(&self, request: Request<GetTaskRequest>) -> Answer<GetTaskResponse> {
         let deadline = deadline(&request);
-        let task = async { self.get(&request.get_ref().id, deadline).await?.to_wire() }.await;
-        answer(task.map(|task| GetTaskResponse { task: Some(task) }))
+        let task = async {
+            validate::check_typed("lepton.task.v1.GetTaskRequest", request.get_ref())?;
+            self.get(&request.get_ref().id, deadline).await?.to_wire()
+        };
+        answer(task.await.map(|task| GetTaskResponse { task: Some(task) }))
     }
 
     async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Answer<ListTasksResponse> {
@@ -85,9 +88,9 @@ impl TaskService for Tasks {
     async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Answer<WaitTaskResponse> {
         let (deadline, request) = (deadline(&request), request.into_inner());
         let task = async {
-            self.wait(&request.id, wait_timeout(&request)?, deadline)
-                .await?
-                .to_wire()
+            validate::check_typed("lepton.task.v1.WaitTaskRequest", &request)?;
+            let timeout = wait_timeout(&request)?;
+            self.wait(&request.id, timeout, deadline).await?.to_wire()
         };
         answer(task.await.map(|task| WaitTaskResponse { task: Some(task) }))
     }
@@ -95,13 +98,13 @@ impl TaskService for Tasks {
     type WatchTaskStream = Pin<Box<dyn Stream<Item = Result<WatchTaskResponse, Status>> + Send>>;
 
     async fn watch_task(&self, request: Request<WatchTaskRequest>) -> Answer<Self::WatchTaskStream> {
-        let states = self
-            .watch(&request.get_ref().id)
-            .map_err(|fault| error::status(&fault))?;
+        let request = request.into_inner();
+        let checked = validate::check_typed("lepton.task.v1.WatchTaskRequest", &request);
+        let states = checked.and_then(|()| self.watch(&request.id));
+        let states = states.map_err(|fault| error::status(&fault))?;
         let states = states.map(|view| view?.to_wire().map(|task| WatchTaskResponse { task: Some(task) }));
-        Ok(Response::new(
-            states.map(|state| state.map_err(|fault| error::status(&fault))).boxed(),
-        ))
+        let states = states.map(|state| state.map_err(|fault| error::status(&fault)));
+        Ok(Response::new(states.boxed()))
     }
 }
 

@@ -15,16 +15,15 @@ use lepton_domain::ids::Epoch;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_mesh::journal::mark;
-use lepton_mesh::telemetry::propagate::Propagate;
 use lepton_proto::journal::v1::{Mark, TaskRecord};
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
-use lepton_proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use lepton_proto::scheduler::v1::{GetPositionRequest, IntakeRequest, IntakeResponse};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::Channel;
+
+use super::leader::{Client, client, is_elsewhere};
 
 /// Requests that may wait for the actor.
 const ASKS_MAX: usize = 4_096;
@@ -39,8 +38,6 @@ const ANSWER_WAIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often the leader is asked how far it is.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
-
-type Client = SchedulerServiceClient<Propagate<Channel>>;
 
 /// Sends requests to the actor.
 #[derive(Debug, Clone)]
@@ -249,23 +246,6 @@ impl Intake {
         }
         Ok(())
     }
-}
-
-/// Whether the request belongs to another leader, so that it is asked again rather than answered.
-pub fn is_elsewhere(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NotLeader
-            | Reason::StaleEpoch
-            | Reason::LeaderUnavailable
-            | Reason::InstanceDraining
-            | Reason::OutcomeUnknown
-    )
-}
-
-/// A client of the leader, which carries the trace on.
-pub fn client(link: &LeaderLink) -> Client {
-    SchedulerServiceClient::new(Propagate::new(link.channel.clone())).max_decoding_message_size(usize::MAX)
 }
 
 async fn open(link: LeaderLink) -> Result<Link, Fault> {

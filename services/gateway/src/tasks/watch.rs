@@ -16,7 +16,7 @@ use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
 use tonic::Streaming;
 
-use super::{TENANT, intake};
+use super::{TENANT, leader};
 
 /// How long a watcher waits for a leader before it is told that there is none.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,27 +97,23 @@ impl Watcher {
 
     /// Opens a stream to the leader, whoever it is by then.
     async fn connect(&mut self) -> Result<(), Fault> {
+        let request = WatchTaskRequest {
+            task: task_id_bytes(self.task),
+            tenant: TENANT.to_owned(),
+        };
         loop {
-            let Some(link) = self.leader.wait(PATIENCE).await else {
-                return Err(no_leader());
-            };
-            let request = WatchTaskRequest {
-                task: task_id_bytes(self.task),
-                tenant: TENANT.to_owned(),
-            };
-            match intake::client(&link).watch_task(request).await {
+            let opened = leader::call(&self.leader, |mut leader| {
+                let request = request.clone();
+                async move { leader.watch_task(request).await }
+            });
+            match opened.await {
                 Ok(stream) => {
-                    self.stream = Some((link, stream.into_inner()));
+                    self.stream = Some(stream);
                     return Ok(());
                 }
-                Err(status) => {
-                    let fault = error::fault(&status);
-                    if !may_pass(&fault) {
-                        return Err(fault);
-                    }
-                }
+                Err(fault) if may_pass(&fault) => tokio::time::sleep(PAUSE).await,
+                Err(fault) => return Err(fault),
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -135,7 +131,7 @@ impl Watcher {
 
 /// Whether a watcher may hope: another leader, or the same a little later, knows more.
 fn may_pass(fault: &Fault) -> bool {
-    intake::is_elsewhere(fault.reason) || fault.reason == Reason::WatchLagged || error::is_retryable(fault)
+    leader::is_elsewhere(fault.reason) || fault.reason == Reason::WatchLagged || error::is_retryable(fault)
 }
 
 fn leaving() -> Fault {
