@@ -1,4 +1,7 @@
 //! The mesh as its clients see it: real processes, real sockets, peers' own tools.
 
 mod analyze;
+mod errors;
+mod json;
 mod stage;
+mod tasks;

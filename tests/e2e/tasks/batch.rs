@@ -1,0 +1,135 @@
+//! Many tasks in one request.
+
+use std::time::Duration;
+
+use lepton_proto::task::v1::batch_submit_result::Outcome;
+use lepton_proto::task::v1::{BatchSubmitTasksRequest, SubmitTaskRequest};
+use lepton_tests::mesh::Up;
+use lepton_tests::rest::{Rest, detail};
+use lepton_tests::wait::eventually;
+use serde_json::{Value, json};
+
+use super::client;
+use crate::stage::shared;
+
+const BATCH: &str = "/api/v1/tasks:batchSubmit";
+const MANY: usize = 10_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_tasks_end_once_each() {
+    let mesh = Up::fresh().await;
+    let rest = mesh.rest();
+    let request = |number: usize| json!({"kind": "echo", "input": number, "requestId": format!("many-{number}")});
+    let requests: Vec<Value> = (0..MANY).map(request).collect();
+    let answer = rest.submit(BATCH, &json!({"requests": requests})).await;
+    let results = answer["results"].as_array().expect("results");
+    assert_eq!(results.len(), MANY);
+    for (number, result) in results.iter().enumerate() {
+        assert_eq!(
+            result["task"]["requestId"],
+            format!("many-{number}"),
+            "in the order of the requests: {result}"
+        );
+    }
+    eventually(Duration::from_secs(120), || async {
+        verified(&rest).await["succeededCount"] == MANY.to_string()
+    })
+    .await;
+    let verified = verified(&rest).await;
+    assert_eq!(verified["taskCount"], MANY.to_string(), "{verified}");
+    assert_eq!(
+        (&verified["endedOtherwiseCount"], &verified["liveCount"]),
+        (&json!("0"), &json!("0")),
+        "{verified}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_succeeds_or_fails_alone() {
+    let mesh = shared().await;
+    let requests =
+        json!([{"kind": "echo", "input": 1}, {"kind": "nope"}, {"kind": "echo", "priority": 9}, {"kind": "echo"}]);
+    let answer = mesh.rest().submit(BATCH, &json!({"requests": requests})).await;
+    let results = answer["results"].as_array().expect("results");
+    let reasons: Vec<Option<&str>> = results
+        .iter()
+        .map(|result| detail(&result["error"], "ErrorInfo").and_then(|info| info["reason"].as_str()))
+        .collect();
+    assert_eq!(
+        reasons,
+        [None, Some("KIND_UNKNOWN"), Some("FIELD_INVALID"), None],
+        "{answer}"
+    );
+    for (result, has_task) in results.iter().zip([true, false, false, true]) {
+        assert_eq!(
+            result.get("task").is_some(),
+            has_task,
+            "exactly one of the two: {result}"
+        );
+        assert_eq!(
+            result.get("error").is_some(),
+            !has_task,
+            "exactly one of the two: {result}"
+        );
+    }
+    let known = SubmitTaskRequest {
+        kind: "echo".into(),
+        ..Default::default()
+    };
+    let unknown = SubmitTaskRequest {
+        kind: "nope".into(),
+        ..Default::default()
+    };
+    let request = BatchSubmitTasksRequest {
+        requests: vec![known, unknown],
+    };
+    let answer = client(mesh.channel())
+        .batch_submit_tasks(request)
+        .await
+        .expect("it is taken")
+        .into_inner();
+    assert!(
+        matches!(&answer.results[0].outcome, Some(Outcome::Task(task)) if task.kind == "echo"),
+        "{answer:?}"
+    );
+    assert!(
+        matches!(&answer.results[1].outcome, Some(Outcome::Error(error)) if error.code == 400),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_has_one_to_ten_thousand() {
+    let mesh = shared().await;
+    for count in [0, MANY + 1] {
+        let requests = vec![json!({"kind": "echo"}); count];
+        let answer = mesh.rest().post(BATCH, json!({"requests": requests}).to_string()).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_deref()),
+            (400, Some("FIELD_INVALID")),
+            "{}",
+            answer.text()
+        );
+        let request = BatchSubmitTasksRequest {
+            requests: vec![SubmitTaskRequest::default(); count],
+        };
+        let status = client(mesh.channel())
+            .batch_submit_tasks(request)
+            .await
+            .expect_err("it is refused");
+        assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status:?}");
+    }
+}
+
+/// What replaying the journal shows; it must hold.
+async fn verified(rest: &Rest) -> Value {
+    let answer = rest.get("/api/v1/journal:verify").await;
+    let verified = answer.json();
+    assert_eq!(
+        (&verified["ok"], &verified["breaches"]),
+        (&json!(true), &json!([])),
+        "{}",
+        answer.text()
+    );
+    verified
+}
