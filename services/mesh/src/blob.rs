@@ -24,6 +24,9 @@ mod tests;
 /// Where named objects lie, apart from every task's.
 const ARCHIVE: &str = "archive";
 
+/// Contents up to this size are hashed at once: it takes less than handing them to another thread.
+const DIGEST_INLINE_BYTES_MAX: usize = 64 * 1024;
+
 /// A handle on the blob store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blobs {
@@ -51,7 +54,7 @@ impl Blobs {
 
     /// Stores a content for a task and gives its digest. Doing it again changes nothing.
     pub async fn put(&self, task: TaskId, content: Bytes) -> Result<ContentDigest, Fault> {
-        let digest = sha256(&content);
+        let digest = digest_of(&content).await;
         self.write(&blob_path(task, digest), content).await?;
         Ok(digest)
     }
@@ -60,7 +63,7 @@ impl Blobs {
     pub async fn get(&self, task: TaskId, digest: ContentDigest) -> Result<Bytes, Fault> {
         let path = blob_path(task, digest);
         let content = self.read(&path).await?.ok_or_else(|| absent(&path))?;
-        if sha256(&content) != digest {
+        if digest_of(&content).await != digest {
             return Err(Fault::new(
                 Reason::DataCorrupt,
                 format!("blob {path} does not match its digest"),
@@ -113,6 +116,16 @@ impl Blobs {
             Err(error) => Err(unavailable(path, &error)),
         }
     }
+}
+
+/// The digest of a content. That of a large one takes long, so it is not computed where requests are answered.
+async fn digest_of(content: &Bytes) -> ContentDigest {
+    if content.len() <= DIGEST_INLINE_BYTES_MAX {
+        return sha256(content);
+    }
+    let content = content.clone();
+    let hashing = tokio::task::spawn_blocking(move || sha256(&content));
+    hashing.await.expect("hashing neither panics nor is aborted")
 }
 
 async fn local(directory: &FsPath) -> Result<LocalFileSystem, Fault> {
