@@ -44,7 +44,11 @@ fn arrows_point_down() {
         let manifest: toml::Table = text(&path).parse().expect("Cargo.toml is TOML");
         let name = manifest["package"]["name"].as_str().expect("a name").to_owned();
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let names = manifest.get(section).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+            let names = manifest
+                .get(section)
+                .and_then(toml::Value::as_table)
+                .into_iter()
+                .flat_map(toml::Table::keys);
             for dependency in names.filter(|name| name.starts_with("lepton")) {
                 if !allowed(&name).contains(&dependency.as_str()) {
                     breaches.push(format!("{}: {name} may not depend on {dependency}", short(&path)));

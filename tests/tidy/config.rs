@@ -19,7 +19,10 @@ where
 /// Every option stands in the file, after a comment that explains it. Options without a default stand commented out.
 fn every_option_is_there(name: &str, written: &str, default: &toml::Value) {
     for (section, options) in default.as_table().expect("sections") {
-        assert!(written.contains(&format!("[{section}]")), "{name}.toml lacks [{section}]");
+        assert!(
+            written.contains(&format!("[{section}]")),
+            "{name}.toml lacks [{section}]"
+        );
         for option in options.as_table().into_iter().flat_map(toml::Table::keys) {
             let mut lines = written.lines();
             let mut before = "";
@@ -29,7 +32,10 @@ fn every_option_is_there(name: &str, written: &str, default: &toml::Value) {
                 before = line;
                 found && explained
             });
-            assert!(stands, "{name}.toml: {section}.{option} is missing, or stands without a comment above it");
+            assert!(
+                stands,
+                "{name}.toml: {section}.{option} is missing, or stands without a comment above it"
+            );
         }
     }
 }

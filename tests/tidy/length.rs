@@ -19,8 +19,14 @@ fn files_are_short() {
 
 #[test]
 fn files_say_what_they_are_for() {
-    let silent = all_rust_files().into_iter().filter(|path| !text(path).starts_with("//!"));
-    none(&silent.map(|path| format!("{}: begins without `//!`", short(&path))).collect::<Vec<_>>());
+    let silent = all_rust_files()
+        .into_iter()
+        .filter(|path| !text(path).starts_with("//!"));
+    none(
+        &silent
+            .map(|path| format!("{}: begins without `//!`", short(&path)))
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
@@ -30,7 +36,12 @@ fn functions_are_short() {
         let file = syn::parse_file(&text(&path)).unwrap_or_else(|error| panic!("{}: {error}", short(&path)));
         let mut measure = Measure { found: Vec::new() };
         measure.visit_file(&file);
-        breaches.extend(measure.found.into_iter().map(|found| format!("{}: {found}", short(&path))));
+        breaches.extend(
+            measure
+                .found
+                .into_iter()
+                .map(|found| format!("{}: {found}", short(&path))),
+        );
     }
     none(&breaches);
 }
