@@ -170,6 +170,16 @@ impl Etcd {
         self.unary(call).await
     }
 
+    /// Drops what was before `revision` from the store's history; keys keep their values. A revision that has been
+    /// compacted already is no error.
+    pub async fn compact(&self, revision: i64) -> Result<(), EtcdError> {
+        let call = |client: Client| async move { client.kv_client().compact(revision, None).await };
+        match self.unary(call).await {
+            Err(EtcdError::Compacted { .. }) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
     /// Runs one unary call under the deadline and turns to the next endpoint if this one does not answer.
     pub(crate) async fn unary<T, F>(&self, call: impl FnOnce(Client) -> F) -> Result<T, EtcdError>
     where

@@ -41,6 +41,9 @@ pub struct Tuning {
     /// An append that takes longer means that etcd is away: new commands are refused.
     #[serde(with = "duration")]
     pub stall_after: Duration,
+    /// How much of etcd's history is kept; watchers that are further behind read everything anew.
+    #[serde(with = "duration")]
+    pub history: Duration,
     /// Bytes of segments after which a snapshot is made.
     pub snapshot_bytes: u64,
 }
@@ -50,6 +53,7 @@ impl Default for Tuning {
         Self {
             append_spacing: Duration::from_millis(2),
             stall_after: Duration::from_secs(1),
+            history: Duration::from_secs(300),
             snapshot_bytes: 64 * 1024 * 1024,
         }
     }

@@ -3,6 +3,7 @@
 //! Several run; one leads, the others follow and stay warm. The leader turns commands into events, appends them, and
 //! acts on their effects; it hands attempts to the workers that have opened a session. See `leader` for how data flows.
 
+mod compaction;
 mod config;
 mod fleet;
 mod intake;

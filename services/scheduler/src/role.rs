@@ -15,6 +15,7 @@ use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::compaction::compact;
 use crate::config::Config;
 use crate::known::Known;
 use crate::leader::message::Message;
@@ -125,7 +126,10 @@ impl Cast {
         let clock = JournalClock::start(context.clock, writer.position().time);
         let incarnation = leadership.incarnation.clone();
         let leader = Leader::new(incarnation, replica.ledger, writer, clock, world);
-        let ended = self.preside(leader, &leadership, shutdown).await;
+        let ended = tokio::select! {
+            ended = self.preside(leader, &leadership, shutdown) => ended,
+            never = compact(etcd, self.config.journal.history) => match never {},
+        };
         progress.send_modify(|progress| progress.role = Role::Standby);
         match ended {
             Ended::Shutdown => tracing::info!(epoch = leadership.epoch.0, "resigned"),

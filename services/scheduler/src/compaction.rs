@@ -1,0 +1,39 @@
+//! Compaction of etcd's history, by the leader.
+//!
+//! Promises: what is older than the history to keep goes, in steps of a tenth of it; it waits for nobody, since whoever
+//! is behind reads everything anew. Never touches a key's value. An etcd that does not answer is tried again at the
+//! next step.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use lepton_mesh::etcd::{Etcd, EtcdError};
+
+/// Steps in which the history moves on.
+const STEPS: u32 = 10;
+
+/// Compacts for as long as it is polled.
+pub(crate) async fn compact(etcd: &Etcd, history: Duration) -> Infallible {
+    let mut revisions = VecDeque::new();
+    loop {
+        tokio::time::sleep(history / STEPS).await;
+        if let Err(error) = step(etcd, &mut revisions).await {
+            tracing::debug!(%error, "etcd's history stays for now");
+        }
+    }
+}
+
+/// Remembers where the store is now, and compacts to where it was a history ago.
+async fn step(etcd: &Etcd, revisions: &mut VecDeque<i64>) -> Result<(), EtcdError> {
+    let (_leader, revision) = etcd
+        .get_at(etcd.keys().leader(lepton_mesh::journal::LEADER_SERVICE))
+        .await?;
+    revisions.push_back(revision);
+    if revisions.len() > STEPS as usize
+        && let Some(oldest) = revisions.pop_front()
+    {
+        etcd.compact(oldest).await?;
+    }
+    Ok(())
+}
