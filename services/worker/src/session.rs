@@ -101,15 +101,14 @@ impl Session {
                 continue;
             };
             let ended = self.hold(&link, &mut standing, &mut backoff).await;
-            match ended {
-                Ended::Gone(_) => return,
-                Ended::Replaced => backoff.reset(),
-                _ => {}
+            if let Ended::Gone(_) = ended {
+                return;
             }
             let (leader, epoch) = (&link.instance, link.epoch.0);
             tracing::debug!(%leader, epoch, %ended, "the session ended; opening another");
             tokio::select! {
-                () = changed => {}
+                // A new leader has no part in the failures of the one before.
+                () = changed => backoff.reset(),
                 () = tokio::time::sleep(backoff.pause()) => {}
             }
         }
