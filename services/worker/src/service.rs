@@ -107,6 +107,8 @@ impl entry::Service for Worker {
         tasks.spawn(self.labor(draining.clone()).run().in_current_span());
         let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance());
         tokio::select! {
+            // First: on a shutdown some parts end at once, which is no failure then.
+            biased;
             () = shutdown.triggered() => {}
             () = parent::gone(self.config.lifetime.parent_pid) => {
                 tracing::info!("the parent process is gone");
