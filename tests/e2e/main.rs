@@ -2,6 +2,7 @@
 
 mod analyze;
 mod errors;
+mod grpcurl;
 mod json;
 mod stage;
 mod tasks;

@@ -29,10 +29,8 @@ async fn a_mebibyte_goes_through_the_blob_store() {
         "it comes back as it was"
     );
     let stored = bytes_below(&mesh.data.path().join("blobs"));
-    assert!(
-        stored >= 2 * MIB as u64,
-        "input and output lie in the blob store: {stored} bytes"
-    );
+    // Input and output are the same bytes under the same task, so they are kept once.
+    assert!(stored >= MIB as u64, "they lie in the blob store: {stored} bytes");
     let listed = rest.get("/api/v1/tasks").await.json();
     assert!(listed["tasks"][0]["output"] == input, "and in listings");
     let journal = rest.get("/api/v1/journal").await.json();
