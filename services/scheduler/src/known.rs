@@ -77,3 +77,37 @@ impl Known {
         tokio::fs::rename(&fresh, &self.path).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(segment: u64) -> Mark {
+        Mark {
+            incarnation: "a".to_owned(),
+            revision: segment,
+            segment,
+            ..Mark::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mark_survives_a_restart_and_never_falls() {
+        let directory = std::env::temp_dir().join(format!("lepton-known-{}", std::process::id()));
+        let known = Known::open(&directory).await.unwrap();
+        known.raise(&mark(7));
+        known.raise(&mark(3));
+        known.save().await.unwrap();
+        assert_eq!(Known::open(&directory).await.unwrap().mark(), mark(7));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_mark_is_an_error() {
+        let directory = std::env::temp_dir().join(format!("lepton-known-damaged-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("mark"), [0xff; 3]).unwrap();
+        assert!(Known::open(&directory).await.is_err());
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

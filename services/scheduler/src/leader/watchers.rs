@@ -10,6 +10,9 @@ use lepton_domain::ids::TaskId;
 use lepton_domain::task::Task;
 use tokio::sync::watch;
 
+#[cfg(test)]
+mod tests;
+
 /// Names a watcher.
 pub(crate) type WatcherNumber = u64;
 
