@@ -1,11 +1,13 @@
 //! Every error that the surface names: exact status and reason over REST and gRPC, and nothing half done afterwards.
 
+use std::panic::Location;
+
 use http::StatusCode;
 use lepton_mesh::net::Net;
 use lepton_proto::analysis::v1::analysis_service_client::AnalysisServiceClient;
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
 use lepton_tests::rest::{Answer, Rest};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -146,13 +148,15 @@ fn tasks(channel: Channel) -> TaskServiceClient<Channel> {
 /// Asserts that a mesh still does its work: an analysis, and a task to its end.
 #[track_caller]
 fn still_works(rest: &Rest) -> impl Future<Output = ()> {
+    let caller = Location::caller();
     async move {
         let rows = rest.post("/api/v1/analyze", r#"{"data":[{"a":1}]}"#).await;
-        assert_eq!(rows.status, StatusCode::OK, "{}", rows.text());
-        let task = rest.submit("/api/v1/tasks", &json!({"kind": "echo", "input": 1})).await;
-        let id = task["id"].as_str().expect("a task has an id");
+        assert_eq!(rows.status, StatusCode::OK, "{caller}: {}", rows.text());
+        let task = rest.post("/api/v1/tasks", r#"{"kind":"echo","input":1}"#).await;
+        assert_eq!(task.status, StatusCode::OK, "{caller}: {}", task.text());
+        let id = task.json()["id"].as_str().expect("a task has an id").to_owned();
         let ended = rest.get(&format!("/api/v1/tasks/{id}:wait?timeout=30s")).await;
-        assert_eq!(ended.json()["state"], "STATE_SUCCEEDED", "{}", ended.text());
+        assert_eq!(ended.json()["state"], "STATE_SUCCEEDED", "{caller}: {}", ended.text());
     }
 }
 

@@ -57,7 +57,7 @@ async fn a_watch_shows_every_step_and_closes_after_the_end() {
     );
 
     let ended = checked(&rest.events(&format!("{}:watch", path(&task))).await.rest().await);
-    assert_eq!(ended, [last.clone()], "an ended task has one state");
+    assert_eq!(ended, std::slice::from_ref(last), "an ended task has one state");
 }
 
 #[tokio::test(flavor = "multi_thread")]
