@@ -14,6 +14,7 @@ pub mod election;
 pub mod entry;
 pub mod error;
 pub mod etcd;
+pub mod fleet;
 pub mod journal;
 pub mod net;
 pub mod random;
