@@ -1,27 +1,17 @@
-//! What this gateway tells of its own load: `lepton.fleet.v1.FleetService`.
+//! What this gateway tells of its own load.
 //!
-//! Promises: counting costs a request two atomics and a short lock. Leaves metrics to `mesh::server`.
+//! Promises: counting costs a request a few atomics. Leaves the stream to `mesh::fleet` and metrics to `mesh::server`.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _};
 use lepton_domain::ids::InstanceId;
 use lepton_mesh::clock::Clock;
+use lepton_mesh::fleet::Subject;
+use lepton_mesh::fleet::latency::{Latencies, Seen};
 use lepton_mesh::server::health::Readiness;
-use lepton_mesh::shutdown::Shutdown;
-use lepton_mesh::telemetry::process;
-use lepton_proto::fleet::v1::fleet_service_server::FleetService;
-use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
-use tonic::{Request, Response, Status};
-
-/// Latencies that are remembered: enough for a median, few enough to sort.
-const LATENCIES_MAX: usize = 1_024;
-/// The interval where the request names none.
-const INTERVAL_DEFAULT_MS: u32 = 1_000;
+use lepton_proto::fleet::v1::WatchStatsResponse;
 
 /// Counts requests. Clones share the counts.
 #[derive(Debug, Clone)]
@@ -35,8 +25,7 @@ struct Counts {
     in_flight: AtomicU32,
     finished: AtomicU64,
     failed: AtomicU64,
-    /// When requests finished and how long they took, the newest last.
-    latencies: Mutex<VecDeque<(Duration, Duration)>>,
+    latencies: Latencies,
 }
 
 /// A request that is being answered.
@@ -65,21 +54,6 @@ impl Meter {
             failed: false,
         }
     }
-
-    /// The median of what finished within the last interval; zero when nothing did.
-    fn median(&self, interval: Duration) -> Duration {
-        let since = self.clock.monotonic().saturating_sub(interval);
-        let latencies = self.counts.latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut recent: Vec<_> = latencies
-            .iter()
-            .rev()
-            .take_while(|(at, _)| *at >= since)
-            .map(|(_, took)| *took)
-            .collect();
-        drop(latencies);
-        recent.sort_unstable();
-        recent.get(recent.len() / 2).copied().unwrap_or_default()
-    }
 }
 
 impl Measured {
@@ -95,77 +69,37 @@ impl Drop for Measured {
         counts.in_flight.fetch_sub(1, Ordering::Relaxed);
         counts.finished.fetch_add(1, Ordering::Relaxed);
         counts.failed.fetch_add(self.failed.into(), Ordering::Relaxed);
-        let now = self.meter.clock.monotonic();
-        let mut latencies = counts.latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        if latencies.len() == LATENCIES_MAX {
-            latencies.pop_front();
-        }
-        latencies.push_back((now, now.saturating_sub(self.begun)));
+        let took = self.meter.clock.monotonic().saturating_sub(self.begun);
+        counts.latencies.add(took);
     }
 }
 
-/// The service.
+/// This gateway, as it tells of itself.
 #[derive(Debug, Clone)]
-pub struct Fleet {
-    instance: InstanceId,
-    meter: Meter,
-    readiness: Readiness,
-    draining: Shutdown,
+pub struct Own {
+    /// Its id.
+    pub instance: InstanceId,
+    /// Its requests.
+    pub meter: Meter,
+    /// Whether a request would succeed.
+    pub readiness: Readiness,
 }
 
-impl Fleet {
-    /// Tells what the meter counts.
-    pub fn new(instance: InstanceId, meter: Meter, readiness: Readiness, draining: Shutdown) -> Self {
-        Self {
-            instance,
-            meter,
-            readiness,
-            draining,
-        }
-    }
+impl Subject for Own {
+    type Memory = Seen;
 
-    fn stats(&self, interval: Duration) -> WatchStatsResponse {
-        let (counts, usage) = (&self.meter.counts, process::usage());
+    fn tell(&self, seen: &mut Seen) -> WatchStatsResponse {
+        let counts = &self.meter.counts;
         WatchStatsResponse {
             instance: self.instance.to_string(),
             service: "gateway".to_owned(),
-            draining: self.draining.is_triggered(),
             ready: self.readiness.is_ready(),
             in_flight: counts.in_flight.load(Ordering::Relaxed),
             finished_total: counts.finished.load(Ordering::Relaxed),
             failed_total: counts.failed.load(Ordering::Relaxed),
-            latency_p50_us: u64::try_from(self.meter.median(interval).as_micros()).unwrap_or(u64::MAX),
-            cpu_us: usage.cpu_us,
-            resident_bytes: usage.resident_bytes,
+            latency_p50_us: counts.latencies.median(seen),
             ..Default::default()
         }
-    }
-}
-
-#[tonic::async_trait]
-impl FleetService for Fleet {
-    type WatchStatsStream = Pin<Box<dyn Stream<Item = Result<WatchStatsResponse, Status>> + Send>>;
-
-    async fn watch_stats(
-        &self,
-        request: Request<WatchStatsRequest>,
-    ) -> Result<Response<Self::WatchStatsStream>, Status> {
-        let asked = request.into_inner().interval_ms;
-        let asked = if asked == 0 { INTERVAL_DEFAULT_MS } else { asked };
-        let interval = Duration::from_millis(asked.clamp(50, 60_000).into());
-        let fleet = self.clone();
-        let ended = self.draining.clone();
-        let stats = futures::stream::unfold(tokio::time::interval(interval), move |mut ticks| {
-            let fleet = fleet.clone();
-            async move {
-                ticks.tick().await;
-                Some((Ok(fleet.stats(interval)), ticks))
-            }
-        });
-        // A watcher must not hold up the drain.
-        Ok(Response::new(
-            stats.take_until(async move { ended.triggered().await }).boxed(),
-        ))
     }
 }
 
@@ -173,18 +107,24 @@ impl FleetService for Fleet {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn requests_are_counted_and_measured() {
+    #[test]
+    fn requests_are_counted_and_measured() {
         let meter = Meter::new(Clock::system());
-        let mut failing = meter.begin();
-        let running = meter.begin();
+        let own = Own {
+            instance: InstanceId::new("gateway-1"),
+            meter: meter.clone(),
+            readiness: Readiness::new(),
+        };
+        let mut seen = Seen::default();
+        assert_eq!(own.tell(&mut seen), own.tell(&mut seen));
+        let (mut failing, running) = (meter.begin(), meter.begin());
         failing.fail();
+        std::thread::sleep(Duration::from_micros(10));
         drop(failing);
-        let fleet = Fleet::new(InstanceId::new("gateway-1"), meter, Readiness::new(), Shutdown::new());
-        let stats = fleet.stats(Duration::from_secs(60));
+        let stats = own.tell(&mut seen);
         assert_eq!((stats.in_flight, stats.finished_total, stats.failed_total), (1, 1, 1));
+        assert!(stats.latency_p50_us >= 10, "{stats:?}");
         drop(running);
-        assert_eq!(fleet.stats(Duration::from_secs(60)).in_flight, 0);
-        assert_eq!(fleet.meter.median(Duration::ZERO), Duration::ZERO);
+        assert_eq!(own.tell(&mut seen).in_flight, 0);
     }
 }

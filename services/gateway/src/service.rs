@@ -15,6 +15,7 @@ use lepton_mesh::context::Context;
 use lepton_mesh::election::LeaderWatch;
 use lepton_mesh::entry::{self, Sockets};
 use lepton_mesh::etcd::Etcd;
+use lepton_mesh::fleet::Fleet;
 use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::shutdown::Shutdown;
@@ -24,7 +25,7 @@ use tracing::Instrument as _;
 
 use crate::cluster::{Cluster, ELECTING};
 use crate::config::Config;
-use crate::fleet::{Fleet, Meter};
+use crate::fleet::{Meter, Own};
 use crate::incidents::Incidents;
 use crate::online::analyze::Online;
 use crate::readiness;
@@ -90,7 +91,7 @@ impl entry::Service for Gateway {
 
         let (closing, readiness, metrics) = (Shutdown::new(), self.readiness.clone(), self.context.metrics.clone());
         let (limits, notice) = (self.config.server.clone(), self.config.edge.drain_notice);
-        let app = stack::apply(&self.context.clone(), self.front(mesh, tasks, &shutdown));
+        let app = stack::apply(&self.context.clone(), self.front(mesh, tasks, &shutdown, &closing));
         let serving = async {
             let serve = server::serve(sockets.serve, app, limits, closing.clone());
             let admin = admin::serve(sockets.admin, readiness.clone(), metrics, closing.clone());
@@ -151,7 +152,7 @@ impl Gateway {
         }
     }
 
-    fn front(self, mesh: Mesh, tasks: Tasks, shutdown: &Shutdown) -> Front {
+    fn front(self, mesh: Mesh, tasks: Tasks, shutdown: &Shutdown, closing: &Shutdown) -> Front {
         let Self {
             config,
             context,
@@ -167,6 +168,11 @@ impl Gateway {
             ..
         } = mesh;
         let meter = Meter::new(context.clock);
+        let own = Own {
+            instance,
+            meter: meter.clone(),
+            readiness: readiness.clone(),
+        };
         let online = Online::new(config.online, context.clock, workers);
         let cluster = Cluster::new(etcd, directory.clone(), leaders);
         let services = Services {
@@ -175,7 +181,7 @@ impl Gateway {
             tasks: tasks.clone(),
             incidents: Incidents::new(context.net, directory, cluster.clone()),
             cluster,
-            fleet: Fleet::new(instance, meter.clone(), readiness.clone(), shutdown.clone()),
+            fleet: Fleet::new(own, shutdown.clone(), closing.clone()),
             readiness: readiness.clone(),
             draining: shutdown.clone(),
         };

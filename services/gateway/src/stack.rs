@@ -13,6 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use lepton_mesh::context::Context;
+use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::reflection;
 use lepton_mesh::server::stack::{self, StackConfig, mount};
@@ -28,7 +29,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService as _;
 
 use crate::cluster::Cluster;
-use crate::fleet::Fleet;
+use crate::fleet::Own;
 use crate::incidents::Incidents;
 use crate::models::Models;
 use crate::online::analyze::Online;
@@ -62,7 +63,7 @@ pub struct Services {
     /// Incidents.
     pub incidents: Incidents,
     /// Our own load.
-    pub fleet: Fleet,
+    pub fleet: Fleet<Own>,
     /// Whether a request would succeed.
     pub readiness: Readiness,
     /// Triggered when the gateway leaves.

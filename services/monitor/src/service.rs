@@ -15,6 +15,7 @@ use lepton_mesh::context::Context;
 use lepton_mesh::election::LeaderWatch;
 use lepton_mesh::entry::{Service, Sockets};
 use lepton_mesh::etcd::Etcd;
+use lepton_mesh::fleet::Fleet;
 use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
@@ -130,14 +131,15 @@ impl Monitor {
             office,
             readiness: self.readiness.clone(),
             requests: requests.clone(),
-            shutdown: shutdown.clone(),
         };
+        // The drain of a monitor is the closing of its server: a page takes no time.
+        let told = Fleet::new(own, shutdown.clone(), shutdown.clone());
         let names = [MONITOR, FLEET];
         let pages = console::router(view.clone(), &self.config.common.cluster, self.config.console.refresh);
         let router = mount(pages, MonitorServiceServer::new(Listing::new(view)));
         // What counts as load is what people and programs ask, not the streams of those who watch it.
         let router = router.layer(from_fn_with_state(requests, fleet::count));
-        let router = mount(router, FleetServiceServer::new(own));
+        let router = mount(router, FleetServiceServer::new(told));
         let router = mount(
             router,
             health::service(self.readiness.clone(), &names, shutdown.clone()),

@@ -14,6 +14,7 @@ use lepton_mesh::context::Context;
 use lepton_mesh::election::{Candidate, LeaderWatch, Suspicion};
 use lepton_mesh::entry::{Service, Sockets};
 use lepton_mesh::etcd::Etcd;
+use lepton_mesh::fleet::Fleet;
 use lepton_mesh::journal::LEADER_SERVICE;
 use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::{self, Readiness};
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::fleet::Fleet;
+use crate::fleet::Own;
 use crate::known::Known;
 use crate::office::{LeaderHandle, Office};
 use crate::progress::{Progress, Role};
@@ -102,7 +103,7 @@ impl Service for Scheduler {
             progress.subscribe(),
         ));
         let metrics = self.context.metrics.clone();
-        let app = self.app(office, &progress, closing.clone());
+        let app = self.app(office, &progress, &shutdown, closing.clone());
         let serving = tokio::spawn(serve(sockets.serve, app, Limits::default(), closing.clone()));
         let watching = tokio::spawn(admin::serve(
             sockets.admin,
@@ -171,18 +172,24 @@ impl Scheduler {
         }
     }
 
-    fn app(&self, office: Office, progress: &watch::Sender<Progress>, closing: Shutdown) -> Router {
+    fn app(
+        &self,
+        office: Office,
+        progress: &watch::Sender<Progress>,
+        shutdown: &Shutdown,
+        closing: Shutdown,
+    ) -> Router {
         let queries = Queries::new(self.instance.clone(), office.clone(), progress.subscribe());
         let queries = SchedulerServiceServer::new(queries)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let sessions = SessionServiceServer::new(Sessions::new(office)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let fleet = Fleet::new(
-            self.instance.clone(),
-            self.readiness.clone(),
-            progress.subscribe(),
-            closing.clone(),
-        );
+        let own = Own {
+            instance: self.instance.clone(),
+            readiness: self.readiness.clone(),
+            progress: progress.subscribe(),
+        };
+        let fleet = Fleet::new(own, shutdown.clone(), closing.clone());
         let router = mount(Router::new(), queries);
         let router = mount(router, sessions);
         let router = mount(router, FleetServiceServer::new(fleet));

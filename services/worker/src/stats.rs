@@ -8,12 +8,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use lepton_mesh::clock::Clock;
+use lepton_mesh::fleet::latency::Latencies;
 use lepton_mesh::telemetry::metrics::{Counters, Histograms, Metrics, SECONDS, own};
 
-use latency::Latencies;
-
 pub mod fleet;
-mod latency;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@
 //! are not limited. Leaves the layers around every call to `lepton_mesh::server::stack`.
 
 use axum::Router;
+use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::stack::{StackConfig, apply, mount};
 use lepton_mesh::server::{health, reflection};
 use lepton_mesh::shutdown::Shutdown;
@@ -14,7 +15,7 @@ use super::Worker;
 use crate::compute::Compute;
 use crate::online::Online;
 use crate::online::room::Room;
-use crate::stats::fleet::Fleet;
+use crate::stats::fleet::Own;
 
 /// The gRPC services of a worker.
 const SERVICES: &[&str] = &[ANALYSIS, FLEET];
@@ -25,13 +26,12 @@ pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -
     let analysis = AnalysisServiceServer::new(online(worker))
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let fleet = FleetServiceServer::new(Fleet {
+    let own = Own {
         instance: worker.instance_id(),
         stats: worker.stats.clone(),
         readiness: worker.readiness.clone(),
-        draining: draining.clone(),
-        closing: closing.clone(),
-    });
+    };
+    let fleet = FleetServiceServer::new(Fleet::new(own, draining.clone(), closing.clone()));
     let health = health::service(worker.readiness.clone(), SERVICES, draining.clone());
     let router = mount(mount(mount(Router::new(), analysis), fleet), health);
     let router = reflection::mount_on(router, SERVICES);

@@ -1,4 +1,4 @@
-//! Load is counted while it lasts, and medians are of the interval.
+//! Load is counted while it lasts.
 
 use super::*;
 
@@ -27,21 +27,4 @@ fn what_waits_and_runs_is_counted_until_it_ends() {
         failed_total: 1,
     };
     assert_eq!(stats.load(), expected);
-}
-
-#[test]
-fn medians_are_of_what_is_new() {
-    let latencies = Latencies::default();
-    assert_eq!(latencies.median_since(0), (0, 0));
-    for micros in [5, 1, 9] {
-        latencies.add(Duration::from_micros(micros));
-    }
-    assert_eq!(latencies.median_since(0), (5, 3));
-    latencies.add(Duration::from_micros(100));
-    assert_eq!(latencies.median_since(3), (100, 4));
-    assert_eq!(latencies.median_since(4), (0, 4));
-    for _ in 0..5_000 {
-        latencies.add(Duration::from_micros(7));
-    }
-    assert_eq!(latencies.median_since(0), (7, 5_004));
 }
