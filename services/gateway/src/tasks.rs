@@ -114,14 +114,17 @@ impl Tasks {
         };
         let payload = self.payloads.keep(id, encoding, input).await?;
         let is_blob = payload.is_blob();
-        let submission = submission(&request, envelope, payload)?;
-        let asked = self
-            .ask(Request::Submit(Box::new((&submission).into())), deadline)
-            .await;
-        let task = asked.map_err(|fault| named(fault, &request.request_id))?;
-        if is_blob && task.id != id {
+        let asked = match submission(&request, envelope, payload) {
+            Ok(submission) => {
+                self.ask(Request::Submit(Box::new((&submission).into())), deadline)
+                    .await
+            }
+            Err(fault) => Err(fault),
+        };
+        if is_blob && is_unwanted(&asked, id) {
             self.payloads.forget(id).await;
         }
+        let task = asked.map_err(|fault| named(fault, &request.request_id))?;
         self.view(task).await
     }
 
@@ -243,7 +246,7 @@ impl Tasks {
         let is_read = matches!(request, Request::Get(_));
         let sent = Sent::no();
         tokio::select! {
-            answer = self.intake.ask(request, sent.clone()) => Ok(Task::try_from(answer?)?),
+            answer = self.intake.ask(request, sent.clone()) => Task::try_from(answer?).map_err(unreadable),
             () = self.reach.away() => Err(journal_away()),
             () = tokio::time::sleep(self.patience(deadline)) => {
                 Err(if sent.get() && !is_read { outcome_unknown() } else { no_leader() })
@@ -281,6 +284,20 @@ fn parse_id(id: &str) -> Result<TaskId, Fault> {
 
 fn last_seq(tasks: &[View]) -> u64 {
     tasks.last().map_or(0, |view| view.task.created_seq.0)
+}
+
+/// Whether it is certain that no task with this id has come of a submit. What is not certain may have happened.
+fn is_unwanted(asked: &Result<Task, Fault>, id: TaskId) -> bool {
+    use Reason::{FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused};
+    match asked {
+        Ok(task) => task.id != id,
+        Err(fault) => [FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused].contains(&fault.reason),
+    }
+}
+
+/// A record that the leader sent and that makes no sense is not the caller's fault, and the task may well be there.
+fn unreadable(error: impl std::fmt::Display) -> Fault {
+    Fault::new(Reason::Internal, format!("the leader's answer cannot be read: {error}"))
 }
 
 /// Tells the caller the request id that this gateway chose, so that a repetition is recognised.

@@ -1,5 +1,9 @@
 //! Submits, reads and cancels that are refused, after which there is no task more and none changed.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use lepton_proto::task::v1::submit_task_request::Payload;
 use lepton_proto::task::v1::{CancelTaskRequest, GetTaskRequest, SubmitTaskRequest, WaitTaskRequest, WatchTaskRequest};
 use lepton_tests::mesh::Up;
@@ -175,4 +179,51 @@ async fn pages_are_bounded_and_tokens_are_ours() {
         &rest.get("/api/v1/tasks?pageToken=nope").await,
         invalid("PAGE_TOKEN_INVALID"),
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_input_is_not_kept() {
+    let mesh = Up::fresh().await;
+    let rest = mesh.rest();
+    let submit = |text: &str| json!({"kind": "echo", "input": text.repeat(20_000), "requestId": "large"});
+    let first = rest.submit("/api/v1/tasks", &submit("a")).await;
+    let path = format!(
+        "/api/v1/tasks/{}:wait?timeout=30s",
+        first["id"].as_str().expect("an id")
+    );
+    assert_eq!(rest.get(&path).await.json()["state"], "STATE_SUCCEEDED");
+    let blobs = mesh.data.path().join("blobs");
+    let before = files_below(&blobs);
+    rest.submit("/api/v1/tasks", &submit("a")).await;
+    refused(
+        &rest.post("/api/v1/tasks", submit("b").to_string()).await,
+        invalid("REQUEST_ID_REUSED"),
+    );
+    let mut wrong = submit("c");
+    wrong["retry"] = json!({"initialBackoff": "-1s"});
+    refused(
+        &rest.post("/api/v1/tasks", wrong.to_string()).await,
+        invalid("FIELD_INVALID"),
+    );
+    assert_eq!(
+        files_below(&blobs),
+        before,
+        "what was refused or repeated leaves nothing behind"
+    );
+}
+
+/// Every file below a folder.
+fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).expect("our folders are readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path);
+            }
+        }
+    }
+    found
 }

@@ -1,5 +1,6 @@
 //! Single tasks: what goes in comes out, failures are tried again, and time limits hold.
 
+use prost_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::{TASKS, end, path, run, version};
@@ -200,18 +201,21 @@ fn fast(attempts: u32) -> Value {
     json!({"maxAttempts": attempts, "initialBackoff": "0.01s", "maxBackoff": "0.02s"})
 }
 
-/// A time one to two seconds later: the next second but one.
+/// The second after the next.
 fn later(time: &str) -> String {
-    let digits = |range: std::ops::Range<usize>| time[range].parse::<u32>().expect("digits");
-    let seconds = digits(14..16) * 60 + digits(17..19) + 2;
-    // Over the hour, the earlier of two times would be after the later: stay below it and wait less.
-    let seconds = seconds.min(3_599);
-    format!("{}{:02}:{:02}Z", &time[..14], seconds / 60, seconds % 60)
+    Timestamp {
+        seconds: parsed(time).seconds + 2,
+        nanos: 0,
+    }
+    .to_string()
 }
 
-/// Whether a time is this whole second or later.
-fn reached(time: &Value, second: &str) -> bool {
-    let time = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
-    // Without the Z, as a fraction may come before it.
-    time.trim_end_matches('Z') >= second.trim_end_matches('Z')
+/// Whether a time is this one or later.
+fn reached(time: &Value, wanted: &str) -> bool {
+    let (time, wanted) = (parsed(time.as_str().expect("a time")), parsed(wanted));
+    (time.seconds, time.nanos) >= (wanted.seconds, wanted.nanos)
+}
+
+fn parsed(time: &str) -> Timestamp {
+    time.parse().unwrap_or_else(|error| panic!("{time}: {error}"))
 }
