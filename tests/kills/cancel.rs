@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lepton_tests::mesh::{Options, Up};
 use lepton_tests::process::{children, cpu_used};
+use lepton_tests::rest::Rest;
 use lepton_tests::wait::eventually;
 use serde_json::json;
 
@@ -19,6 +20,8 @@ const FREE_MAX: Duration = Duration::from_secs(10);
 /// The processor time of a worker at work within one look, and of one at rest.
 const LOOK: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(100);
+/// The processor time after which the task is known to be in full swing.
+const WORKS: Duration = Duration::from_millis(300);
 
 /// A submit of so many rows of three columns.
 fn body() -> Bytes {
@@ -39,6 +42,17 @@ async fn used_in_a_look(pid: u32) -> Duration {
     cpu_used(pid).saturating_sub(before)
 }
 
+/// Waits until another task has had the slot; gives the time since the cancel.
+async fn free_slot(rest: &Rest, cancelled: Watch) -> Duration {
+    let next = rest
+        .submit("/api/v1/tasks", &json!({"kind": "echo", "input": "next"}))
+        .await;
+    let path = format!("/api/v1/tasks/{}:wait?timeout=60s", text(&next, "id"));
+    let next = rest.get(&path).await.json();
+    assert_eq!(next["state"], "STATE_SUCCEEDED", "the only slot is free");
+    cancelled.elapsed()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_analysis_of_a_million_rows_stops() {
     let _turn = turn().await;
@@ -51,33 +65,32 @@ async fn a_running_analysis_of_a_million_rows_stops() {
     .await;
     let rest = up.rest();
     let worker = children(up.process.pid())[0].0;
-    let before = cpu_used(worker);
+    // The only slot is taken until the analysis is submitted, so that its start is seen.
+    let gate = json!({"kind": "echo", "input": {"delay_ms": 600_000}});
+    let gate = rest.submit("/api/v1/tasks", &gate).await;
     let task = rest.post("/api/v1/tasks", body()).await;
     assert_eq!(task.status, 200, "{}", task.text());
     let id = text(&task.json(), "id").to_owned();
-    // Its own work, not the fetching of its input: the worker computes.
-    eventually(PATIENCE, || async {
-        cpu_used(worker).saturating_sub(before) > Duration::from_millis(500)
-    })
-    .await;
-    let state = rest.get(&format!("/api/v1/tasks/{id}")).await.json();
-    assert_eq!(state["state"], "STATE_RUNNING", "it must not have ended yet");
+    let before = cpu_used(worker);
+    let opened = rest
+        .post(&format!("/api/v1/tasks/{}:cancel", text(&gate, "id")), "{}")
+        .await;
+    assert_eq!(opened.status, 200, "{}", opened.text());
+    eventually(PATIENCE, || async { cpu_used(worker).saturating_sub(before) > WORKS }).await;
 
     let cancelled = Watch::start();
-    let answer = rest.post(&format!("/api/v1/tasks/{id}:cancel"), "{}").await;
+    let path = format!("/api/v1/tasks/{id}:cancel");
+    // The answer shows the whole input again; slot and processor do not wait for that.
+    let (answer, slot, processor) = tokio::join!(rest.post(&path, "{}"), free_slot(&rest, cancelled), async {
+        eventually(PATIENCE, || async { used_in_a_look(worker).await < QUIET }).await;
+        cancelled.elapsed()
+    });
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json()["state"], "STATE_CANCELLED");
-    let next = rest
-        .submit("/api/v1/tasks", &json!({"kind": "echo", "input": "next"}))
-        .await;
-    let next = rest
-        .get(&format!("/api/v1/tasks/{}:wait?timeout=30s", text(&next, "id")))
-        .await
-        .json();
-    let slot = cancelled.elapsed();
-    assert_eq!(next["state"], "STATE_SUCCEEDED", "the only slot is free");
-    eventually(PATIENCE, || async { used_in_a_look(worker).await < QUIET }).await;
-    let processor = cancelled.elapsed();
+    assert_eq!(
+        answer.json()["state"],
+        "STATE_CANCELLED",
+        "it had not ended when it was cancelled"
+    );
     println!("cancel: the slot was free after {slot:.1?}, the processor quiet after {processor:.1?}");
     assert!(slot < FREE_MAX && processor < FREE_MAX, "{slot:?}, {processor:?}");
     let task = rest.get(&format!("/api/v1/tasks/{id}")).await.json();

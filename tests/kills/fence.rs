@@ -35,10 +35,11 @@ const TRANSACTIONS_MAX: i64 = 20;
 const COMPARED_MIN: usize = 50;
 
 /// A cluster whose scheduler reaches etcd through a proxy.
-async fn behind_a_proxy(environment: Vec<(&'static str, String)>) -> (Cluster, Proxy) {
+async fn behind_a_proxy(settings: Vec<(&'static str, String)>) -> (Cluster, Proxy) {
     let etcd = RealEtcd::start(1).await;
     let proxy = Proxy::start(etcd.endpoints().remove(0)).await;
     let detours = BTreeMap::from([("scheduler", proxy.address().to_owned())]);
+    let environment = BTreeMap::from([("scheduler", settings)]);
     let cluster = Cluster::start_on(etcd, SMALL, Special { environment, detours }).await;
     (cluster, proxy)
 }

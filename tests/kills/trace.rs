@@ -16,7 +16,8 @@ const CALLER: &str = "00f067aa0ba902b7";
 /// A cluster that sends its traces to a receiver.
 async fn observed() -> (Cluster, Receiver) {
     let receiver = Receiver::start().await;
-    let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url())];
+    let tell = |service| (service, vec![("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url())]);
+    let environment = ["gateway", "scheduler", "worker"].map(tell).into();
     let sizes = Sizes {
         gateways: 1,
         schedulers: 1,

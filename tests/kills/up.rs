@@ -57,10 +57,9 @@ async fn the_whole_mesh_dies_and_a_new_start_goes_on() {
     eventually(PATIENCE, orphans).await;
     drop(up);
     // On the same address, so that the client finds it by itself.
-    let more = vec!["--listen".to_owned(), listen];
     let up = Up::start(Options {
         data: Some(data),
-        more,
+        listen,
         ..Options::default()
     })
     .await;

@@ -21,6 +21,9 @@ use crate::rest::Rest;
 /// How often it is looked whether workers have followed their parent: 5 s in all.
 const ORPHANS_LOOKS: u32 = 500;
 
+/// Any free port.
+const FREE: &str = "127.0.0.1:0";
+
 /// How `lepton up` is started.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -28,6 +31,8 @@ pub struct Options {
     pub workers: u32,
     /// The data directory; absent: a fresh one that goes with the mesh.
     pub data: Option<Arc<TempDir>>,
+    /// Where the gateway listens.
+    pub listen: String,
     /// More arguments.
     pub more: Vec<String>,
 }
@@ -37,6 +42,7 @@ impl Default for Options {
         Self {
             workers: 2,
             data: None,
+            listen: FREE.to_owned(),
             more: Vec::new(),
         }
     }
@@ -71,8 +77,11 @@ pub fn directory() -> Arc<TempDir> {
 
 /// The command line of `lepton up` on free ports.
 pub fn up_arguments(data: &Path, workers: u32) -> Vec<String> {
-    let line =
-        format!("up --listen 127.0.0.1:0 --console 127.0.0.1:0 --admin 127.0.0.1:0 --workers {workers} --data-dir");
+    up_arguments_at(FREE, data, workers)
+}
+
+fn up_arguments_at(listen: &str, data: &Path, workers: u32) -> Vec<String> {
+    let line = format!("up --listen {listen} --console {FREE} --admin {FREE} --workers {workers} --data-dir");
     line.split(' ')
         .map(str::to_owned)
         .chain([data.display().to_string()])
@@ -83,7 +92,7 @@ impl Up {
     /// Starts a mesh and waits until it is ready.
     pub async fn start(options: Options) -> Self {
         let data = options.data.unwrap_or_else(directory);
-        let mut arguments = up_arguments(data.path(), options.workers);
+        let mut arguments = up_arguments_at(&options.listen, data.path(), options.workers);
         arguments.extend(options.more);
         let mut process = Process::start("lepton", &arguments);
         let ready = process.ready().await;
@@ -174,8 +183,8 @@ pub struct Member {
 /// What is special about a [`Cluster`].
 #[derive(Debug, Clone, Default)]
 pub struct Special {
-    /// Environment variables of every process.
-    pub environment: Vec<(&'static str, String)>,
+    /// Environment variables of a service's processes.
+    pub environment: BTreeMap<&'static str, Vec<(&'static str, String)>>,
     /// Where a service reaches the store (`HOST:PORT`), for those that take another way than the direct one.
     pub detours: BTreeMap<&'static str, String>,
 }
@@ -295,8 +304,8 @@ impl Cluster {
         let store: Vec<String> = store.iter().map(|endpoint| format!("http://{endpoint}")).collect();
         let flags = [
             ("--etcd", store.join(",")),
-            ("--listen", "127.0.0.1:0".to_owned()),
-            ("--admin", "127.0.0.1:0".to_owned()),
+            ("--listen", FREE.to_owned()),
+            ("--admin", FREE.to_owned()),
             ("--instance", instance.to_owned()),
             ("--data-dir", self.path(instance)),
             ("--blob", self.path("blobs")),
@@ -306,7 +315,8 @@ impl Cluster {
         for (name, value) in flags {
             command.arg(name).arg(value);
         }
-        command.envs(self.special.environment.iter().cloned());
+        let environment = self.special.environment.get(service);
+        command.envs(environment.into_iter().flatten().cloned());
         Process::spawn(&program, command)
     }
 
