@@ -1,7 +1,7 @@
 //! Rows as columns: the table that workers analyse.
 //!
-//! Promises: one pass, and memory for the columns alone; columns stand in order of first appearance. Leaves what the
-//! columns mean to `lepton-analysis`.
+//! Promises: one pass, and memory for the columns alone, in proportion to what was sent; columns stand in order of first
+//! appearance. Leaves what the columns mean to `lepton-analysis`.
 
 use lepton_domain::reason::{Fault, Reason};
 use prost_types::Struct;
@@ -10,6 +10,7 @@ use prost_types::value::Kind;
 use crate::analysis::v1::Table;
 use column::Column;
 
+pub mod bounds;
 mod column;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,8 @@ pub struct TableBuilder {
     columns: Vec<Column>,
     by_name: std::collections::HashMap<String, usize>,
     rows: usize,
+    /// Values that were set, missing ones too: each took room in what was sent.
+    cells_set: usize,
     /// Where the next value probably belongs: rows tend to name their columns in the same order.
     next: usize,
 }
@@ -43,40 +46,45 @@ impl TableBuilder {
         Self::default()
     }
 
-    /// Sets a value of the current row. Of two for the same column the last stands.
-    pub fn set(&mut self, column: &str, cell: Cell) {
+    /// Sets a value of the current row. Of two for the same column the last stands. Fails with INVALID_ROW where a new
+    /// column makes the table too wide or too sparse; it is of no further use then.
+    pub fn set(&mut self, column: &str, cell: Cell) -> Result<(), Fault> {
         let index = match self.columns.get(self.next) {
             Some(expected) if expected.name() == column => self.next,
-            _ => self.find(column),
+            _ => self.find(column)?,
         };
+        self.cells_set += 1;
         self.columns[index].set(self.rows, cell);
         self.next = index + 1;
+        Ok(())
     }
 
-    fn find(&mut self, name: &str) -> usize {
+    fn find(&mut self, name: &str) -> Result<usize, Fault> {
         if let Some(index) = self.by_name.get(name) {
-            return *index;
+            return Ok(*index);
         }
         let index = self.columns.len();
+        // Before the row ends: one row behind many may name many columns, each of which fills up to that row.
+        bounds::check(self.rows, index + 1, self.cells_set)
+            .map_err(|fault| fault.with("row", self.rows.to_string()).with("column", name))?;
         self.columns.push(Column::new(name));
         self.by_name.insert(name.to_owned(), index);
-        index
+        Ok(index)
     }
 
-    /// Ends the current row; columns that it did not name have no value in it.
-    pub fn end_row(&mut self) {
+    /// Ends the current row; columns that it did not name have no value in it. Fails with INVALID_ROW where that makes the
+    /// table too sparse.
+    pub fn end_row(&mut self) -> Result<(), Fault> {
+        bounds::check(self.rows + 1, self.columns.len(), self.cells_set)
+            .map_err(|fault| fault.with("row", self.rows.to_string()))?;
         self.rows += 1;
         self.next = 0;
+        Ok(())
     }
 
     /// Number of rows that have ended.
     pub fn row_count(&self) -> usize {
         self.rows
-    }
-
-    /// Number of columns so far.
-    pub fn column_count(&self) -> usize {
-        self.columns.len()
     }
 
     /// The table. Fails with NO_ROWS when it has none.
@@ -98,15 +106,16 @@ impl TableBuilder {
     }
 }
 
-/// The rows of a gRPC request as a table. Fails with NO_ROWS, or with INVALID_ROW where a value is nested or not finite.
+/// The rows of a gRPC request as a table. Fails with NO_ROWS, or with INVALID_ROW where a value is nested
+/// or not finite, or where the table is too wide or too sparse.
 pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, Fault> {
     let mut table = TableBuilder::new();
     for row in rows {
         for (name, value) in row.fields {
             let cell = cell(value.kind).map_err(|what| invalid_row(table.row_count(), Some(&name), what))?;
-            table.set(&name, cell);
+            table.set(&name, cell)?;
         }
-        table.end_row();
+        table.end_row()?;
     }
     table.finish()
 }

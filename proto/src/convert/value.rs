@@ -53,19 +53,37 @@ impl From<JsonFault> for Fault {
     }
 }
 
+/// How the keys of objects are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// By their UTF-8 bytes.
+    Sorted,
+    /// As they came.
+    Given,
+}
+
 /// The canonical form of a JSON text.
 pub fn canonical(text: &[u8]) -> Result<Bytes, JsonFault> {
+    rewrite(text, Order::Sorted)
+}
+
+/// The canonical form, but for the order of keys, which stays: what is kept and given back. Columns of rows come in it.
+pub fn compact(text: &[u8]) -> Result<Bytes, JsonFault> {
+    rewrite(text, Order::Given)
+}
+
+fn rewrite(text: &[u8], order: Order) -> Result<Bytes, JsonFault> {
     let mut reader = Reader::new(text)?;
     let mut out = Vec::with_capacity(text.len());
-    write_canonical(&mut reader, 0, &mut out)?;
+    write(&mut reader, order, 0, &mut out)?;
     reader.end()?;
     Ok(out.into())
 }
 
-/// Copies one value, whatever it is, in canonical form.
-fn write_canonical(reader: &mut Reader<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+/// Copies one value, whatever it is.
+fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
     match reader.peek()? {
-        b'{' => object::write_canonical(reader, depth, out),
+        b'{' => object::write(reader, order, depth, out),
         b'[' => {
             reader.open(depth)?;
             out.push(b'[');
@@ -74,7 +92,7 @@ fn write_canonical(reader: &mut Reader<'_>, depth: usize, out: &mut Vec<u8>) -> 
                 if out.len() > start {
                     out.push(b',');
                 }
-                write_canonical(reader, depth + 1, out)?;
+                write(reader, order, depth + 1, out)?;
             }
             out.push(b']');
             Ok(())

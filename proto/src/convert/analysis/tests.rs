@@ -74,8 +74,8 @@ fn the_last_of_two_values_stands() {
         vec![Cell::Number(1.0), Cell::Number(2.0)],
         vec![Cell::Number(3.0), Cell::Missing],
     ] {
-        cells.into_iter().for_each(|cell| table.set("a", cell));
-        table.end_row();
+        cells.into_iter().for_each(|cell| table.set("a", cell).unwrap());
+        table.end_row().unwrap();
     }
     let column = table.finish().unwrap().columns.remove(0);
     assert_eq!((column.numbers, column.valid), (vec![2.0, 0.0], vec![true, false]));
@@ -107,6 +107,42 @@ fn rows_without_columns_count() {
     assert_eq!((table.row_count, table.columns.len()), (4, 0));
 }
 
+#[test]
+fn a_new_column_in_every_row_is_refused_early() {
+    let number = |value| prost_types::Value {
+        kind: Some(Kind::NumberValue(value)),
+    };
+    let row = |index: usize| Struct {
+        fields: [(format!("c{index}"), number(1.0))].into(),
+    };
+    assert!(rows_to_table((0..2_000).map(row).collect()).is_ok(), "small tables may be sparse");
+    let fault = rows_to_table((0..10_000).map(row).collect()).unwrap_err();
+    let refused: usize = fault.metadata["row"].parse().unwrap();
+    assert_eq!(fault.reason, Reason::InvalidRow);
+    assert!((2_040..2_060).contains(&refused), "{fault}");
+}
+
+#[test]
+fn one_wide_row_behind_many_empty_ones_is_refused() {
+    let mut table = TableBuilder::new();
+    for _ in 0..1_000_000 {
+        table.end_row().unwrap();
+    }
+    let refused = (0..100).find_map(|column| table.set(&format!("c{column}"), Cell::Missing).err());
+    let fault = refused.expect("before the row ends");
+    assert_eq!((fault.reason, &*fault.metadata["column"]), (Reason::InvalidRow, "c4"));
+}
+
+#[test]
+fn tables_have_a_widest_row() {
+    let mut table = TableBuilder::new();
+    for column in 0..bounds::COLUMNS_MAX {
+        table.set(&column.to_string(), Cell::Missing).unwrap();
+    }
+    let fault = table.set("one more", Cell::Missing).unwrap_err();
+    assert_eq!((fault.reason, &*fault.metadata["row"]), (Reason::InvalidRow, "0"));
+}
+
 fn cell() -> impl Strategy<Value = Cell> {
     prop_oneof![
         Just(Cell::Missing),
@@ -125,10 +161,10 @@ proptest! {
         let mut last = std::collections::BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
             for (name, cell) in row {
-                table.set(name, cell.clone());
+                table.set(name, cell.clone()).unwrap();
                 last.insert((name.clone(), index), cell.clone());
             }
-            table.end_row();
+            table.end_row().unwrap();
         }
         for column in table.finish().unwrap().columns {
             let filled = [column.numbers.len(), column.strings.len(), column.booleans.len()];

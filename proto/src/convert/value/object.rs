@@ -1,13 +1,15 @@
-//! Objects in canonical form, without a tree.
+//! Objects without a tree, their keys sorted or as they came.
 //!
-//! Promises: an object whose keys are sorted already is copied straight through. Leaves its values to the parent.
+//! Promises: an object whose keys are in order already is copied straight through; of equal keys the last stands. Leaves
+//! its values to the parent.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::read::Reader;
 use super::write::write_text;
-use super::{JsonFault, write_canonical as write_any};
+use super::{JsonFault, Order, write as write_any};
 
 /// A member that lies somewhere in the output, as `"key":value`.
 struct Member<'a> {
@@ -16,7 +18,7 @@ struct Member<'a> {
 }
 
 /// Copies the object that begins here.
-pub(super) fn write_canonical(reader: &mut Reader<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+pub(super) fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
     reader.open(depth)?;
     out.push(b'{');
     let start = out.len();
@@ -29,14 +31,17 @@ pub(super) fn write_canonical(reader: &mut Reader<'_>, depth: usize, out: &mut V
         let key = reader.key()?;
         write_text(&key, out);
         out.push(b':');
-        write_any(reader, depth + 1, out)?;
+        write_any(reader, order, depth + 1, out)?;
         members.push(Member {
             key,
             at: from..out.len(),
         });
     }
     if !members.is_sorted_by(|a, b| a.key < b.key) {
-        sort(members, start, out);
+        match order {
+            Order::Sorted => sort(members, start, out),
+            Order::Given => drop_repeated(&members, start, out),
+        }
     }
     out.push(b'}');
     Ok(())
@@ -46,16 +51,42 @@ pub(super) fn write_canonical(reader: &mut Reader<'_>, depth: usize, out: &mut V
 fn sort(mut members: Vec<Member<'_>>, start: usize, out: &mut Vec<u8>) {
     // Stable, so that equal keys keep their order.
     members.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut sorted = Vec::with_capacity(out.len() - start);
-    for (index, member) in members.iter().enumerate() {
-        if members.get(index + 1).is_some_and(|next| next.key == member.key) {
-            continue;
+    members.dedup_by(|later, earlier| {
+        let same = later.key == earlier.key;
+        if same {
+            earlier.at = later.at.clone();
         }
-        if !sorted.is_empty() {
-            sorted.push(b',');
+        same
+    });
+    keep(members.iter(), start, out);
+}
+
+/// Leaves members in their order, but for those whose key comes again.
+fn drop_repeated(members: &[Member<'_>], start: usize, out: &mut Vec<u8>) {
+    let last: BTreeMap<&str, usize> = members
+        .iter()
+        .enumerate()
+        .map(|(index, member)| (member.key.as_ref(), index))
+        .collect();
+    if last.len() < members.len() {
+        let stands = |(index, member): &(usize, &Member<'_>)| last.get(member.key.as_ref()) == Some(index);
+        keep(
+            members.iter().enumerate().filter(stands).map(|(_, member)| member),
+            start,
+            out,
+        );
+    }
+}
+
+/// Replaces the output from `start` on by these members.
+fn keep<'a, 'b: 'a>(members: impl Iterator<Item = &'a Member<'b>>, start: usize, out: &mut Vec<u8>) {
+    let mut kept = Vec::with_capacity(out.len() - start);
+    for member in members {
+        if !kept.is_empty() {
+            kept.push(b',');
         }
-        sorted.extend_from_slice(&out[member.at.clone()]);
+        kept.extend_from_slice(&out[member.at.clone()]);
     }
     out.truncate(start);
-    out.extend_from_slice(&sorted);
+    out.extend_from_slice(&kept);
 }

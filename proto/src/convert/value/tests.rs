@@ -261,3 +261,11 @@ proptest! {
         let _ = to_value(&bytes);
     }
 }
+
+#[test]
+fn compact_text_keeps_the_order_of_keys() {
+    let compacted = compact(br#"{ "b": 1.0, "a": {"y": [1, 2.50], "x": null}, "c": "t" }"#).unwrap();
+    assert_eq!(compacted, r#"{"b":1,"a":{"y":[1,2.5],"x":null},"c":"t"}"#);
+    assert_eq!(compact(br#"{"b":1,"a":2,"b":3}"#).unwrap(), r#"{"a":2,"b":3}"#);
+    assert_eq!(canonical(br#"{"b":1,"a":2,"b":3}"#).unwrap(), r#"{"a":2,"b":3}"#);
+}

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::Encoding;
 use lepton_proto::analysis::v1::AnalyzeResponse;
-use lepton_proto::convert::value::canonical;
+use lepton_proto::convert::value::compact;
 use lepton_proto::proto_json;
 use tokio_util::sync::CancellationToken;
 
@@ -70,5 +70,5 @@ fn analyze(input: Input, cancelled: &dyn Fn() -> bool) -> Result<Output, Fault> 
 fn print(response: &AnalyzeResponse) -> Result<Bytes, Fault> {
     let broken = |error: &dyn std::fmt::Display| Fault::new(Reason::Internal, format!("the answer: {error}"));
     let text = proto_json::encode("lepton.analysis.v1.AnalyzeResponse", response).map_err(|error| broken(&error))?;
-    canonical(&text).map_err(|error| broken(&error))
+    compact(&text).map_err(|error| broken(&error))
 }
