@@ -115,7 +115,10 @@ fn a_new_column_in_every_row_is_refused_early() {
     let row = |index: usize| Struct {
         fields: [(format!("c{index}"), number(1.0))].into(),
     };
-    assert!(rows_to_table((0..2_000).map(row).collect()).is_ok(), "small tables may be sparse");
+    assert!(
+        rows_to_table((0..2_000).map(row).collect()).is_ok(),
+        "small tables may be sparse"
+    );
     let fault = rows_to_table((0..10_000).map(row).collect()).unwrap_err();
     let refused: usize = fault.metadata["row"].parse().unwrap();
     assert_eq!(fault.reason, Reason::InvalidRow);

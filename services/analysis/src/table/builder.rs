@@ -40,7 +40,7 @@ impl TableBuilder {
     /// keep the indices for [`set_at`](Self::set_at).
     ///
     /// # Errors
-    /// [`Error::TooManyColumns`].
+    /// [`Error::TooManyColumns`], [`Error::TooSparse`].
     pub fn column(&mut self, name: &str) -> Result<usize, Error> {
         let expected = self.next;
         let index = match self.columns.get(expected) {
@@ -51,6 +51,8 @@ impl TableBuilder {
             if index >= COLUMNS_MAX {
                 return Err(Error::TooManyColumns { limit: COLUMNS_MAX });
             }
+            // Before the row ends: one row behind many may name many columns, each of which fills up to that row.
+            self.check_density(self.rows, index + 1)?;
             self.columns.push(Column::new(name.to_owned()));
         }
         self.next = index + 1;
@@ -60,7 +62,7 @@ impl TableBuilder {
     /// Sets a cell of the current row by column name; when a name repeats, the last value stays.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], [`Error::TooManyColumns`]. The builder is of no further use then.
+    /// [`Error::NotFinite`], [`Error::TooManyColumns`], [`Error::TooSparse`]. The builder is of no further use then.
     pub fn set(&mut self, name: &str, cell: Cell<'_>) -> Result<(), Error> {
         let index = self.column(name)?;
         self.set_at(index, cell)
@@ -82,12 +84,13 @@ impl TableBuilder {
     pub fn end_row(&mut self) -> Result<(), Error> {
         self.rows += 1;
         self.next = 0;
-        // A hostile body could name a new column in every row: cells grow with the square of its size.
-        if (self.rows as u64).saturating_mul(self.columns.len() as u64) > CELLS_FREE + CELLS_PER_SET * self.cells_set {
-            return Err(Error::TooSparse {
-                rows: self.rows,
-                columns: self.columns.len(),
-            });
+        self.check_density(self.rows, self.columns.len())
+    }
+
+    /// A hostile body could name a new column in every row: cells grow with the square of its size.
+    fn check_density(&self, rows: usize, columns: usize) -> Result<(), Error> {
+        if (rows as u64).saturating_mul(columns as u64) > CELLS_FREE + CELLS_PER_SET * self.cells_set {
+            return Err(Error::TooSparse { rows, columns });
         }
         Ok(())
     }

@@ -75,6 +75,22 @@ fn a_table_of_new_columns_in_every_row_is_refused_early() {
 }
 
 #[test]
+fn one_wide_row_behind_many_empty_ones_is_refused_before_it_ends() {
+    let mut builder = TableBuilder::new();
+    for _ in 0..1_000_000 {
+        builder.end_row().unwrap();
+    }
+    let refused = (0..100).find_map(|key| builder.set(&format!("k{key}"), Cell::Number(1.0)).err());
+    assert_eq!(
+        refused,
+        Some(Error::TooSparse {
+            rows: 1_000_000,
+            columns: 5
+        })
+    );
+}
+
+#[test]
 fn too_many_columns_are_refused() {
     let mut builder = TableBuilder::new();
     let refused = (0..70_000usize).find_map(|key| builder.set(&format!("k{key}"), Cell::Missing).err());

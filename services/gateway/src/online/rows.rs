@@ -22,11 +22,6 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-/// Tables up to this many cells may be as sparse as they like.
-const CELLS_FREE: u64 = 4 << 20;
-/// Larger tables may hold this many cells for each value that was sent.
-const CELLS_PER_VALUE: u64 = 4;
-
 /// What a body asks for.
 #[derive(Debug)]
 pub struct Decoded {
@@ -46,7 +41,6 @@ pub struct Decoder {
     next: Next,
     place: Place,
     table: Option<TableBuilder>,
-    values: u64,
     request: DynamicMessage,
 }
 
@@ -99,7 +93,6 @@ impl Decoder {
             next: Next::Open,
             place: Place::First,
             table: None,
-            values: 0,
             request: DynamicMessage::new(descriptor),
         })
     }
@@ -208,23 +201,10 @@ impl Decoder {
             return Err(self.syntax("expected a row"));
         }
         let table = self.table.get_or_insert_default();
-        let values = row::read(&self.pending[..end], table).map_err(|bad| self.row_fault(bad))?;
-        self.values += values;
-        self.check_density()?;
+        row::read(&self.pending[..end], table).map_err(|bad| self.row_fault(bad))?;
         self.consume(end);
         self.place = Place::Behind;
         Ok(Step::Done)
-    }
-
-    /// A hostile body could name a new column in every row: cells grow with the square of its size.
-    fn check_density(&self) -> Result<(), Fault> {
-        let Some(table) = &self.table else { return Ok(()) };
-        let (rows, columns) = (table.row_count() as u64, table.column_count() as u64);
-        if rows.saturating_mul(columns) <= CELLS_FREE + CELLS_PER_VALUE * self.values {
-            return Ok(());
-        }
-        let message = format!("{rows} rows of {columns} columns hold too few values; send the columns that rows share");
-        Err(Fault::field("data", message))
     }
 
     fn skip_space(&mut self) {

@@ -4,22 +4,15 @@
 //! claims about lengths is checked before memory is taken for it. Leaves rows, which are no columns yet, to
 //! `lepton_proto::convert::analysis`.
 
-use lepton_analysis::{Error, Packed, PackedColumn, Table, TableBuilder};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_analysis::{Packed, PackedColumn, Table, TableBuilder};
+use lepton_domain::reason::Fault;
 use lepton_proto::analysis::v1 as wire;
-use lepton_proto::convert::analysis::rows_to_table;
+use lepton_proto::convert::analysis::{bounds, rows_to_table};
 
 use super::refusal;
 
 #[cfg(test)]
 mod tests;
-
-/// How many columns a table may have, as for rows.
-const COLUMNS_MAX: usize = 65_536;
-/// Tables up to this many cells may be as sparse as they like.
-const CELLS_FREE: usize = 4 << 20;
-/// Larger tables may claim this many cells for each entry that was sent.
-const CELLS_PER_ENTRY: usize = 4;
 
 /// The table of a request, which gives its rows either way.
 pub fn of_request(data: Vec<prost_types::Struct>, table: Option<wire::Table>) -> Result<Table, Fault> {
@@ -36,10 +29,6 @@ pub fn of_request(data: Vec<prost_types::Struct>, table: Option<wire::Table>) ->
 /// Takes over a packed table.
 pub fn take(table: wire::Table) -> Result<Table, Fault> {
     let rows = usize::try_from(table.row_count).unwrap_or(usize::MAX);
-    if table.columns.len() > COLUMNS_MAX {
-        let message = format!("{} columns, at most {COLUMNS_MAX} are taken", table.columns.len());
-        return Err(Fault::new(Reason::InvalidRow, message));
-    }
     for column in &table.columns {
         check_lengths(column, rows)?;
     }
@@ -57,13 +46,7 @@ fn check_density(columns: &[wire::TableColumn], rows: usize) -> Result<(), Fault
         .iter()
         .filter_map(|column| lengths(column).into_iter().max())
         .sum();
-    if rows.saturating_mul(columns.len().max(1)) <= CELLS_FREE + CELLS_PER_ENTRY * entries {
-        return Ok(());
-    }
-    Err(refusal::fault(Error::TooSparse {
-        rows,
-        columns: columns.len(),
-    }))
+    bounds::check(rows, columns.len().max(1), entries)
 }
 
 fn check_lengths(column: &wire::TableColumn, rows: usize) -> Result<(), Fault> {

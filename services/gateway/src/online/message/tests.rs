@@ -9,11 +9,9 @@ use super::*;
 fn decoded(cells: &[(u8, Option<f64>)]) -> Decoded {
     let mut table = TableBuilder::new();
     for (column, value) in cells {
-        table.set(
-            &format!("c{column}"),
-            value.map_or(Cell::Text("x".into()), Cell::Number),
-        );
-        table.end_row();
+        let cell = value.map_or(Cell::Text("x".into()), Cell::Number);
+        table.set(&format!("c{column}"), cell).expect("small");
+        table.end_row().expect("small");
     }
     let request = AnalyzeRequest {
         target: Some("c1".into()),

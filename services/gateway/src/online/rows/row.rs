@@ -13,7 +13,7 @@ use lepton_proto::convert::value::read::Reader;
 pub enum BadRow {
     /// Its text is not JSON, or a number in it is not exact; positions count from the row's first byte.
     Text(JsonFault),
-    /// It is JSON of the wrong shape.
+    /// It is JSON of the wrong shape, or makes the table too wide or too sparse.
     Shape(Fault),
 }
 
@@ -23,8 +23,8 @@ impl From<JsonFault> for BadRow {
     }
 }
 
-/// Reads the row that is the whole of `text` into the table. Returns how many values it gave.
-pub fn read(text: &[u8], table: &mut TableBuilder) -> Result<u64, BadRow> {
+/// Reads the row that is the whole of `text` into the table.
+pub fn read(text: &[u8], table: &mut TableBuilder) -> Result<(), BadRow> {
     let mut reader = Reader::new(text)?;
     let shape = |column: Option<&str>, what: &str| BadRow::Shape(invalid_row(table.row_count(), column, what));
     match reader.peek()? {
@@ -39,7 +39,6 @@ pub fn read(text: &[u8], table: &mut TableBuilder) -> Result<u64, BadRow> {
         }
     }
     reader.open(0)?;
-    let mut values = 0;
     while reader.element(b'}')? {
         let column = reader.key()?;
         match reader.peek()? {
@@ -57,13 +56,14 @@ pub fn read(text: &[u8], table: &mut TableBuilder) -> Result<u64, BadRow> {
                     "an array: rows are flat",
                 )));
             }
-            _ => table.set(&column, scalar(&mut reader)?),
+            _ => {
+                let cell = scalar(&mut reader)?;
+                table.set(&column, cell).map_err(BadRow::Shape)?;
+            }
         }
-        values += 1;
     }
     reader.end()?;
-    table.end_row();
-    Ok(values)
+    table.end_row().map_err(BadRow::Shape)
 }
 
 fn scalar(reader: &mut Reader<'_>) -> Result<Cell, JsonFault> {

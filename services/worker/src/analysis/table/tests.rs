@@ -1,6 +1,7 @@
 //! Packed tables keep their values, and lies about lengths are refused.
 
 use lepton_analysis::ColumnType;
+use lepton_domain::reason::Reason;
 
 use super::*;
 
