@@ -31,6 +31,8 @@ pub struct Envelope {
     pub request_id: RequestId,
     /// W3C trace context of the call.
     pub traceparent: Option<Arc<str>>,
+    /// SHA-256 of the input, JSON in canonical form: the order of keys does not make another submit.
+    pub input_digest: ContentDigest,
 }
 
 /// The input that the request carries, as canonical JSON or as it is; JSON null when there is none.
@@ -44,7 +46,7 @@ pub fn input(request: &wire::SubmitTaskRequest) -> Result<(Encoding, Bytes), Jso
 
 /// The submission that a request asks for, checked against every limit.
 ///
-/// `input` replaces the request's payload, which is not looked at: it is already canonical, and in the blob store when
+/// `input` replaces the request's payload, which is not looked at: it has been checked, and lies in the blob store when
 /// it is large. Fails with FIELD_INVALID, which names the field.
 pub fn submission(request: &wire::SubmitTaskRequest, envelope: Envelope, input: Payload) -> Result<Submission, Fault> {
     let spec = spec(request, input)?;
@@ -52,7 +54,7 @@ pub fn submission(request: &wire::SubmitTaskRequest, envelope: Envelope, input: 
         id: envelope.id,
         tenant: envelope.tenant,
         request_id: envelope.request_id,
-        content_digest: submit_digest(&spec),
+        content_digest: submit_digest(&spec, &envelope.input_digest),
         spec,
         traceparent: envelope.traceparent,
     };
@@ -124,7 +126,7 @@ pub fn sha256(content: &[u8]) -> ContentDigest {
 
 /// Tells a repeated submit from another one with the same request id: over everything that the submitter set, except
 /// the deadline, which clients compute anew for every try.
-fn submit_digest(spec: &Spec) -> ContentDigest {
+fn submit_digest(spec: &Spec, input: &ContentDigest) -> ContentDigest {
     let mut hash = Fields(Sha256::new());
     hash.bytes(b"lepton.submit.1");
     hash.bytes(spec.kind.as_str().as_bytes());
@@ -132,7 +134,7 @@ fn submit_digest(spec: &Spec) -> ContentDigest {
         Encoding::Json => 1,
         Encoding::Binary => 2,
     });
-    hash.bytes(&content_digest(&spec.input).0);
+    hash.bytes(&input.0);
     hash.number(spec.priority.get().into());
     hash.optional(spec.timeout.map(micros));
     hash.optional(spec.not_before.map(|time| time.as_micros()));
@@ -149,14 +151,6 @@ fn submit_digest(spec: &Spec) -> ContentDigest {
     }
     hash.number(spec.run_once.into());
     ContentDigest(hash.0.finalize().into())
-}
-
-/// The digest of a payload's content, the same wherever it lies.
-fn content_digest(payload: &Payload) -> ContentDigest {
-    match &payload.content {
-        Content::Inline(bytes) => sha256(bytes),
-        Content::Blob { digest, .. } => *digest,
-    }
 }
 
 /// Hashes fields so that no two lists of fields hash the same bytes: every text goes after its length.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use lepton_domain::ids::{RequestId, TaskId, Tenant};
+use lepton_domain::ids::{ContentDigest, RequestId, TaskId, Tenant};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Encoding, Task};
 use lepton_mesh::channel::leader::LeaderChannel;
@@ -82,6 +82,8 @@ pub struct Submit {
     pub encoding: Encoding,
     /// The input.
     pub input: Bytes,
+    /// SHA-256 of the input, JSON in canonical form.
+    pub digest: ContentDigest,
 }
 
 /// One page of a listing.
@@ -100,6 +102,7 @@ impl Tasks {
             mut request,
             encoding,
             input,
+            digest,
         } = submit;
         kinds::check(&request.kind, &self.directory)?;
         if request.request_id.is_empty() {
@@ -111,6 +114,7 @@ impl Tasks {
             tenant: Tenant::new(TENANT),
             request_id: RequestId::new(request.request_id.as_str()),
             traceparent: trace::traceparent().map(Into::into),
+            input_digest: digest,
         };
         let payload = self.payloads.keep(id, encoding, input).await?;
         let is_blob = payload.is_blob();

@@ -12,6 +12,7 @@ fn envelope() -> Envelope {
         tenant: "default".into(),
         request_id: "r-1".into(),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        input_digest: sha256(b"{}"),
     }
 }
 
@@ -178,8 +179,12 @@ fn the_digest_tells_contents_apart() {
         },
     ];
     let mut digests: Vec<_> = others.iter().map(digest).collect();
-    for other in [Payload::json("[]"), Payload::binary("{}")] {
-        digests.push(submission(&request(), envelope(), other).unwrap().content_digest);
+    let other = Envelope {
+        input_digest: sha256(b"[]"),
+        ..envelope()
+    };
+    for (envelope, input) in [(other, Payload::json("[]")), (envelope(), Payload::binary("{}"))] {
+        digests.push(submission(&request(), envelope, input).unwrap().content_digest);
     }
     digests.extend([base]);
     digests.sort();

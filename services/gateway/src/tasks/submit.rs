@@ -10,7 +10,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use lepton_domain::reason::Fault;
 use lepton_domain::task::Encoding;
-use lepton_proto::convert::value::{JsonFault, canonical};
+use lepton_proto::convert::task::sha256;
+use lepton_proto::convert::value::{JsonFault, canonical, compact};
 use lepton_proto::descriptors::pool;
 use lepton_proto::task::v1::submit_task_request::Payload;
 use lepton_proto::task::v1::{BatchSubmitTasksRequest, SubmitTaskRequest};
@@ -54,10 +55,13 @@ pub fn batch(body: &[u8]) -> Result<Vec<Result<Submit, Fault>>, Fault> {
 pub fn message(mut request: SubmitTaskRequest) -> Result<Submit, Fault> {
     let (encoding, input) = lepton_proto::convert::task::input(&request)?;
     request.payload = None;
+    // What came as a message is canonical already.
+    let digest = sha256(&input);
     Ok(Submit {
         request: checked(request)?,
         encoding,
         input,
+        digest,
     })
 }
 
@@ -86,16 +90,21 @@ fn finish(mut request: SubmitTaskRequest, span: Option<Range<usize>>, body: &[u8
         (_, Some(span)) => (Encoding::Json, input(body, span)?),
         (_, None) => (Encoding::Json, Bytes::from_static(b"null")),
     };
+    let digest = match encoding {
+        Encoding::Json => sha256(&canonical(&input)?),
+        Encoding::Binary => sha256(&input),
+    };
     Ok(Submit {
         request,
         encoding,
         input,
+        digest,
     })
 }
 
-/// The canonical form of the input at `span`.
+/// The input at `span`, its keys in the order in which they came.
 fn input(body: &[u8], span: Range<usize>) -> Result<Bytes, Fault> {
-    canonical(&body[span.clone()]).map_err(|fault| {
+    compact(&body[span.clone()]).map_err(|fault| {
         let inner = Position {
             line: fault.line.max(1),
             column: fault.column.max(1),
