@@ -155,12 +155,16 @@ impl Intake {
             let changed = self.leader.changed();
             match self.leader.current() {
                 None => changed.await,
-                Some(link) => match open(link).await {
-                    Ok(link) => return link,
-                    Err(fault) => {
-                        tracing::debug!(%fault, "the leader does not take the stream");
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                Some(link) => tokio::select! {
+                    opened = open(link) => match opened {
+                        Ok(link) => return link,
+                        Err(fault) => {
+                            tracing::debug!(%fault, "the leader does not take the stream");
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                    },
+                    // A frozen leader would be waited for, while another one leads already.
+                    () = changed => {}
                 },
             }
         }
