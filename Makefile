@@ -3,6 +3,9 @@
 CARGO ?= cargo
 LEPTON = target/release/lepton
 
+# What `--version` says: the release and the commit that it was built from.
+export LEPTON_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1) ($(shell git rev-parse --short HEAD 2>/dev/null || echo unknown))
+
 .PHONY: run build test fmt lint clean-demo
 
 ## Builds, starts the mesh in the foreground and runs a short demo against it. Ctrl-C stops it.

@@ -10,8 +10,8 @@ use crate::advice::EXIT_USAGE;
 use crate::up;
 
 /// The version with the commit, when the build knew it.
-const VERSION: &str = match option_env!("LEPTON_COMMIT") {
-    Some(commit) => commit,
+const VERSION: &str = match option_env!("LEPTON_VERSION") {
+    Some(version) => version,
     None => env!("CARGO_PKG_VERSION"),
 };
 

@@ -76,8 +76,8 @@ const COMMON: &[Flag] = &[
 ];
 
 /// The version with the commit, when the build knew it.
-const VERSION: &str = match option_env!("LEPTON_COMMIT") {
-    Some(commit) => commit,
+const VERSION: &str = match option_env!("LEPTON_VERSION") {
+    Some(version) => version,
     None => "",
 };
 
