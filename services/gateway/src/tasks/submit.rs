@@ -13,42 +13,53 @@ use lepton_domain::task::Encoding;
 use lepton_proto::convert::task::sha256;
 use lepton_proto::convert::value::{JsonFault, canonical, compact};
 use lepton_proto::descriptors::pool;
+use lepton_proto::task::v1::SubmitTaskRequest;
 use lepton_proto::task::v1::submit_task_request::Payload;
-use lepton_proto::task::v1::{BatchSubmitTasksRequest, SubmitTaskRequest};
 use lepton_proto::validate;
 use prost_reflect::DynamicMessage;
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::de::SliceRead;
 use serde_json::value::RawValue;
 
 use super::Submit;
 use crate::transcode::fault::{Position, json_fault};
-use crate::transcode::request::parse;
+use crate::transcode::request::parse_at;
 
 #[cfg(test)]
 mod tests;
 
 /// Reads one submit.
 pub fn one(body: &[u8]) -> Result<Submit, Fault> {
-    let spans = spans(body, |deserializer, text| {
-        deserializer.deserialize_map(One { text }).map(|span| vec![span])
-    })?;
-    let message = fields("lepton.task.v1.SubmitTaskRequest", body, &spans)?;
-    validate::check(&message)?;
-    let request = typed::<SubmitTaskRequest>(&message)?;
-    finish(request, spans.into_iter().next().flatten(), body)
+    one_at(body, Position::START)
 }
 
-/// Reads a batch. What is wrong with the batch as a whole fails it; what is wrong with one submit fails that one.
+/// Reads a batch. What is wrong with the batch as a whole, or is not JSON, fails it; what is wrong with one submit fails
+/// that one.
 pub fn batch(body: &[u8]) -> Result<Vec<Result<Submit, Fault>>, Fault> {
-    let spans = spans(body, |deserializer, text| deserializer.deserialize_map(Batch { text }))?;
-    let message = fields("lepton.task.v1.BatchSubmitTasksRequest", body, &spans)?;
-    let requests = typed::<BatchSubmitTasksRequest>(&message)?.requests;
-    check_count(requests.len())?;
-    let spans = spans.into_iter().chain(std::iter::repeat(None));
-    let submits = requests.into_iter().zip(spans);
-    Ok(submits
-        .map(|(request, span)| finish(checked(request)?, span, body))
-        .collect())
+    let submits = parsed(body, Position::START, |deserializer| {
+        deserializer.deserialize_map(Batch)
+    })?;
+    check_count(submits.len())?;
+    let (mut position, mut behind) = (Position::START, 0);
+    let submits = submits.into_iter().map(|submit| {
+        let span = span(body, submit);
+        // From one to the next: counting from the start each time would cost the square of the body.
+        position = position.behind(&body[behind..span.start]);
+        behind = span.start;
+        one_at(&body[span], position)
+    });
+    Ok(submits.collect())
+}
+
+/// Reads the submit that is the whole of `text`, which begins at `base` in its body.
+fn one_at(text: &[u8], base: Position) -> Result<Submit, Fault> {
+    let span = parsed(text, base, |deserializer| deserializer.deserialize_map(One { text }))?;
+    let message = fields(text, base, span.as_ref())?;
+    validate::check(&message)?;
+    let request: SubmitTaskRequest = message
+        .transcode_to()
+        .map_err(|error| Fault::field("body", error.to_string()))?;
+    finish(request, span, text, base)
 }
 
 /// Reads a submit that came as a message.
@@ -83,11 +94,16 @@ fn checked(request: SubmitTaskRequest) -> Result<SubmitTaskRequest, Fault> {
     Ok(request)
 }
 
-fn finish(mut request: SubmitTaskRequest, span: Option<Range<usize>>, body: &[u8]) -> Result<Submit, Fault> {
+fn finish(
+    mut request: SubmitTaskRequest,
+    span: Option<Range<usize>>,
+    text: &[u8],
+    base: Position,
+) -> Result<Submit, Fault> {
     let payload = request.payload.take();
     let (encoding, input) = match (payload, span) {
         (Some(Payload::InputBytes(bytes)), _) => (Encoding::Binary, bytes),
-        (_, Some(span)) => (Encoding::Json, input(body, span)?),
+        (_, Some(span)) => (Encoding::Json, input(text, base, span)?),
         (_, None) => (Encoding::Json, Bytes::from_static(b"null")),
     };
     let digest = match encoding {
@@ -103,50 +119,49 @@ fn finish(mut request: SubmitTaskRequest, span: Option<Range<usize>>, body: &[u8
 }
 
 /// The input at `span`, its keys in the order in which they came.
-fn input(body: &[u8], span: Range<usize>) -> Result<Bytes, Fault> {
-    compact(&body[span.clone()]).map_err(|fault| {
+fn input(text: &[u8], base: Position, span: Range<usize>) -> Result<Bytes, Fault> {
+    compact(&text[span.clone()]).map_err(|fault| {
         let inner = Position {
             line: fault.line.max(1),
             column: fault.column.max(1),
         };
-        let Position { line, column } = Position::START.behind(&body[..span.start]).plus(inner);
+        let Position { line, column } = base.behind(&text[..span.start]).plus(inner);
         Fault::from(JsonFault { line, column, ..fault })
     })
 }
 
-/// Parses the fields beside the inputs: in their place stand zeros and blanks, so that positions stay what they are.
-fn fields(name: &str, body: &[u8], spans: &[Option<Range<usize>>]) -> Result<DynamicMessage, Fault> {
+/// Parses the fields beside the input: in its place stand a zero and blanks, so that positions stay what they are.
+fn fields(text: &[u8], base: Position, input: Option<&Range<usize>>) -> Result<DynamicMessage, Fault> {
     let descriptor = pool()
-        .get_message_by_name(name)
+        .get_message_by_name("lepton.task.v1.SubmitTaskRequest")
         .expect("the contract has the messages of its own RPCs");
-    let mut blanked = body.to_vec();
-    for span in spans.iter().flatten() {
-        let value = &mut blanked[span.clone()];
+    let mut blanked = text.to_vec();
+    if let Some(input) = input {
+        let value = &mut blanked[input.clone()];
         value
             .iter_mut()
             .filter(|byte| **byte != b'\n')
             .for_each(|byte| *byte = b' ');
         value[0] = b'0';
     }
-    parse(descriptor, &blanked)
+    parse_at(descriptor, &blanked, base)
 }
 
-fn typed<M: prost::Message + Default>(message: &DynamicMessage) -> Result<M, Fault> {
-    message
-        .transcode_to()
-        .map_err(|error| Fault::field("body", error.to_string()))
+/// Reads all of `text`, which begins at `base` in its body.
+fn parsed<'a, T>(
+    text: &'a [u8],
+    base: Position,
+    read: impl FnOnce(&mut serde_json::Deserializer<SliceRead<'a>>) -> serde_json::Result<T>,
+) -> Result<T, Fault> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| json_fault(&error, text, base))
 }
 
-type Json<'a> = serde_json::Deserializer<serde_json::de::SliceRead<'a>>;
-
-/// Where the inputs stand in a body, one entry a submit.
-fn spans<'a>(
-    body: &'a [u8],
-    read: impl FnOnce(&mut Json<'a>, &'a [u8]) -> serde_json::Result<Vec<Option<Range<usize>>>>,
-) -> Result<Vec<Option<Range<usize>>>, Fault> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let spans = read(&mut deserializer, body).and_then(|spans| deserializer.end().map(|()| spans));
-    spans.map_err(|error| json_fault(&error, body, Position::START))
+/// Where a value that was borrowed from `text` stands in it.
+fn span(text: &[u8], value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + value.get().len()
 }
 
 /// Finds the input of one submit.
@@ -162,79 +177,40 @@ impl<'de> Visitor<'de> for One<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut span = None;
+        let mut found = None;
         while let Some(key) = map.next_key::<Key<'de>>()? {
             if key.0 == "input" {
                 let input: &'de RawValue = map.next_value()?;
-                let start = input.get().as_ptr() as usize - self.text.as_ptr() as usize;
-                span = Some(start..start + input.get().len());
+                found = Some(span(self.text, input));
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(span)
+        Ok(found)
     }
 }
 
-impl<'de> serde::de::DeserializeSeed<'de> for One<'de> {
-    type Value = Option<Range<usize>>;
+/// Finds the submits of a batch.
+struct Batch;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-/// Finds the inputs of a batch.
-struct Batch<'a> {
-    text: &'a [u8],
-}
-
-impl<'de> Visitor<'de> for Batch<'de> {
-    type Value = Vec<Option<Range<usize>>>;
+impl<'de> Visitor<'de> for Batch {
+    type Value = Vec<&'de RawValue>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object with `requests`")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut spans = None;
+        let mut submits = None;
         while let Some(key) = map.next_key::<Key<'de>>()? {
             if key.0 != "requests" {
-                map.next_value::<IgnoredAny>()?;
-            } else if spans.replace(map.next_value_seed(List { text: self.text })?).is_some() {
-                return Err(serde::de::Error::duplicate_field("requests"));
+                return Err(A::Error::unknown_field(&key.0, &["requests"]));
+            }
+            if submits.replace(map.next_value()?).is_some() {
+                return Err(A::Error::duplicate_field("requests"));
             }
         }
-        Ok(spans.unwrap_or_default())
-    }
-}
-
-/// The list of a batch.
-struct List<'a> {
-    text: &'a [u8],
-}
-
-impl<'de> serde::de::DeserializeSeed<'de> for List<'de> {
-    type Value = Vec<Option<Range<usize>>>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for List<'de> {
-    type Value = Vec<Option<Range<usize>>>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a list of submits")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut spans = Vec::new();
-        while let Some(span) = list.next_element_seed(One { text: self.text })? {
-            spans.push(span);
-        }
-        Ok(spans)
+        Ok(submits.unwrap_or_default())
     }
 }
 

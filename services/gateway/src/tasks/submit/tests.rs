@@ -39,7 +39,7 @@ fn json_and_messages_give_the_same_submit() {
     let descriptor = pool()
         .get_message_by_name("lepton.task.v1.SubmitTaskRequest")
         .expect("declared");
-    let request = parse(descriptor, body)
+    let request = parse_at(descriptor, body, Position::START)
         .expect("good")
         .transcode_to()
         .expect("same message");
@@ -96,8 +96,49 @@ fn one_bad_submit_of_a_batch_fails_alone() {
         batch(br#"{"requests":[]}"#).expect_err("empty").reason,
         Reason::FieldInvalid
     );
+    let unknown = br#"{"requests":[{"kind":"echo"}],"all":true}"#;
+    assert_eq!(batch(unknown).expect_err("unknown").reason, Reason::UnknownField);
     let twice = br#"{"requests":[{"kind":"a"}],"requests":[{"kind":"b"}]}"#;
     assert_eq!(batch(twice).expect_err("twice").reason, Reason::FieldInvalid);
+}
+
+#[test]
+fn a_submit_of_a_wrong_shape_fails_alone_and_is_placed_in_the_body() {
+    let body = br#"{"requests":[
+ {"kind":"echo","input":{"a":1}},
+ {"kind":"echo","priority":"high"},
+ {"kind":"echo",
+  "inptu":1}, {"kind":7}, null, [1], "echo",
+ {"kind":"echo","input":1,"inputBytes":"AA=="},
+ {"kind":"echo","input":[
+   9007199254740993]},
+ {"kind":"echo"}]}"#;
+    let results = batch(body).expect("a batch");
+    let found: Vec<_> = results
+        .iter()
+        .map(|result| {
+            result
+                .as_ref()
+                .err()
+                .map(|fault| (fault.reason, fault.metadata["line"].as_str()))
+        })
+        .collect();
+    let invalid = |line| Some((Reason::FieldInvalid, line));
+    let expected = [
+        None,
+        invalid("3"),
+        Some((Reason::UnknownField, "5")),
+        invalid("5"),
+        invalid("5"),
+        invalid("5"),
+        invalid("5"),
+        invalid("6"),
+        Some((Reason::NumberNotExact, "8")),
+        None,
+    ];
+    assert_eq!(found, expected);
+    let broken = br#"{"requests":[{"kind":"echo"},{"kind":echo}]}"#;
+    assert_eq!(batch(broken).expect_err("no JSON").reason, Reason::InvalidJson);
 }
 
 proptest! {
