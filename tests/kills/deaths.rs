@@ -131,3 +131,41 @@ async fn a_gateway_dies() {
     println!("a gateway died: {pause:.1?} without an acknowledgement");
     assert!(pause < RECOVERY_MAX, "{pause:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_dies_in_turn() {
+    let _turn = turn().await;
+    let mut cluster = Cluster::start(SIZES).await;
+    // Members come back on other ports, so the client keeps to one gateway, which stays.
+    let rest = cluster.rest(0);
+    let gateway = rest.authority().to_owned();
+    let plan = Plan {
+        rest: Duration::from_millis(150),
+        ..Plan::FULL
+    };
+    let load = Load::start(std::slice::from_ref(&gateway), plan);
+    let mut deaths = 0;
+    while load.acknowledged() + STRIKE_AT / 2 < plan.count {
+        let leader = leading(&rest).await;
+        let other = |service| {
+            let members = cluster.of(service).into_iter();
+            let mut names = members
+                .filter(|member| member.address != gateway)
+                .map(|member| member.instance.clone());
+            names.next().expect("more than one")
+        };
+        let victims = [leader, other("worker"), other("gateway"), other("monitor")];
+        let victim = &victims[deaths % victims.len()];
+        load.reached((load.acknowledged() + 500).min(plan.count)).await;
+        cluster.instance(victim).process.kill();
+        cluster.revive(victim).await;
+        deaths += 1;
+    }
+    let tally = load.done().await;
+    account(&cluster, &rest, &tally).await;
+    println!(
+        "{deaths} deaths, one after another: {:.1?} without an acknowledgement",
+        tally.pause_after(Duration::ZERO)
+    );
+    assert!(deaths >= 4, "each service died once");
+}
