@@ -1,8 +1,8 @@
 //! The simulated mesh: a store, two schedulers, a worker and a gateway, each the service that the binaries run, on a
 //! host of its own.
 //!
-//! Promises: nothing but the seed decides what happens in which tick; a host that comes back after a crash is a new process with the
-//! same disk. Leaves what is asked of the mesh to the tests' clients.
+//! Promises: nothing but the seed decides what happens in which tick; a host that comes back after a crash is a new
+//! process with the same disk. Leaves what is asked of the mesh to the tests' clients.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
