@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::context::Context;
+use lepton_mesh::memory;
 use lepton_mesh::shutdown::Shutdown;
 use lepton_mesh::telemetry::{self, TelemetryConfig};
 
@@ -57,6 +58,7 @@ pub struct Options {
 
 /// Runs the mesh until a signal.
 pub fn run(options: Options) -> ExitCode {
+    memory::settle();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

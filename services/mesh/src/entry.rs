@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::net::Listener;
 use crate::server::health::Readiness;
 use crate::shutdown::Shutdown;
-use crate::telemetry;
+use crate::{memory, telemetry};
 
 pub use assemble::{Assembled, assemble};
 pub use flags::Flag;
@@ -75,6 +75,7 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = std::ffi::OsString>)
         Ok(config) => config,
         Err(error) => return fail(&error.fault(), EXIT_USAGE),
     };
+    memory::settle();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -16,6 +16,7 @@ pub mod error;
 pub mod etcd;
 pub mod fleet;
 pub mod journal;
+pub mod memory;
 pub mod net;
 pub mod random;
 pub mod registry;
