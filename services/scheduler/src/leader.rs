@@ -120,6 +120,8 @@ pub(crate) struct Leader {
     watchers: Watchers,
     snapshots: Snapshots,
     stopping: bool,
+    /// Why the ledger must be thrown away, once it must.
+    broken: Option<String>,
 }
 
 impl Leader {
@@ -146,6 +148,7 @@ impl Leader {
             snapshots,
             world,
             stopping: false,
+            broken: None,
         }
     }
 
@@ -176,6 +179,9 @@ impl Leader {
                 () = tokio::time::sleep(pause) => {}
             }
             self.advance();
+            if let Some(why) = self.broken.take() {
+                return Ended::Deposed(why);
+            }
         }
     }
 
@@ -236,8 +242,11 @@ impl Leader {
     fn record(&mut self, event: Event) {
         let effects = match apply(&mut self.ledger, &event) {
             Ok(effects) => effects,
-            // The ledger has just decided this event itself: a refusal means that decide and apply disagree.
-            Err(illegal) => panic!("the ledger refused its own decision: {illegal}"),
+            // The ledger has just decided this event itself: decide and apply disagree, so nothing more may be written.
+            Err(illegal) => {
+                self.broken = Some(format!("the ledger refused its own decision: {illegal}"));
+                return;
+            }
         };
         let releases: Vec<Release> = effects
             .into_iter()

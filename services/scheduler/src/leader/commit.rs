@@ -201,7 +201,7 @@ pub(crate) struct Pace {
 impl Leader {
     /// Starts the next piece of work if none is under way: a batch first, then the upkeep of the journal.
     pub(super) fn seal(&mut self) {
-        if self.in_flight.is_some() || self.seal_pause().is_some() {
+        if self.in_flight.is_some() || self.broken.is_some() || self.seal_pause().is_some() {
             return;
         }
         let started = self.clock.monotonic();
