@@ -31,7 +31,7 @@ fn input(text: &str) -> Input {
 async fn run(text: &str) -> Result<Value, Failure> {
     let kind = Analyze::new(Compute::new(1));
     let output = kind.run(input(text), CancellationToken::new()).await?;
-    assert_eq!(canonical(&output.content).unwrap(), output.content);
+    assert_eq!(compact(&output.content).unwrap(), output.content);
     Ok(serde_json::from_slice(&output.content).unwrap())
 }
 
