@@ -133,5 +133,9 @@ async fn nobody_leads_behind_a_mark() {
 /// As a failing disk might.
 async fn delete(stage: &Stage, segment: u64) {
     let delete = etcd_client::TxnOp::delete(stage.etcd.keys().segment(segment), None);
-    stage.etcd.txn(Vec::new(), vec![delete], Vec::new()).await.expect("etcd answers");
+    stage
+        .etcd
+        .txn(Vec::new(), vec![delete], Vec::new())
+        .await
+        .expect("etcd answers");
 }
