@@ -64,13 +64,13 @@ fn columns_stand_in_order_of_first_appearance() {
 fn a_table_of_new_columns_in_every_row_is_refused_early() {
     let mut builder = TableBuilder::new();
     let refused = (0..10_000usize).find_map(|row| {
-        builder.set(&format!("k{row}"), Cell::Number(1.0)).unwrap();
-        builder.end_row().err()
+        let set = builder.set(&format!("k{row}"), Cell::Number(1.0));
+        set.and_then(|()| builder.end_row()).err()
     });
     let Some(Error::TooSparse { rows, columns }) = refused else {
         panic!("not refused: {refused:?}")
     };
-    assert_eq!((rows, columns), (rows, rows));
+    assert!(rows.abs_diff(columns) <= 1, "{rows} rows, {columns} columns");
     assert!((2_040..2_060).contains(&rows), "{rows}");
 }
 
