@@ -1,6 +1,7 @@
 //! The mesh as its clients see it: real processes, real sockets, peers' own tools.
 
 mod analyze;
+mod cli;
 mod errors;
 mod grpcurl;
 mod json;

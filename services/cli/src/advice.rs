@@ -37,9 +37,10 @@ pub(crate) fn fail(fault: &Fault) -> ExitCode {
 /// What to do about it, where the message does not say so itself.
 fn advice(reason: Reason) -> Option<&'static str> {
     Some(match reason {
-        Reason::LeaderUnavailable | Reason::JournalUnavailable => {
+        Reason::LeaderUnavailable => {
             "The mesh is there but cannot take tasks at the moment; try again, or look at `lepton nodes`."
         }
+        Reason::JournalUnavailable => "Try again when etcd is back; `lepton analyze` goes on without it.",
         Reason::GatewayUnreachable => {
             "Start a mesh with `lepton up`, or name one with --address URL or LEPTON_ADDRESS."
         }

@@ -194,10 +194,10 @@ pub enum Bench {
 #[derive(Debug, Args)]
 pub struct BenchTasks {
     /// How many tasks.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub count: u32,
     /// How many are submitted, and awaited, at once.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: u32,
     /// How long each task runs.
     #[arg(long, default_value_t = 0)]
@@ -221,12 +221,18 @@ pub struct BenchAnalyze {
 /// Parses the command line; the exit code says that there is nothing left to do.
 pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, ExitCode> {
     Parsed::try_parse_from(arguments).map_err(|error| {
-        // Nothing is left to do when not even the usage can be shown.
-        let _unshown = error.print();
         if error.use_stderr() {
-            ExitCode::from(EXIT_USAGE)
-        } else {
-            ExitCode::SUCCESS
+            // Help that was not asked for has no such beginning.
+            let text = error.to_string();
+            let rest = text
+                .strip_prefix("error: ")
+                .map(|rest| ("error: CONFIG_INVALID: ", rest));
+            let (reason, rest) = rest.unwrap_or(("", &text));
+            eprint!("{reason}{rest}");
+            return ExitCode::from(EXIT_USAGE);
         }
+        // Nothing is left to do when not even the help can be shown.
+        let _unshown = error.print();
+        ExitCode::SUCCESS
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -18,6 +18,10 @@ use tokio::io::AsyncBufReadExt;
 use tokio_stream::wrappers::LinesStream;
 use tokio_util::io::StreamReader;
 
+use crate::address::authority;
+
+/// Where a URL without a port leads.
+const HTTP_PORT: u16 = 80;
 /// How long a call may take beyond what it asks the gateway to wait.
 const CALL_MAX: Duration = Duration::from_secs(120);
 
@@ -31,21 +35,9 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the gateway at this URL.
     pub fn new(net: Net, address: &str) -> Result<Self, Fault> {
-        let wrong = |why: &str| Fault::new(Reason::ConfigInvalid, format!("{address:?} is no gateway's URL: {why}"));
-        let text = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
-        };
-        let uri: Uri = text.parse().map_err(|_error| wrong("write it as http://HOST:PORT"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(wrong("only http:// is spoken"));
-        }
-        let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
-        let port = authority.port_u16().unwrap_or(80);
         Ok(Self {
             net,
-            authority: format!("{}:{port}", authority.host()),
+            authority: authority(address, "a gateway", HTTP_PORT)?,
         })
     }
 
@@ -56,35 +48,50 @@ impl Client {
 
     /// Reads a path.
     pub async fn get(&self, path: &str) -> Result<Bytes, Fault> {
-        self.call(Method::GET, path, Bytes::new()).await
+        self.call(Method::GET, path, Bytes::new(), Duration::ZERO).await
+    }
+
+    /// Reads a path that the gateway answers only after a wait of up to `wait`.
+    pub async fn get_after(&self, path: &str, wait: Duration) -> Result<Bytes, Fault> {
+        self.call(Method::GET, path, Bytes::new(), wait).await
     }
 
     /// Sends a body to a path.
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Bytes, Fault> {
-        self.call(Method::POST, path, body.into()).await
+        self.call(Method::POST, path, body.into(), Duration::ZERO).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Fault> {
+    async fn call(&self, method: Method, path: &str, body: Bytes, wait: Duration) -> Result<Bytes, Fault> {
         let call = async {
             let response = self.send(method, path, body).await?;
             collect(response).await
         };
-        tokio::time::timeout(CALL_MAX, call)
+        tokio::time::timeout(CALL_MAX.saturating_add(wait), call)
             .await
             .unwrap_or_else(|_elapsed| Err(self.silent()))
     }
 
-    /// Reads the data of each server-sent event, as long as the gateway sends.
+    /// Reads the data of each server-sent event, as long as the gateway sends. An event that tells of an error is one.
     pub async fn events(&self, path: &str) -> Result<impl Stream<Item = Result<String, Fault>> + use<>, Fault> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         let pieces = BodyExt::into_data_stream(response.into_body()).map_err(std::io::Error::other);
         let lines = LinesStream::new(StreamReader::new(pieces).lines());
-        Ok(lines.filter_map(|line| async move {
-            match line {
-                Ok(line) => line.strip_prefix("data:").map(|data| Ok(data.trim_start().to_owned())),
-                Err(error) => Some(Err(broken(&error))),
-            }
-        }))
+        let mut name = String::new();
+        let events = lines.map(move |line| {
+            let line = line.map_err(|error| broken(&error))?;
+            Ok(match line.split_once(':') {
+                Some(("event", value)) => {
+                    value.trim().clone_into(&mut name);
+                    None
+                }
+                Some(("data", data)) if name == "error" => {
+                    return Err(read_fault(StatusCode::INTERNAL_SERVER_ERROR, data.as_bytes()));
+                }
+                Some(("data", data)) => Some(data.trim_start().to_owned()),
+                _ => None,
+            })
+        });
+        Ok(events.filter_map(|event| async { event.transpose() }))
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Fault> {
@@ -172,7 +179,7 @@ pub(crate) fn read_json(body: &[u8]) -> Result<Value, Fault> {
 }
 
 /// The fault in the body of a failed call.
-fn read_fault(status: http::StatusCode, body: &[u8]) -> Fault {
+fn read_fault(status: StatusCode, body: &[u8]) -> Fault {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return Fault::new(Reason::Internal, format!("the gateway answered {status}"));
     };

@@ -4,14 +4,24 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use lepton_domain::reason::{Fault, Reason};
+
+use crate::advice::{EXIT_FAILED, fail};
+
 pub(crate) mod table;
 
-/// Prints a line. A closed pipe is the reader's wish to stop.
+/// Prints a line. A closed pipe is the reader's wish to stop; where nothing can be written, nothing was done.
 pub(crate) fn line(text: &str) {
-    if let Err(error) = writeln!(io::stdout(), "{text}")
-        && error.kind() == io::ErrorKind::BrokenPipe
-    {
-        std::process::exit(0);
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            fail(&Fault::new(
+                Reason::Internal,
+                format!("stdout cannot be written: {error}"),
+            ));
+            std::process::exit(EXIT_FAILED.into());
+        }
     }
 }
 

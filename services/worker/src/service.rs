@@ -106,19 +106,27 @@ impl entry::Service for Worker {
         tasks.spawn(ended(probes).in_current_span());
         tasks.spawn(self.labor(draining.clone()).run().in_current_span());
         let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance());
+        let mut orphaned = std::pin::pin!(orphaned(self.config.lifetime.parent_pid));
         tokio::select! {
             // First: on a shutdown some parts end at once, which is no failure then.
             biased;
             () = shutdown.triggered() => {}
-            () = parent::gone(self.config.lifetime.parent_pid) => {
-                tracing::info!("the parent process is gone");
-                return Ok(());
-            }
+            () = &mut orphaned => return Ok(()),
             // While nobody has asked for it, whatever ends has failed.
             Some(ended) = tasks.join_next() => return flat(ended),
         }
-        self.drain(tasks, registrar, &closing).await
+        tokio::select! {
+            drained = self.drain(tasks, registrar, &closing) => drained,
+            // Nobody waits for what is left.
+            () = orphaned => Ok(()),
+        }
     }
+}
+
+/// Completes when the parent has died.
+async fn orphaned(parent_pid: u32) {
+    parent::gone(parent_pid).await;
+    tracing::info!("the parent process is gone");
 }
 
 impl Worker {

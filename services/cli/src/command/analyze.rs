@@ -1,7 +1,6 @@
 //! `lepton analyze FILE`: statistics, correlations and a fit of the rows in a file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use lepton_domain::reason::{Fault, Reason};
 use serde_json::Value;
@@ -33,7 +32,14 @@ fn request(wish: &Analyze) -> Result<Vec<u8>, Fault> {
     let mut request = if csv {
         BTreeMap::from([("data".to_owned(), rows::of_csv(&wish.file).map_err(unreadable)?)])
     } else {
-        of_json(&wish.file).map_err(unreadable)?
+        let written = std::fs::read_to_string(&wish.file).map_err(|error| unreadable(error.to_string()))?;
+        of_json(&written).map_err(|error| {
+            let file = wish.file.display();
+            Fault::new(
+                Reason::InvalidJson,
+                format!("{file}: neither an array of rows nor a request in JSON: {error}"),
+            )
+        })?
     };
     for (name, value) in [("target", &wish.target), ("model", &wish.model)] {
         if let Some(value) = value {
@@ -45,16 +51,11 @@ fn request(wish: &Analyze) -> Result<Vec<u8>, Fault> {
 }
 
 /// An array of rows, or a whole request.
-fn of_json(file: &Path) -> Result<BTreeMap<String, Box<RawValue>>, String> {
-    let written = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let not_json = |error: serde_json::Error| format!("not JSON: {error}");
+fn of_json(written: &str) -> serde_json::Result<BTreeMap<String, Box<RawValue>>> {
     if written.trim_start().starts_with('[') {
-        return Ok(BTreeMap::from([(
-            "data".to_owned(),
-            serde_json::from_str(&written).map_err(not_json)?,
-        )]));
+        return Ok(BTreeMap::from([("data".to_owned(), serde_json::from_str(written)?)]));
     }
-    serde_json::from_str(&written).map_err(not_json)
+    serde_json::from_str(written)
 }
 
 fn show(answer: &Value) {

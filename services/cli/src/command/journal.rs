@@ -11,6 +11,7 @@ use lepton_proto::proto_json;
 use serde_json::Value;
 
 use super::Session;
+use crate::address::check_etcd;
 use crate::advice::{EXIT_DONE, EXIT_FAILED};
 use crate::args::{Format, Journal, JournalRead};
 use crate::client::read_json;
@@ -19,6 +20,7 @@ use crate::output::table::{print, text};
 
 /// Reads what is asked for.
 pub(super) async fn run(session: &Session, wish: &Journal) -> Result<ExitCode, Fault> {
+    check_etcd(&wish.etcd)?;
     let etcd = (!wish.etcd.is_empty()).then(|| Etcd::connect(&session.context, &wish.etcd, &wish.cluster));
     match wish.read {
         JournalRead::Status => status(session, etcd).await,

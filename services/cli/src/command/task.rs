@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures::StreamExt;
 use lepton_domain::reason::{Fault, Reason};
@@ -48,7 +49,7 @@ async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, Fault>
     body.insert("requestId", json!(request_id));
     body.extend(submit.priority.map(|priority| ("priority", json!(priority))));
     if let Some(timeout) = &submit.timeout {
-        body.insert("timeout", json!(seconds(timeout)?));
+        body.insert("timeout", json!(seconds(read_duration(timeout)?)));
     }
     body.extend(
         submit
@@ -82,17 +83,20 @@ struct Request<'a> {
     options: BTreeMap<&'static str, Value>,
 }
 
-/// A duration such as `500ms` or `1h` as REST wants it, in seconds.
-fn seconds(text: &str) -> Result<String, Fault> {
+/// A duration as REST wants it.
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+/// A duration such as `500ms` or `1h`.
+fn read_duration(text: &str) -> Result<Duration, Fault> {
     let wrong = || {
         Fault::new(
             Reason::ConfigInvalid,
             format!("{text:?} is no duration; write it as 500ms, 30s, 5m or 1h"),
         )
     };
-    duration::parse(text)
-        .map(|duration| format!("{}s", duration.as_secs_f64()))
-        .ok_or_else(wrong)
+    duration::parse(text).ok_or_else(wrong)
 }
 
 fn unwritable(error: &serde_json::Error) -> Fault {
@@ -198,11 +202,9 @@ async fn list(
 }
 
 async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fault> {
-    let timeout = seconds(timeout)?;
-    let body = session
-        .client
-        .get(&format!("{}?timeout={}", path(id, ":wait"), timeout))
-        .await?;
+    let timeout = read_duration(timeout)?;
+    let path = format!("{}?timeout={}", path(id, ":wait"), seconds(timeout));
+    let body = session.client.get_after(&path, timeout).await?;
     show(session, &body)?;
     Ok(match state(&read_json(&body)?).as_str() {
         "succeeded" => EXIT_DONE,
@@ -214,8 +216,15 @@ async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fa
 /// Prints each event of the stream; the stream ends after the task has.
 async fn watch(session: &Session, id: &str) -> Result<ExitCode, Fault> {
     let mut events = std::pin::pin!(session.client.events(&path(id, ":watch")).await?);
+    let mut ended = false;
     while let Some(data) = events.next().await {
-        event(session, &data?)?;
+        let data = data?;
+        event(session, &data)?;
+        ended = read_json(data.as_bytes())?["endTime"].is_string();
+    }
+    if !ended {
+        let message = format!("the gateway stopped before task {id} ended; watch it again");
+        return Err(Fault::new(Reason::OutcomeUnknown, message));
     }
     Ok(EXIT_DONE)
 }

@@ -19,6 +19,7 @@ use super::directory::DataDirectory;
 use super::store::{Place, Store};
 use super::supervise::supervise;
 use super::{Options, plan};
+use crate::address::check_etcd;
 
 /// Everything, bound and built.
 pub(super) struct Mesh {
@@ -36,6 +37,7 @@ pub(super) struct Mesh {
 impl Mesh {
     /// Takes every address first: a taken one must leave the data directory as it was.
     pub async fn assemble(options: &Options, context: Context) -> Result<Self, Fault> {
+        check_etcd(&options.etcd)?;
         let place = match options.etcd.is_empty() {
             true => Some(Place::take(&options.etcd_listen, &context).await?),
             false => None,

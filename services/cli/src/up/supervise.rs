@@ -63,6 +63,8 @@ fn spawn(arguments: &[String]) -> std::io::Result<Child> {
         .args(arguments)
         .arg("--parent")
         .arg(std::process::id().to_string())
+        // A terminal sends Ctrl-C to a whole group: a worker has to go on until the gateway has drained.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .kill_on_drop(true)

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::clock::Clock;
 use lepton_mesh::error::{fault, is_retryable};
 use lepton_proto::cluster::v1::DumpJournalRequest;
 use lepton_proto::cluster::v1::journal_service_client::JournalServiceClient;
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
 use lepton_proto::task::v1::{GetTaskRequest, State, SubmitTaskRequest, WaitTaskRequest};
-use serde_json::json;
+use serde::Serialize;
 use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -53,8 +53,30 @@ struct Done {
     ended: Duration,
 }
 
+/// What was measured, as `--output json` prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    count: usize,
+    concurrency: u32,
+    seconds: f64,
+    acknowledged_per_s: f64,
+    completed_per_s: f64,
+    result_ms: Percentiles,
+    lost: usize,
+    duplicated: usize,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+}
+
 /// Measures, prints, and fails when a task was lost or doubled.
 pub(in crate::command) async fn run(session: &Session, wish: &BenchTasks) -> Result<ExitCode, Fault> {
+    // Losses on the way are waited out, but somebody has to be there at the start.
+    session.client.get("/livez").await?;
     let clock = session.context.clock;
     let plan = Arc::new(Plan {
         clock,
@@ -70,17 +92,19 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchTasks) -> Res
     let (acknowledged, completed) = (last(|one| one.acknowledged), last(|one| one.ended));
     let total = done.len() as f64;
     let (p50, p99) = percentiles(done.iter().map(|one| one.ended.saturating_sub(one.submitted)).collect());
-    let body = json!({
-        "count": done.len(),
-        "concurrency": wish.concurrency,
-        "seconds": rounded(completed.as_secs_f64()),
-        "acknowledgedPerS": rounded(total / acknowledged.as_secs_f64().max(1e-9)),
-        "completedPerS": rounded(total / completed.as_secs_f64().max(1e-9)),
-        "resultMs": { "p50": p50, "p99": p99 },
-        "lost": lost,
-        "duplicated": duplicated,
-    });
-    session.print(body.to_string().as_bytes(), |answer| {
+    let figures = Figures {
+        count: done.len(),
+        concurrency: wish.concurrency,
+        seconds: rounded(completed.as_secs_f64()),
+        acknowledged_per_s: rounded(total / acknowledged.as_secs_f64().max(1e-9)),
+        completed_per_s: rounded(total / completed.as_secs_f64().max(1e-9)),
+        result_ms: Percentiles { p50, p99 },
+        lost,
+        duplicated,
+    };
+    let body = serde_json::to_vec(&figures)
+        .map_err(|error| Fault::new(Reason::Internal, format!("the figures cannot be printed: {error}")))?;
+    session.print(&body, |answer| {
         let row = |name: &str, value: String| vec![name.to_owned(), value];
         print(
             &["tasks", "figure"],

@@ -1,0 +1,67 @@
+//! Addresses as people write them: `http://HOST:PORT`, or without the scheme.
+
+use http::Uri;
+use lepton_domain::reason::{Fault, Reason};
+
+/// `HOST:PORT` of an address; `what` names its server in the error.
+pub(crate) fn authority(address: &str, what: &str, port_default: u16) -> Result<String, Fault> {
+    let wrong = |why: &str| Fault::new(Reason::ConfigInvalid, format!("{address:?} is no URL of {what}: {why}"));
+    let text = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
+    let uri: Uri = text.parse().map_err(|_error| wrong("write it as http://HOST:PORT"))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(wrong("only http:// is spoken"));
+    }
+    if !matches!(uri.path_and_query().map(|rest| rest.as_str()), None | Some("/")) {
+        return Err(wrong("nothing may follow the port"));
+    }
+    let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
+    if authority.host().is_empty() || authority.as_str().contains('@') {
+        return Err(wrong("write it as http://HOST:PORT"));
+    }
+    // The parser takes any text for a port, and then tells of none.
+    let port = match (authority.port_u16(), authority.as_str() == authority.host()) {
+        (Some(port), _) => port,
+        (None, true) => port_default,
+        (None, false) => return Err(wrong("ports are numbers up to 65535")),
+    };
+    Ok(format!("{}:{port}", authority.host()))
+}
+
+/// Refuses a list of etcd's addresses that has a wrong one.
+pub(crate) fn check_etcd(addresses: &[String]) -> Result<(), Fault> {
+    const ETCD_PORT: u16 = 2379;
+    addresses
+        .iter()
+        .try_for_each(|address| authority(address, "an etcd member", ETCD_PORT).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_hosts_and_ports() {
+        let read = |address| authority(address, "a gateway", 80).map_err(|fault| fault.reason);
+        assert_eq!(read("http://127.0.0.1:8000"), Ok("127.0.0.1:8000".to_owned()));
+        assert_eq!(read("localhost:8000/"), Ok("localhost:8000".to_owned()));
+        assert_eq!(read("http://[::1]:8000"), Ok("[::1]:8000".to_owned()));
+        assert_eq!(read("lepton.example"), Ok("lepton.example:80".to_owned()));
+        for wrong in [
+            "",
+            "ftp://127.0.0.1:1",
+            "https://host",
+            "127.0.0.1:99999",
+            "host:port",
+            "host:",
+            "ftp:/x",
+            "a@b:1",
+            "http://host/p",
+        ] {
+            assert_eq!(read(wrong), Err(Reason::ConfigInvalid), "{wrong:?}");
+        }
+    }
+}
