@@ -92,7 +92,7 @@ async fn unknown_fields_are_named() {
         (TASKS, json!({"kind": "echo", "retry": {"colour": 1}})),
         (
             "/api/v1/tasks:batchSubmit",
-            json!({"requests": [{"kind": "echo", "colour": 1}]}),
+            json!({"requests": [{"kind": "echo"}], "colour": 1}),
         ),
     ];
     for (path, body) in cases {

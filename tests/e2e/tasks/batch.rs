@@ -48,8 +48,15 @@ async fn ten_thousand_tasks_end_once_each() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_succeeds_or_fails_alone() {
     let mesh = shared().await;
-    let requests =
-        json!([{"kind": "echo", "input": 1}, {"kind": "nope"}, {"kind": "echo", "priority": 9}, {"kind": "echo"}]);
+    let requests = json!([
+        {"kind": "echo", "input": 1},
+        {"kind": "nope"},
+        {"kind": "echo", "priority": 9},
+        {"kind": "echo", "priority": "high"},
+        {"kind": "echo", "colour": 1},
+        7,
+        {"kind": "echo"},
+    ]);
     let answer = mesh.rest().submit(BATCH, &json!({"requests": requests})).await;
     let results = answer["results"].as_array().expect("results");
     let reasons: Vec<Option<&str>> = results
@@ -58,10 +65,19 @@ async fn each_succeeds_or_fails_alone() {
         .collect();
     assert_eq!(
         reasons,
-        [None, Some("KIND_UNKNOWN"), Some("FIELD_INVALID"), None],
+        [
+            None,
+            Some("KIND_UNKNOWN"),
+            Some("FIELD_INVALID"),
+            Some("FIELD_INVALID"),
+            Some("UNKNOWN_FIELD"),
+            Some("FIELD_INVALID"),
+            None,
+        ],
         "{answer}"
     );
-    for (result, has_task) in results.iter().zip([true, false, false, true]) {
+    for (result, reason) in results.iter().zip(reasons) {
+        let has_task = reason.is_none();
         assert_eq!(
             result.get("task").is_some(),
             has_task,
