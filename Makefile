@@ -20,7 +20,7 @@ build:
 test:
 	@deploy/setup test
 	$(CARGO) build --workspace --locked --bins
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 fmt:
 	$(CARGO) fmt --all
