@@ -161,8 +161,9 @@ impl Incidents {
     fn replaced_by(&self, newcomer: &Seen) -> Option<InstanceId> {
         let replaces = |missing: &Missing| {
             let was = &missing.was;
-            // One that was there beside the lost one fills a place of its own.
-            let came_after = newcomer.first > was.first && newcomer.first >= was.live.heard;
+            // One that was there beside the lost one, or started together with it, fills a place of its own.
+            let started_later = newcomer.first.since(was.first) >= STEADY_AFTER;
+            let came_after = started_later && newcomer.first >= was.live.heard;
             was.live.service == newcomer.live.service
                 && was.live.name == newcomer.live.name
                 && (came_after || newcomer.live.name.is_some())

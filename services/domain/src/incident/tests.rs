@@ -222,3 +222,15 @@ fn history_is_bounded_and_closed_ones_go_first() {
     assert_eq!(watch.incidents.iter().count(), INCIDENTS_MAX);
     assert!(watch.incidents.open() <= INCIDENTS_MAX);
 }
+
+#[test]
+fn what_started_together_fills_a_place_of_its_own() {
+    let mut watch = Watch::new();
+    watch.observe(&[("a", false)], 1);
+    let mut both = live(&[("a", false), ("b", false)], at(2));
+    both.insert(InstanceId::new("a"), steady(at(1)));
+    watch.observe_live(&both, 2);
+    watch.observe(&[("b", false)], 3);
+    assert_eq!(watch.observe(&[("b", false)], 9), []);
+    assert_eq!(watch.missed(), ["a"], "a mesh that starts up has no replacements yet");
+}
