@@ -8,7 +8,11 @@ use super::{Entry, Status, Verification};
 impl From<Status> for GetJournalStatusResponse {
     fn from(status: Status) -> Self {
         Self {
-            leader: status.leader.as_ref().map(|leader| leader.instance.to_string()).unwrap_or_default(),
+            leader: status
+                .leader
+                .as_ref()
+                .map(|leader| leader.instance.to_string())
+                .unwrap_or_default(),
             epoch: status.leader.map_or(0, |leader| leader.epoch.0),
             incarnation: status.incarnation,
             first_segment: status.first_segment,
