@@ -1,17 +1,23 @@
 //! Messages as canonical proto-JSON, the way every answer of the mesh is printed.
 //!
 //! Promises: lowerCamelCase; defaults are printed, absent optional fields are not; 64-bit integers are texts; integral
-//! doubles have no fraction. Leaves reading JSON to `prost-reflect`.
+//! doubles have no fraction; maps are in the order of their keys, so equal messages print alike. Leaves reading JSON to
+//! `prost-reflect`.
 
 use std::io;
 
 use prost::Message;
-use prost_reflect::{DynamicMessage, SerializeOptions};
+use prost_reflect::DynamicMessage;
+use serde::Serialize as _;
 use serde_json::ser::Formatter;
 
 use crate::convert::value::write::write_number;
 use crate::descriptors::pool;
+use ordered::Ordered;
 
+#[cfg(test)]
+mod arbitrary;
+mod ordered;
 #[cfg(test)]
 mod tests;
 
@@ -53,13 +59,8 @@ pub fn to_vec(message: &DynamicMessage) -> Result<Vec<u8>, PrintError> {
 
 /// Writes the JSON of a message.
 pub fn write(message: &DynamicMessage, out: impl io::Write) -> Result<(), PrintError> {
-    let options = SerializeOptions::new()
-        .skip_default_fields(false)
-        .stringify_64_bit_integers(true)
-        .use_enum_numbers(false)
-        .use_proto_field_name(false);
     let mut serializer = serde_json::Serializer::with_formatter(out, ProtoJson);
-    Ok(message.serialize_with_options(&mut serializer, &options)?)
+    Ok(Ordered(message).serialize(&mut serializer)?)
 }
 
 /// Compact JSON in which integral doubles have no fraction. Works with every `serde_json::Serializer`.
