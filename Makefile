@@ -14,7 +14,7 @@ run: build
 
 build:
 	@deploy/setup build
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked --workspace --exclude lepton-tests --bins
 
 ## Installs what the tests need and runs all of them.
 test:
