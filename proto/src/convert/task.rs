@@ -212,6 +212,8 @@ pub fn to_wire(task: &Task, resolved: &Resolved) -> Result<wire::Task, ConvertEr
         priority: task.spec.priority.get().into(),
         labels: task.spec.labels.clone(),
         worker: running_worker(task),
+        // Soft state, which only the leader knows.
+        progress: None,
     })
 }
 

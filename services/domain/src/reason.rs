@@ -81,6 +81,22 @@ reasons! {
     KindUnknown = "KIND_UNKNOWN", InvalidArgument;
     /// The pushed file is not a usable model.
     ModelInvalid = "MODEL_INVALID", InvalidArgument;
+    /// The model does not take the rows' columns.
+    ModelMismatch = "MODEL_MISMATCH", InvalidArgument;
+    /// A tensor that the model does not have.
+    TensorUnknown = "TENSOR_UNKNOWN", InvalidArgument;
+    /// An input of the model was not given.
+    TensorMissing = "TENSOR_MISSING", InvalidArgument;
+    /// A tensor of another data type than the model's.
+    TensorType = "TENSOR_TYPE", InvalidArgument;
+    /// A tensor of another shape than the model's.
+    TensorShape = "TENSOR_SHAPE", InvalidArgument;
+    /// A tensor whose content does not fit its shape or type.
+    TensorData = "TENSOR_DATA", InvalidArgument;
+    /// The training did not converge: its loss grew without bound.
+    TrainingDiverged = "TRAINING_DIVERGED", InvalidArgument;
+    /// The table cannot be learnt from: too few complete rows, or no feature.
+    TrainingDataInsufficient = "TRAINING_DATA_INSUFFICIENT", InvalidArgument;
     /// The request id was used before with other content.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument;
     /// The page token was not made by this listing.
@@ -121,6 +137,12 @@ reasons! {
     TaskExists = "TASK_EXISTS", AlreadyExists;
     /// The version is deployed.
     ModelInUse = "MODEL_IN_USE", FailedPrecondition;
+    /// The model, or this version of it, is kept but not deployed.
+    ModelNotDeployed = "MODEL_NOT_DEPLOYED", FailedPrecondition;
+    /// No version was deployed before this one.
+    NoPreviousVersion = "NO_PREVIOUS_VERSION", FailedPrecondition;
+    /// No worker could load the version.
+    ModelLoadFailed = "MODEL_LOAD_FAILED", FailedPrecondition;
     /// The port is taken.
     AddressInUse = "ADDRESS_IN_USE", FailedPrecondition;
     /// The data directory cannot be written.
@@ -153,6 +175,8 @@ reasons! {
     JournalFull = "JOURNAL_FULL", ResourceExhausted;
 
     // Not now: retry the call.
+    /// The deployed version is not in any worker's memory yet.
+    ModelNotReady = "MODEL_NOT_READY", Unavailable;
     /// No worker can take it.
     NoWorker = "NO_WORKER", Unavailable;
     /// The journal cannot be written.
@@ -175,6 +199,8 @@ reasons! {
     // It ended badly.
     /// The epoch is not the newest: another instance leads.
     StaleEpoch = "STALE_EPOCH", Aborted;
+    /// Somebody else changed the model at the same time.
+    ModelChanged = "MODEL_CHANGED", Aborted;
     /// A reader fell behind what is kept; start again from the current state.
     WatchLagged = "WATCH_LAGGED", Aborted;
     /// The task lost so many workers that it is suspected of killing them.

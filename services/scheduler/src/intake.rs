@@ -60,6 +60,7 @@ impl Reply {
             wire::IntakeResponse {
                 number: self.number,
                 outcome: Some(outcome),
+                progress: None,
             },
             permit,
         ));

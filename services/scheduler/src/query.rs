@@ -145,6 +145,7 @@ async fn next_state(
     Some((
         Ok(wire::WatchTaskResponse {
             task: Some(task.as_ref().into()),
+            progress: None,
         }),
         (states, next),
     ))
