@@ -11,7 +11,8 @@ use lepton_mesh::registry::{Directory, Instance, NodeState};
 use lepton_mesh::telemetry::propagate::Propagate;
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
-use lepton_proto::monitor::v1::{ListIncidentsRequest, ListIncidentsResponse};
+use lepton_proto::monitor::v1::{GetTraceRequest, GetTraceResponse, ListIncidentsRequest, ListIncidentsResponse};
+use lepton_proto::monitor::v1::{ListTracesRequest, ListTracesResponse};
 use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
@@ -91,5 +92,14 @@ impl MonitorService for Incidents {
             }
         }
         Err(error::status(&last))
+    }
+
+    async fn get_trace(&self, request: Request<GetTraceRequest>) -> Result<Response<GetTraceResponse>, Status> {
+        let message = format!("trace {} is not kept", request.get_ref().trace_id);
+        Err(error::status(&Fault::new(Reason::TraceNotFound, message)))
+    }
+
+    async fn list_traces(&self, _: Request<ListTracesRequest>) -> Result<Response<ListTracesResponse>, Status> {
+        Ok(Response::new(ListTracesResponse::default()))
     }
 }

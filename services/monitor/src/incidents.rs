@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::error::status;
 use lepton_proto::convert::incident::read_state;
 use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
-use lepton_proto::monitor::v1::{ListIncidentsRequest, ListIncidentsResponse};
+use lepton_proto::monitor::v1::{GetTraceRequest, GetTraceResponse, ListIncidentsRequest, ListIncidentsResponse};
+use lepton_proto::monitor::v1::{ListTracesRequest, ListTracesResponse};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
@@ -41,5 +43,14 @@ impl MonitorService for Listing {
         Ok(Response::new(ListIncidentsResponse {
             incidents: matching.map(Into::into).collect(),
         }))
+    }
+
+    async fn get_trace(&self, request: Request<GetTraceRequest>) -> Result<Response<GetTraceResponse>, Status> {
+        let message = format!("trace {} is not kept", request.get_ref().trace_id);
+        Err(status(&Fault::new(Reason::TraceNotFound, message)))
+    }
+
+    async fn list_traces(&self, _: Request<ListTracesRequest>) -> Result<Response<ListTracesResponse>, Status> {
+        Ok(Response::new(ListTracesResponse::default()))
     }
 }

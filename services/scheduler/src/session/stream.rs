@@ -180,7 +180,8 @@ async fn listen(leader: LeaderHandle, number: SessionNumber, mut incoming: Strea
 fn read(number: SessionNumber, message: In) -> Result<Message, Fault> {
     Ok(match message {
         In::Hello(_) => return Err(Fault::new(Reason::FieldInvalid, "`hello` is said once, first")),
-        In::Heartbeat(_) => Message::Heard { number },
+        // Progress is a sign of life too.
+        In::Heartbeat(_) | In::Progress(_) => Message::Heard { number },
         In::Draining(_) => Message::Draining { number },
         In::Report(report) => read_report(number, report)?,
     })
