@@ -4,6 +4,7 @@
 
 pub mod analyze;
 mod budget;
+pub mod call;
 pub mod config;
 mod forward;
 pub mod grpc;

@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::fleet::{Meter, Own};
 use crate::incidents::Incidents;
 use crate::online::analyze::Online;
+use crate::online::call::Calls;
 use crate::readiness;
 use crate::route::Front;
 use crate::stack::{self, Services};
@@ -173,7 +174,8 @@ impl Gateway {
             meter: meter.clone(),
             readiness: readiness.clone(),
         };
-        let online = Online::new(config.online, context.clock, workers);
+        let calls = Calls::new(config.online, context.clock, workers);
+        let online = Online::new(calls);
         let cluster = Cluster::new(etcd, directory.clone(), leaders);
         let services = Services {
             bytes_max: config.edge.body_bytes_max,

@@ -15,13 +15,34 @@ use tower::ServiceExt as _;
 
 use crate::frames;
 
+/// The header that tells a worker which version of the model is meant.
+pub const MODEL_VERSION: &str = "lepton-model-version";
+
+/// A call that is about to be made.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// The RPC.
+    pub path: &'a str,
+    /// The message behind its prefix.
+    pub body: Body,
+    /// How long the answer may take.
+    pub patience: Duration,
+    /// The version of the model, where one is asked.
+    pub model_version: Option<u32>,
+}
+
 /// Calls a unary RPC and gives its answer. Dropping the future cancels the call at the worker.
-pub async fn unary(channel: Channel, path: &str, body: Body, patience: Duration) -> Result<Bytes, Fault> {
-    let request = Request::post(path)
+pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fault> {
+    let path = outgoing.path;
+    let mut request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
-        .header(GRPC_TIMEOUT, timeout(patience))
-        .body(tonic::body::Body::new(body))
+        .header(GRPC_TIMEOUT, timeout(outgoing.patience));
+    if let Some(version) = outgoing.model_version {
+        request = request.header(MODEL_VERSION, version);
+    }
+    let request = request
+        .body(tonic::body::Body::new(outgoing.body))
         .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
     let sent = Propagate::new(channel).oneshot(request).await;
     let response = sent.map_err(|failure| error::fault(&Status::from_error(failure.into())))?;

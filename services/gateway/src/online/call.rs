@@ -1,0 +1,178 @@
+//! What all online calls have in common: a place among those under way, a deadline, a worker, perhaps a second one.
+//!
+//! Promises: needs neither etcd nor a leader; at most two workers are tried, within the deadline and the retry budget;
+//! a caller that hangs up stops the work. Leaves what is sent and what the answer means to the kinds of calls.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use lepton_domain::admission::Gate;
+use lepton_domain::ids::InstanceId;
+use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_mesh::channel::pool::{Picked, Pool};
+use lepton_mesh::clock::Clock;
+use lepton_mesh::server::deadline::Deadline;
+
+use super::budget::Budget;
+use super::config::OnlineConfig;
+use super::forward::{self, Outgoing};
+use super::message::Message;
+use crate::models;
+
+/// Workers that are tried for one call.
+const ATTEMPTS_MAX: usize = 2;
+/// When to try again after no worker could take a call.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Where online calls go. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    config: OnlineConfig,
+    clock: Clock,
+    workers: Pool,
+    gate: Arc<Mutex<Gate>>,
+    budget: Budget,
+}
+
+/// The model that a call needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// Its version; absent: the one that is served.
+    pub version: Option<u32>,
+}
+
+/// A worker for a call, and the version of the model that it has.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The worker.
+    pub picked: Picked,
+    /// The version; absent where no model is asked.
+    pub version: Option<u32>,
+}
+
+impl Calls {
+    /// Calls go to the workers of this pool.
+    pub fn new(config: OnlineConfig, clock: Clock, workers: Pool) -> Self {
+        let gate = Arc::new(Mutex::new(Gate::new(config.calls_max)));
+        Self {
+            gate,
+            budget: Budget::new(clock.monotonic()),
+            config,
+            clock,
+            workers,
+        }
+    }
+
+    /// Takes a place among the calls under way; refused when there is none.
+    pub fn enter(&self) -> Result<Inside, Fault> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).enter()?;
+        Ok(Inside(self.gate.clone()))
+    }
+
+    /// When a call has to be over.
+    pub fn deadline(&self, of_caller: Option<Deadline>) -> Deadline {
+        of_caller.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.clock))
+    }
+
+    /// Sends a request to a worker, and to a second one where that may help. Gives the encoded answer.
+    pub async fn call(
+        &self,
+        path: &str,
+        wanted: Option<&Wanted>,
+        message: Message,
+        deadline: Deadline,
+    ) -> Result<Bytes, Fault> {
+        self.budget.earn(self.clock.monotonic());
+        if message.len() > self.config.retry_body_bytes_max {
+            let chosen = self.choose(wanted, &[]).await?;
+            return self.attempt(path, chosen, message, deadline).await.map_err(unanswered);
+        }
+        let whole = message.into_whole();
+        let mut tried = Vec::new();
+        loop {
+            let chosen = self.choose(wanted, &tried).await?;
+            tried.push(chosen.picked.instance.clone());
+            match self
+                .attempt(path, chosen, Message::encoded(whole.clone()), deadline)
+                .await
+            {
+                Err(fault) if self.may_retry(&fault, tried.len()) => {
+                    tracing::debug!(%fault, "a worker did not answer; another is tried");
+                }
+                result => return result.map_err(unanswered),
+            }
+        }
+    }
+
+    /// A worker for the call that was not tried yet.
+    async fn choose(&self, wanted: Option<&Wanted>, tried: &[InstanceId]) -> Result<Chosen, Fault> {
+        match wanted {
+            Some(wanted) => Err(models::not_found(&wanted.name)),
+            None => {
+                let picked = self.workers.pick(tried).ok_or_else(no_worker)?;
+                Ok(Chosen { picked, version: None })
+            }
+        }
+    }
+
+    async fn attempt(&self, path: &str, chosen: Chosen, message: Message, deadline: Deadline) -> Result<Bytes, Fault> {
+        let Chosen { picked, version } = chosen;
+        let patience = deadline.remaining(&self.clock);
+        let outgoing = Outgoing {
+            path,
+            body: message.into_body(),
+            patience,
+            model_version: version,
+        };
+        let call = forward::unary(picked.channel, outgoing);
+        let result = tokio::time::timeout(patience, call).await.unwrap_or_else(|_| Err(late()));
+        match &result {
+            // One that lacks the model is well all the same.
+            Err(fault) if fault.code() == Code::Unavailable && fault.reason != Reason::ModelNotReady => {
+                picked.lease.fail();
+            }
+            // What is wrong with a request says nothing about its worker.
+            _ => picked.lease.succeed(),
+        }
+        result
+    }
+
+    fn may_retry(&self, fault: &Fault, tried: usize) -> bool {
+        fault.code() == Code::Unavailable && tried < ATTEMPTS_MAX && self.budget.spend(self.clock.monotonic())
+    }
+}
+
+/// A call that is under way; leaves through the gate however it ends.
+#[derive(Debug)]
+pub struct Inside(Arc<Mutex<Gate>>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).leave();
+    }
+}
+
+/// What callers are told when no worker answers.
+pub fn no_worker() -> Fault {
+    Fault::new(Reason::NoWorker, "no worker answers at the moment; try again shortly").retry_after(RETRY)
+}
+
+fn late() -> Fault {
+    Fault::new(
+        Reason::DeadlineExceeded,
+        "the worker's answer was not there within the caller's deadline",
+    )
+}
+
+/// A worker that broke off has left nothing behind, so the caller may simply try again.
+fn unanswered(fault: Fault) -> Fault {
+    let told = matches!(fault.reason, Reason::NoWorker | Reason::ModelNotReady);
+    if fault.code() != Code::Unavailable || told {
+        return fault;
+    }
+    let message = format!("no worker finished it, and it may be repeated: {}", fault.message);
+    Fault::new(Reason::NoWorker, message).retry_after(fault.retry_after.unwrap_or(RETRY))
+}
