@@ -15,6 +15,7 @@ mod error;
 mod interval;
 pub mod linear;
 mod moments;
+pub mod onnx;
 mod outlier;
 mod quantile;
 mod sum;
