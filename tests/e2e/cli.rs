@@ -10,6 +10,7 @@ mod analyze;
 mod follow;
 mod journal;
 mod reads;
+mod services;
 mod tasks;
 mod up;
 mod usage;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lepton_mesh::entry::refusal;
 
-use crate::advice::EXIT_USAGE;
 use crate::up;
 
 /// The version with the commit, when the build knew it.
@@ -220,19 +220,5 @@ pub struct BenchAnalyze {
 
 /// Parses the command line; the exit code says that there is nothing left to do.
 pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, ExitCode> {
-    Parsed::try_parse_from(arguments).map_err(|error| {
-        if error.use_stderr() {
-            // Help that was not asked for has no such beginning.
-            let text = error.to_string();
-            let rest = text
-                .strip_prefix("error: ")
-                .map(|rest| ("error: CONFIG_INVALID: ", rest));
-            let (reason, rest) = rest.unwrap_or(("", &text));
-            eprint!("{reason}{rest}");
-            return ExitCode::from(EXIT_USAGE);
-        }
-        // Nothing is left to do when not even the help can be shown.
-        let _unshown = error.print();
-        ExitCode::SUCCESS
-    })
+    Parsed::try_parse_from(arguments).map_err(|error| refusal::usage(&error))
 }

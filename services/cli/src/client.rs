@@ -12,13 +12,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_mesh::config::address::authority;
 use lepton_mesh::net::Net;
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt;
 use tokio_stream::wrappers::LinesStream;
 use tokio_util::io::StreamReader;
-
-use crate::address::authority;
 
 /// Where a URL without a port leads.
 const HTTP_PORT: u16 = 80;

@@ -1,12 +1,14 @@
 //! The user's command: `lepton up` runs the whole mesh, everything else is a client of one.
 //!
-//! The same program is also the worker that `up` starts: called by the name `lepton-worker` it is nothing else.
+//! The same program is also every service: called by the name `lepton-worker`, as `up` starts its workers, or
+//! `lepton-gateway` it is nothing else. An image of all services then holds one program under five names.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-mod address;
+use lepton_mesh::entry;
+
 mod advice;
 mod args;
 mod client;
@@ -20,8 +22,8 @@ pub use advice::exit_code;
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let called = arguments.first().map(Path::new).and_then(Path::file_name);
-    if called.is_some_and(|name| name == up::WORKER) {
-        return worker(arguments);
+    if let Some(service) = called.and_then(OsStr::to_str).and_then(service) {
+        return service(arguments);
     }
     match args::parse(arguments) {
         Ok(args::Parsed {
@@ -33,9 +35,32 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The `main` of the service that has this name.
+fn service(called: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
+    match called {
+        "lepton-gateway" => Some(entry::main::<lepton_gateway::Gateway>),
+        "lepton-scheduler" => Some(entry::main::<lepton_scheduler::Scheduler>),
+        "lepton-monitor" => Some(entry::main::<lepton_monitor::Monitor>),
+        up::WORKER => Some(worker),
+        _ => None,
+    }
+}
+
 /// The worker, under its own name also where processes are listed.
 fn worker(arguments: Vec<OsString>) -> ExitCode {
     // A system without /proc shows the program's name instead, which harms nobody.
     let _no_proc = std::fs::write("/proc/self/comm", up::WORKER);
-    lepton_mesh::entry::main::<lepton_worker::Worker>(arguments)
+    entry::main::<lepton_worker::Worker>(arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_names_of_services_are_services() {
+        let names = ["lepton-gateway", "lepton-scheduler", "lepton-worker", "lepton-monitor"];
+        assert!(names.iter().all(|name| service(name).is_some()));
+        assert!(["lepton", "lepton-", "worker"].iter().all(|name| service(name).is_none()));
+    }
 }

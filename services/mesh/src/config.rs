@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::telemetry::{LogConfig, TelemetryConfig, TraceConfig};
 
+pub mod address;
 pub mod duration;
 mod layers;
 pub mod list;
@@ -83,6 +84,16 @@ impl Common {
         }
     }
 
+    /// Refuses what could only fail later, or reach another mesh's keys.
+    fn check(&self) -> Result<(), ConfigError> {
+        address::check_etcd(&self.etcd).map_err(|fault| ConfigError::new(format!("etcd: {}", fault.message)))?;
+        if self.cluster.is_empty() || self.cluster.contains('/') {
+            let message = format!("cluster: {:?} is no name: give one without slashes", self.cluster);
+            return Err(ConfigError::new(message));
+        }
+        Ok(())
+    }
+
     /// The blob store's URL or directory.
     pub fn blob_store(&self) -> String {
         self.blob
@@ -150,5 +161,7 @@ pub fn load<C: ServiceConfig>(
     file: Option<&Path>,
 ) -> Result<C, ConfigError> {
     let text = file.map(|path| layers::read::<C>(settings, path)).transpose()?;
-    layers::merge(text.as_deref(), &layers::environment(&settings.variables()), flags)
+    let config: C = layers::merge(text.as_deref(), &layers::environment(&settings.variables()), flags)?;
+    config.common().check()?;
+    Ok(config)
 }

@@ -17,19 +17,16 @@ use crate::net::Listener;
 use crate::server::health::Readiness;
 use crate::shutdown::Shutdown;
 use crate::{memory, telemetry};
+use refusal::{EXIT_FAILED, EXIT_USAGE, fail};
 
-pub use assemble::{Assembled, assemble};
+pub use assemble::{Assembled, assemble, bind, warn_if_open};
 pub use flags::Flag;
 
 mod assemble;
 mod flags;
+pub mod refusal;
 #[cfg(test)]
 mod tests;
-
-/// Exit code of a refusal or a failure.
-const EXIT_FAILED: u8 = 1;
-/// Exit code of a wrong command line or configuration.
-const EXIT_USAGE: u8 = 2;
 
 /// The listeners of a service, bound.
 #[derive(Debug)]
@@ -65,11 +62,7 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = std::ffi::OsString>)
     let command = flags::command::<S>();
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => {
-            // Help and version come this way too, with exit code 0. Nothing is left to do when they cannot be shown.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE));
-        }
+        Err(error) => return refusal::usage(&error),
     };
     let config = match flags::load::<S>(&matches, &Machine) {
         Ok(config) => config,
@@ -126,10 +119,4 @@ fn name_instance<S: Service>(config: &mut S::Config, context: &Context) -> Insta
             .get_or_insert_with(|| context.random.instance(S::NAME).to_string())
             .as_str(),
     )
-}
-
-/// Says on stderr what went wrong.
-fn fail(fault: &Fault, exit: u8) -> ExitCode {
-    eprintln!("error: {fault}");
-    ExitCode::from(exit)
 }

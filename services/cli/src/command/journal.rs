@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::config::address::check_etcd;
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::journal::inspect;
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
@@ -11,7 +12,6 @@ use lepton_proto::proto_json;
 use serde_json::Value;
 
 use super::Session;
-use crate::address::check_etcd;
 use crate::advice::{EXIT_DONE, EXIT_FAILED};
 use crate::args::{Format, Journal, JournalRead};
 use crate::client::read_json;
@@ -20,8 +20,13 @@ use crate::output::table::{print, text};
 
 /// Reads what is asked for.
 pub(super) async fn run(session: &Session, wish: &Journal) -> Result<ExitCode, Fault> {
-    check_etcd(&wish.etcd)?;
-    let etcd = (!wish.etcd.is_empty()).then(|| Etcd::connect(&session.context, &wish.etcd, &wish.cluster));
+    let etcd = match wish.etcd.is_empty() {
+        true => None,
+        false => {
+            check_etcd(&wish.etcd)?;
+            Some(Etcd::connect(&session.context, &wish.etcd, &wish.cluster))
+        }
+    };
     match wish.read {
         JournalRead::Status => status(session, etcd).await,
         JournalRead::Verify => verify(session, etcd).await,

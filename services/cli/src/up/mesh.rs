@@ -8,6 +8,7 @@ use std::future::Future;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_gateway::Gateway;
 use lepton_mesh::config::Common;
+use lepton_mesh::config::address::check_etcd;
 use lepton_mesh::context::Context;
 use lepton_mesh::entry::{Assembled, Service, assemble};
 use lepton_mesh::shutdown::Shutdown;
@@ -19,7 +20,6 @@ use super::directory::DataDirectory;
 use super::store::{Place, Store};
 use super::supervise::supervise;
 use super::{Options, plan};
-use crate::address::check_etcd;
 
 /// Everything, bound and built.
 pub(super) struct Mesh {
@@ -37,7 +37,9 @@ pub(super) struct Mesh {
 impl Mesh {
     /// Takes every address first: a taken one must leave the data directory as it was.
     pub async fn assemble(options: &Options, context: Context) -> Result<Self, Fault> {
-        check_etcd(&options.etcd)?;
+        if !options.etcd.is_empty() {
+            check_etcd(&options.etcd)?;
+        }
         let place = match options.etcd.is_empty() {
             true => Some(Place::take(&options.etcd_listen, &context).await?),
             false => None,

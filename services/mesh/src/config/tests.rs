@@ -137,6 +137,20 @@ fn errors_say_where_they_stand() {
 }
 
 #[test]
+fn what_could_only_fail_later_is_refused() {
+    let cases = [
+        ("common.etcd", "", "etcd: no etcd member"),
+        ("common.etcd", "https://a:1", "etcd: \"https://a:1\""),
+        ("common.cluster", "", "cluster: "),
+        ("common.cluster", "a/b", "cluster: "),
+    ];
+    for (key, value, what) in cases {
+        let error = loaded(&Given(&[], ""), &[(key, value)]).unwrap_err().to_string();
+        assert!(error.starts_with(what), "{key} {value:?}: {error}");
+    }
+}
+
+#[test]
 fn a_written_configuration_reads_back() {
     let written = toml::to_string(&Config::default()).unwrap();
     assert_eq!(toml::from_str::<Config>(&written).unwrap(), Config::default());

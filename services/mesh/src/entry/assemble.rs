@@ -40,14 +40,7 @@ pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Re
     };
     let (address, admin) = (sockets.serve.local_addr(), sockets.admin.local_addr());
     let scope = telemetry::scope(S::NAME, &instance);
-    scope.in_scope(|| {
-        for open in [address, admin]
-            .iter()
-            .filter(|address| !address.ip().is_loopback() && context.net == Net::Os)
-        {
-            tracing::warn!(address = %open, "reachable from other machines, while nothing authenticates the callers");
-        }
-    });
+    scope.in_scope(|| [address, admin].iter().for_each(|address| warn_if_open(context.net, *address)));
     common.advertise.get_or_insert_with(|| reachable(address));
     let service = S::build(config, context).instrument(scope).await?;
     Ok(Assembled {
@@ -78,7 +71,15 @@ impl<S: Service> Assembled<S> {
     }
 }
 
-async fn bind(net: Net, address: &str) -> Result<Listener, Fault> {
+/// Says so when other machines can reach an address.
+pub fn warn_if_open(net: Net, address: SocketAddr) {
+    if !address.ip().is_loopback() && net == Net::Os {
+        tracing::warn!(%address, "reachable from other machines, while nothing authenticates the callers");
+    }
+}
+
+/// Binds an address, or says what is wrong with it.
+pub async fn bind(net: Net, address: &str) -> Result<Listener, Fault> {
     net.bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             let message = format!("{address} is taken; stop the process that listens there, or choose another address");

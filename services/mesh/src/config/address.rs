@@ -4,7 +4,7 @@ use http::Uri;
 use lepton_domain::reason::{Fault, Reason};
 
 /// `HOST:PORT` of an address; `what` names its server in the error.
-pub(crate) fn authority(address: &str, what: &str, port_default: u16) -> Result<String, Fault> {
+pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String, Fault> {
     let wrong = |why: &str| Fault::new(Reason::ConfigInvalid, format!("{address:?} is no URL of {what}: {why}"));
     let text = if address.contains("://") {
         address.to_owned()
@@ -31,9 +31,13 @@ pub(crate) fn authority(address: &str, what: &str, port_default: u16) -> Result<
     Ok(format!("{}:{port}", authority.host()))
 }
 
-/// Refuses a list of etcd's addresses that has a wrong one.
-pub(crate) fn check_etcd(addresses: &[String]) -> Result<(), Fault> {
+/// Refuses a list of etcd's addresses that is empty or has a wrong one.
+pub fn check_etcd(addresses: &[String]) -> Result<(), Fault> {
     const ETCD_PORT: u16 = 2379;
+    if addresses.is_empty() {
+        let message = "no etcd member is named: give --etcd URL,... or `etcd` in section [common]";
+        return Err(Fault::new(Reason::ConfigInvalid, message));
+    }
     addresses
         .iter()
         .try_for_each(|address| authority(address, "an etcd member", ETCD_PORT).map(drop))
@@ -63,5 +67,16 @@ mod tests {
         ] {
             assert_eq!(read(wrong), Err(Reason::ConfigInvalid), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn etcd_needs_a_member_and_speaks_plaintext() {
+        let reason = |addresses: &[&str]| {
+            let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
+            check_etcd(&addresses).map_err(|fault| fault.reason)
+        };
+        assert_eq!(reason(&["http://a:2379", "b:2379"]), Ok(()));
+        assert_eq!(reason(&[]), Err(Reason::ConfigInvalid));
+        assert_eq!(reason(&["http://a:2379", "https://b:2379"]), Err(Reason::ConfigInvalid));
     }
 }

@@ -1,0 +1,48 @@
+//! How a program says on stderr that it will not, or cannot: `error: REASON: message`, then what to do.
+//!
+//! Promises: the same form for a wrong command line, a wrong configuration and a failure; exit code 2 for the first two.
+
+use std::process::ExitCode;
+
+use lepton_domain::reason::{Fault, Reason};
+
+/// Exit code of a refusal or a failure.
+pub const EXIT_FAILED: u8 = 1;
+/// Exit code of a wrong command line or configuration.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Shows what the parser of a command line has to say: help and version on stdout, which are no failure, or what is
+/// wrong, as CONFIG_INVALID.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Nothing is left to do when not even the help can be shown.
+        let _unshown = error.print();
+        return ExitCode::SUCCESS;
+    }
+    // Help that was not asked for has no such beginning.
+    let text = error.to_string();
+    match text.strip_prefix("error: ") {
+        Some(rest) => eprint!("error: {}: {rest}", Reason::ConfigInvalid),
+        None => eprint!("{text}"),
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Says why a service ends.
+pub(super) fn fail(fault: &Fault, exit: u8) -> ExitCode {
+    eprintln!("error: {}: {}", fault.reason, fault.message);
+    if let Some(advice) = advice(fault.reason) {
+        eprintln!("{advice}");
+    }
+    ExitCode::from(exit)
+}
+
+/// What to do about it, where the message does not say so itself.
+fn advice(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::ConfigInvalid => "`--help` lists the flags; deploy/config has every option with its unit and default.",
+        Reason::AddressInUse => "Give another --listen or --admin; port 0 takes a free one.",
+        Reason::BlobStoreMismatch => "Give every service of a cluster the same --blob.",
+        _ => return None,
+    })
+}
