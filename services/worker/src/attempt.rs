@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::kind::{Failure, Input, Kinds, Output};
+use crate::progress::Progress;
 use crate::stats::{Done, Stats};
 
 #[cfg(test)]
@@ -105,6 +106,7 @@ impl Runner {
         self,
         assignment: Assignment,
         before: Option<String>,
+        progress: Progress,
         stop: CancellationToken,
     ) -> (Outcome, Option<String>) {
         let span = span(&assignment, before.as_deref());
@@ -114,7 +116,7 @@ impl Runner {
                 biased;
                 () = stop.cancelled() => Outcome::Stopped,
                 () = passed(deadline_in) => expired(&stop).await,
-                outcome = self.in_slot(&assignment) => outcome,
+                outcome = self.in_slot(&assignment, progress) => outcome,
             }
         };
         let outcome = ended.instrument(span.clone()).await;
@@ -126,7 +128,7 @@ impl Runner {
     }
 
     /// Waits for a slot and runs.
-    async fn in_slot(&self, assignment: &Assignment) -> Outcome {
+    async fn in_slot(&self, assignment: &Assignment, progress: Progress) -> Outcome {
         let waiting = self.stats.waits();
         let Ok(_slot) = self.slots.acquire().await else {
             return Outcome::Stopped;
@@ -136,7 +138,7 @@ impl Runner {
         // Dropped with this future, whoever drops it: that is what reaches the running code.
         let cancel = CancellationToken::new();
         let _cancels_when_dropped = cancel.clone().drop_guard();
-        let work = AssertUnwindSafe(self.work(assignment, cancel)).catch_unwind();
+        let work = AssertUnwindSafe(self.work(assignment, progress, cancel)).catch_unwind();
         let outcome = match timeout(limit, work).await {
             Ok(Ok(Ok(output))) => Outcome::Output(output),
             Ok(Ok(Err(failure))) => Outcome::Failure(failure),
@@ -155,7 +157,12 @@ impl Runner {
         outcome
     }
 
-    async fn work(&self, assignment: &Assignment, cancel: CancellationToken) -> Result<Payload, Failure> {
+    async fn work(
+        &self,
+        assignment: &Assignment,
+        progress: Progress,
+        cancel: CancellationToken,
+    ) -> Result<Payload, Failure> {
         let kind = self.kinds.find(&assignment.kind)?;
         let input = Input {
             attempt: assignment.attempt,
@@ -163,6 +170,7 @@ impl Runner {
             encoding: assignment.input.encoding,
             content: self.fetch(assignment).await?,
             trace_id: trace_id(&assignment.traceparent).unwrap_or_default().to_owned(),
+            progress,
         };
         let output = kind.run(input, cancel).await?;
         self.store(assignment.attempt, output).await

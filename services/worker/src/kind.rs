@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::compute::Compute;
 use crate::kinds::analyze::Analyze;
 use crate::kinds::echo::Echo;
+use crate::progress::Progress;
 
 /// What an attempt is given.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Input {
     pub content: Bytes,
     /// The submitter's trace, 32 hexadecimal digits; empty when there is none.
     pub trace_id: String,
+    /// Where it may say how far it is.
+    pub progress: Progress,
 }
 
 /// What an attempt gives.

@@ -23,7 +23,7 @@ use tonic::Streaming;
 
 use self::backoff::Backoff;
 use self::standing::{Stale, Standing};
-use crate::slots::{Gone, Line, SlotsHandle};
+use crate::slots::{Gone, Line, PROGRESS_WAITING_MAX, SlotsHandle};
 use crate::stats::Stats;
 
 mod backoff;
@@ -137,7 +137,7 @@ impl Session {
     async fn open(&self, link: &LeaderLink, standing: &mut Standing) -> Result<(Incoming, Line), Ended> {
         let running = self.slots.declare().await?;
         // Room for every report at once: the slots never wait for the leader.
-        let capacity = self.slots.held_max() + OUTGOING_SPARE;
+        let capacity = self.slots.held_max() + PROGRESS_WAITING_MAX + OUTGOING_SPARE;
         let (sender, outgoing) = mpsc::channel(capacity);
         let hello = message::hello(&self.identity, running, standing.mark());
         sender.try_send(hello).map_err(|_| Ended::Closed)?;

@@ -4,12 +4,15 @@
 //! sessions; an attempt that was stopped is not heard of again. Leaves the stream to `session` and running to
 //! `attempt`.
 
+use std::time::Duration;
+
 use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::Reason;
 use lepton_proto::journal::v1::Attempt;
 use lepton_proto::worker::v1::OpenSessionRequest;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -17,6 +20,7 @@ use self::desk::{Assigned, Desk};
 use self::trail::Trail;
 use crate::attempt::{Assignment, Outcome, Runner};
 use crate::kind::Failure;
+use crate::progress::Progress;
 use crate::session::message::report;
 
 mod desk;
@@ -28,6 +32,10 @@ mod trail;
 const ORDERS_MAX: usize = 256;
 /// Attempts held at once beyond two for each slot: those whose reports are not settled yet.
 const HELD_SPARE: usize = 1_024;
+/// How often the leader is told how far attempts are.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// Messages that may wait on the line when progress is added to them. A line has room for so many besides the reports.
+pub const PROGRESS_WAITING_MAX: usize = 1_024;
 
 /// What the session has to say.
 #[derive(Debug)]
@@ -149,6 +157,8 @@ impl Slots {
 
     /// Works until the handles are gone; what still runs is stopped then.
     pub async fn run(mut self) {
+        let mut progress = interval(PROGRESS_EVERY);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 order = self.orders.recv() => match order {
@@ -160,6 +170,7 @@ impl Slots {
                     // Kinds' panics are caught where they happen; this would be one of ours.
                     Err(error) => tracing::error!(%error, "an attempt was lost"),
                 },
+                _ = progress.tick(), if !self.attempts.is_empty() => self.tell_progress(),
             }
             self.held
                 .send_if_modified(|held| std::mem::replace(held, self.desk.len()) != self.desk.len());
@@ -177,6 +188,7 @@ impl Slots {
                 for message in self.desk.unsettled() {
                     self.say(message);
                 }
+                self.desk.repeat_progress();
             }
             Order::Assign { assignment } => self.assign(*assignment),
             Order::Stop { attempt } => self.desk.stop(attempt),
@@ -186,7 +198,8 @@ impl Slots {
 
     fn assign(&mut self, assignment: Assignment) {
         let attempt = assignment.attempt;
-        let stop = match self.desk.assign(attempt) {
+        let (progress, heard) = Progress::new(self.runner.clock);
+        let stop = match self.desk.assign(attempt, heard) {
             Assigned::Run(stop) => stop,
             Assigned::Known => return,
             Assigned::Full => {
@@ -196,7 +209,7 @@ impl Slots {
             }
         };
         let before = self.trail.before(attempt);
-        let run = self.runner.clone().run(assignment, before, stop);
+        let run = self.runner.clone().run(assignment, before, progress, stop);
         let named = async move {
             let (outcome, trace) = run.await;
             (attempt, outcome, trace)
@@ -209,6 +222,15 @@ impl Slots {
             self.trail.leave(attempt, trace);
         }
         if let Some(message) = self.desk.ended(attempt, outcome) {
+            self.say(message);
+        }
+    }
+
+    /// Tells the leader how far attempts are, as far as there is room: a report must never wait for it.
+    fn tell_progress(&mut self) {
+        let Some(line) = &self.line else { return };
+        let waiting = line.sender.max_capacity() - line.sender.capacity();
+        for message in self.desk.progress(PROGRESS_WAITING_MAX.saturating_sub(waiting)) {
             self.say(message);
         }
     }

@@ -92,7 +92,7 @@ impl Bench {
     async fn run(&self, assignment: Assignment) -> Outcome {
         self.runner
             .clone()
-            .run(assignment, None, CancellationToken::new())
+            .run(assignment, None, Progress::unheard(), CancellationToken::new())
             .await
             .0
     }
@@ -184,8 +184,14 @@ async fn a_timeout_is_a_failure_and_frees_the_slot() {
 async fn a_stop_reaches_what_runs_and_what_waits() {
     let bench = bench(1).await;
     let (stop, stop_waiting) = (CancellationToken::new(), CancellationToken::new());
-    let running = bench.runner.clone().run(assignment("tell"), None, stop.clone());
-    let waiting = bench.runner.clone().run(assignment("copy"), None, stop_waiting.clone());
+    let running = bench
+        .runner
+        .clone()
+        .run(assignment("tell"), None, Progress::unheard(), stop.clone());
+    let waiting = bench
+        .runner
+        .clone()
+        .run(assignment("copy"), None, Progress::unheard(), stop_waiting.clone());
     let (running, waiting) = (tokio::spawn(running), tokio::spawn(waiting));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(
@@ -213,7 +219,12 @@ async fn a_deadline_frees_the_slot_and_leaves_the_verdict_to_the_leader() {
         ..assignment("hang")
     };
     let stop = CancellationToken::new();
-    let attempt = tokio::spawn(bench.runner.clone().run(late(), None, stop.clone()));
+    let attempt = tokio::spawn(
+        bench
+            .runner
+            .clone()
+            .run(late(), None, Progress::unheard(), stop.clone()),
+    );
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(bench.runner.slots.available_permits(), 1);
     stop.cancel();

@@ -62,6 +62,11 @@ pub(super) fn heartbeat(running: u32) -> wire::OpenSessionRequest {
     outgoing(Out::Heartbeat(wire::Heartbeat { running }))
 }
 
+/// How far an attempt is.
+pub fn progress(progress: wire::AttemptProgress) -> wire::OpenSessionRequest {
+    outgoing(Out::Progress(progress))
+}
+
 /// It takes nothing new.
 pub(super) fn draining() -> wire::OpenSessionRequest {
     outgoing(Out::Draining(wire::Draining {}))

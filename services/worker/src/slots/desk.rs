@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use lepton_domain::ids::AttemptId;
 use lepton_proto::journal::v1::Attempt;
 use lepton_proto::worker::v1::OpenSessionRequest;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Outcome;
-use crate::session::message::report;
+use crate::progress::Said;
+use crate::session::message::{progress, report};
 
 /// The attempts that the leader has not settled.
 #[derive(Debug)]
@@ -23,7 +25,10 @@ pub(super) struct Desk {
 #[derive(Debug)]
 enum Stage {
     /// It runs, until it is done or told to stop.
-    Running(CancellationToken),
+    Running {
+        stop: CancellationToken,
+        progress: watch::Receiver<Option<Said>>,
+    },
     /// It has ended and its report is not settled.
     Ended(Box<OpenSessionRequest>),
 }
@@ -53,8 +58,8 @@ impl Desk {
         self.attempts.len()
     }
 
-    /// Takes an assignment.
-    pub(super) fn assign(&mut self, attempt: AttemptId) -> Assigned {
+    /// Takes an assignment, whose progress is heard here.
+    pub(super) fn assign(&mut self, attempt: AttemptId, progress: watch::Receiver<Option<Said>>) -> Assigned {
         if self.attempts.contains_key(&attempt) {
             return Assigned::Known;
         }
@@ -62,13 +67,17 @@ impl Desk {
             return Assigned::Full;
         }
         let stop = CancellationToken::new();
-        self.attempts.insert(attempt, Stage::Running(stop.clone()));
+        let running = Stage::Running {
+            stop: stop.clone(),
+            progress,
+        };
+        self.attempts.insert(attempt, running);
         Assigned::Run(stop)
     }
 
     /// Stops an attempt and forgets it: the leader has, too.
     pub(super) fn stop(&mut self, attempt: AttemptId) {
-        if let Some(Stage::Running(stop)) = self.attempts.remove(&attempt) {
+        if let Some(Stage::Running { stop, .. }) = self.attempts.remove(&attempt) {
             stop.cancel();
         }
     }
@@ -102,8 +111,30 @@ impl Desk {
     pub(super) fn unsettled(&self) -> Vec<OpenSessionRequest> {
         let ended = self.attempts.values().filter_map(|stage| match stage {
             Stage::Ended(message) => Some((**message).clone()),
-            Stage::Running(_) => None,
+            Stage::Running { .. } => None,
         });
         ended.collect()
+    }
+
+    /// Has everything that running attempts said last told again: a new leader knows none of it.
+    pub(super) fn repeat_progress(&mut self) {
+        for stage in self.attempts.values_mut() {
+            if let Stage::Running { progress, .. } = stage {
+                progress.mark_changed();
+            }
+        }
+    }
+
+    /// What running attempts have said since the last time, at most `count` of them. Those left out keep it.
+    pub(super) fn progress(&mut self, count: usize) -> Vec<OpenSessionRequest> {
+        let news = self.attempts.iter_mut().filter_map(|(attempt, stage)| match stage {
+            // Fails once the kind has dropped its end: the report follows.
+            Stage::Running { progress: heard, .. } if heard.has_changed().is_ok_and(|changed| changed) => {
+                let said = heard.borrow_and_update();
+                said.as_ref().map(|said| progress(said.of(*attempt)))
+            }
+            Stage::Running { .. } | Stage::Ended(_) => None,
+        });
+        news.take(count).collect()
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use lepton_domain::ids::{TaskId, Tenant};
 use lepton_domain::task::Payload;
 use lepton_mesh::blob::Blobs;
@@ -15,7 +17,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::compute::Compute;
-use crate::kind::Kinds;
+use crate::kind::{Input, Kind, Kinds, Output};
+use crate::progress::Said;
 use crate::stats::Stats;
 
 fn id(number: u32) -> AttemptId {
@@ -39,9 +42,13 @@ fn echo(number: u32, input: &str) -> Assignment {
 
 /// Slots that run, and their blobs for as long.
 async fn slots() -> (SlotsHandle, JoinSet<()>, tempfile::TempDir) {
+    slots_of(Kinds::built_in(&Compute::new(1))).await
+}
+
+async fn slots_of(kinds: Kinds) -> (SlotsHandle, JoinSet<()>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let runner = Runner {
-        kinds: Kinds::built_in(&Compute::new(1)),
+        kinds,
         blobs: Blobs::open(directory.path().to_str().unwrap(), "b7e7").await.unwrap(),
         slots: Arc::new(Semaphore::new(2)),
         timeout: Duration::from_secs(60),
@@ -52,6 +59,11 @@ async fn slots() -> (SlotsHandle, JoinSet<()>, tempfile::TempDir) {
     let mut tasks = JoinSet::new();
     tasks.spawn(slots.run());
     (handle, tasks, directory)
+}
+
+/// What nobody speaks into.
+fn unheard() -> watch::Receiver<Option<Said>> {
+    Progress::new(Clock::system()).1
 }
 
 /// A session's end of the line.
@@ -126,15 +138,115 @@ async fn a_line_that_takes_no_more_is_broken_and_nothing_is_lost() {
     assert_eq!(reported, [1, 2]);
 }
 
+/// Says all the time how far it is, and ends when it is told to.
+struct Speaks {
+    ends: CancellationToken,
+}
+
+impl Kind for Speaks {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn run(&self, input: Input, _cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
+        let ends = self.ends.clone();
+        async move {
+            for step in 1_u32.. {
+                input.progress.say(f64::from(step) / 1e9, &[("step", f64::from(step))]);
+                tokio::select! {
+                    () = ends.cancelled() => break,
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            Ok(Output {
+                encoding: input.encoding,
+                content: input.content,
+            })
+        }
+        .boxed()
+    }
+}
+
+async fn next_step(line: &mut mpsc::Receiver<OpenSessionRequest>) -> (u32, f64) {
+    let message = timeout(Duration::from_secs(10), line.recv()).await.unwrap().unwrap();
+    match message.message {
+        Some(Message::Progress(told)) => {
+            assert_eq!(told.attempt, Some(id(1).into()));
+            let progress = told.progress.unwrap();
+            (progress.attempt, progress.figures["step"])
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn progress_is_told_now_and_then_to_whoever_leads_and_ends_with_the_attempt() {
+    let ends = CancellationToken::new();
+    let kind = Arc::new(Speaks { ends: ends.clone() });
+    let (slots, _tasks, _directory) = slots_of(Kinds::of([kind as Arc<dyn Kind>])).await;
+    slots.assign(echo(1, "7")).await.unwrap();
+    let mut last = 0.0;
+    for _leader in 0..2 {
+        let (line, mut leader) = line(8);
+        slots.connect(line).await.unwrap();
+        for _ in 0..2 {
+            let (number, step) = next_step(&mut leader).await;
+            assert!(number == 1 && step > last, "{step} after {last}");
+            last = step;
+        }
+    }
+    let (line, mut leader) = line(8);
+    slots.connect(line).await.unwrap();
+    ends.cancel();
+    let report = eventually_report(&mut leader).await;
+    assert_eq!(report.attempt, Some(id(1).into()));
+    slots.settled(id(1)).await.unwrap();
+    timeout(Duration::from_secs(10), slots.idle()).await.unwrap();
+    assert!(leader.try_recv().is_err(), "nothing after the report");
+}
+
+/// The next report; progress may come before it.
+async fn eventually_report(line: &mut mpsc::Receiver<OpenSessionRequest>) -> Report {
+    loop {
+        let message = timeout(Duration::from_secs(10), line.recv()).await.unwrap().unwrap();
+        match message.message {
+            Some(Message::Report(report)) => return report,
+            Some(Message::Progress(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_desk_tells_only_news_and_no_more_than_there_is_room_for() {
+    let mut desk = Desk::new(8);
+    let speakers: Vec<Progress> = (1..=3)
+        .map(|number| {
+            let (progress, heard) = Progress::new(Clock::system());
+            assert!(matches!(desk.assign(id(number), heard), Assigned::Run(_)));
+            progress
+        })
+        .collect();
+    assert!(desk.progress(8).is_empty(), "nothing was said");
+    speakers.iter().for_each(|one| one.say(0.5, &[]));
+    assert_eq!(
+        [desk.progress(2).len(), desk.progress(8).len(), desk.progress(8).len()],
+        [2, 1, 0]
+    );
+    desk.repeat_progress();
+    desk.ended(id(1), Outcome::Output(Payload::json("7")));
+    assert_eq!(desk.progress(8).len(), 2, "one that ended has nothing more to say");
+}
+
 #[test]
 fn the_desk_keeps_what_is_not_settled_and_runs_nothing_twice() {
     let mut desk = Desk::new(2);
-    let Assigned::Run(stop) = desk.assign(id(1)) else {
+    let Assigned::Run(stop) = desk.assign(id(1), unheard()) else {
         panic!("refused")
     };
-    assert!(matches!(desk.assign(id(1)), Assigned::Known));
-    assert!(matches!(desk.assign(id(2)), Assigned::Run(_)));
-    assert!(matches!(desk.assign(id(3)), Assigned::Full));
+    assert!(matches!(desk.assign(id(1), unheard()), Assigned::Known));
+    assert!(matches!(desk.assign(id(2), unheard()), Assigned::Run(_)));
+    assert!(matches!(desk.assign(id(3), unheard()), Assigned::Full));
     desk.settled(id(1));
     assert_eq!(desk.len(), 2, "one that runs is not forgotten");
     assert!(desk.ended(id(2), Outcome::Output(Payload::json("7"))).is_some());

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::progress::Progress;
 
 fn never() -> bool {
     false
@@ -25,6 +26,7 @@ fn input(text: &str) -> Input {
         encoding: Encoding::Json,
         content: Bytes::copy_from_slice(text.as_bytes()),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        progress: Progress::unheard(),
     }
 }
 

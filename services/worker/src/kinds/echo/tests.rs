@@ -5,6 +5,7 @@ use lepton_domain::ids::{TaskId, Tenant};
 use tokio::time::timeout;
 
 use super::*;
+use crate::progress::Progress;
 
 fn input(json: &str, number: u32) -> Input {
     Input {
@@ -16,6 +17,7 @@ fn input(json: &str, number: u32) -> Input {
         encoding: Encoding::Json,
         content: Bytes::copy_from_slice(json.as_bytes()),
         trace_id: String::new(),
+        progress: Progress::unheard(),
     }
 }
 
