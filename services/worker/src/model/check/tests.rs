@@ -1,0 +1,79 @@
+//! Each wrong input has its own reason and says what was expected and what came.
+
+use bytes::Bytes;
+
+use super::*;
+
+fn signature() -> Signature {
+    let tensor = |name: &str, datatype, shape: &[i64]| Expected {
+        name: name.to_owned(),
+        datatype,
+        shape: shape.to_vec(),
+    };
+    Signature {
+        inputs: vec![
+            tensor("a", DataType::Fp32, &[-1, 2]),
+            tensor("b", DataType::Int64, &[1]),
+        ],
+        outputs: vec![tensor("y", DataType::Fp32, &[-1])],
+    }
+}
+
+fn a(rows: usize) -> Tensor {
+    Tensor::raw("a", DataType::Fp32, vec![rows, 2], vec![0; rows * 8].into()).unwrap()
+}
+
+fn b() -> Tensor {
+    Tensor::raw("b", DataType::Int64, vec![1], Bytes::from_static(&[0; 8])).unwrap()
+}
+
+fn refused(given: Vec<Tensor>) -> (Reason, String) {
+    let fault = inputs(&signature(), given).unwrap_err();
+    (fault.reason, fault.message)
+}
+
+#[test]
+fn inputs_come_in_any_order_and_leave_in_the_model_s() {
+    let ordered = inputs(&signature(), vec![b(), a(3)]).unwrap();
+    assert_eq!([ordered[0].name(), ordered[1].name()], ["a", "b"]);
+    assert!(inputs(&signature(), vec![a(0), b()]).is_ok(), "an empty batch is one");
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let missing = "input \"b\" INT64 [1] is missing".to_owned();
+    assert_eq!(refused(vec![a(1)]), (Reason::TensorMissing, missing));
+    let c = Tensor::raw("c", DataType::Fp32, vec![1], vec![0; 4].into()).unwrap();
+    let (reason, message) = refused(vec![a(1), b(), c]);
+    assert_eq!(reason, Reason::TensorUnknown);
+    assert_eq!(
+        message,
+        "the model has no input \"c\"; it takes \"a\" FP32 [-1, 2], \"b\" INT64 [1]"
+    );
+    let double = Tensor::raw("a", DataType::Fp64, vec![1, 2], vec![0; 16].into()).unwrap();
+    let words = "input \"a\" takes FP32; \"FP64\" came".to_owned();
+    assert_eq!(refused(vec![double]), (Reason::TensorType, words));
+    let wide = Tensor::raw("a", DataType::Fp32, vec![1, 3], vec![0; 12].into()).unwrap();
+    let words = "input \"a\" takes shape [-1, 2] (-1 for any); [1, 3] came".to_owned();
+    assert_eq!(refused(vec![wide]), (Reason::TensorShape, words));
+    let flat = Tensor::raw("a", DataType::Fp32, vec![2], vec![0; 8].into()).unwrap();
+    assert_eq!(refused(vec![flat]).0, Reason::TensorShape);
+    assert_eq!(refused(vec![b(), b()]).0, Reason::FieldInvalid);
+}
+
+#[test]
+fn claims_alone_make_nothing_large() {
+    let expected = Expected {
+        name: "a".to_owned(),
+        datatype: DataType::Fp32,
+        shape: vec![-1, -1],
+    };
+    assert_eq!(shape(&expected, &[0, 4]).unwrap(), [0, 4]);
+    for claim in [[0, i64::MAX], [-1, 1], [i64::MIN, 0], [1 << 25, 0]] {
+        assert_eq!(
+            shape(&expected, &claim).unwrap_err().reason,
+            Reason::TensorShape,
+            "{claim:?}"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! The first run of a model, on inputs that nobody sent.
+//!
+//! Promises: open dimensions get lengths until the model runs or the lengths are used up. Leaves time and memory to
+//! whoever loads models.
+
+use lepton_domain::model::{DataType, Tensor as Typed};
+use tract_onnx::tract_hir::internal::*;
+
+use super::plans::Plans;
+use super::value;
+use crate::model::contain::contained;
+
+/// Lengths to try for open dimensions but the first, which is usually the batch: networks that look at neighbours
+/// need some.
+const LENGTHS: [usize; 5] = [1, 2, 16, 64, 224];
+/// The most elements that an input is made of.
+const ELEMENTS_MAX: usize = 1 << 22;
+
+/// Runs the model and gives its outputs. The error is that of the first try.
+pub(super) fn up(plans: &Plans, inputs: &[Typed]) -> TractResult<TVec<TValue>> {
+    let mut first = None;
+    let open = inputs.iter().any(|input| input.shape.contains(&-1));
+    let lengths = if open { &LENGTHS[..] } else { &LENGTHS[..1] };
+    for &length in lengths {
+        // Zeros are indexes that exist, ones are numbers by which one may divide.
+        for number in [0, 1] {
+            match attempt(plans, inputs, length, number) {
+                Ok(outputs) => return Ok(outputs),
+                Err(error) => _ = first.get_or_insert(error),
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| format_err!("it could not be tried")))
+}
+
+fn attempt(plans: &Plans, inputs: &[Typed], length: usize, number: u8) -> TractResult<TVec<TValue>> {
+    let made = inputs.iter().map(|input| made_up(input, length, number));
+    let made = made.collect::<TractResult<TVec<_>>>()?;
+    contained(|| plans.run(made)).unwrap_or_else(|panic| Err(format_err!(panic)))
+}
+
+/// An input of one value throughout.
+fn made_up(input: &Typed, length: usize, number: u8) -> TractResult<TValue> {
+    let dimension = |(axis, wanted): (usize, &i64)| match usize::try_from(*wanted) {
+        Ok(wanted) => wanted,
+        Err(_) if axis == 0 => 1,
+        Err(_) => length,
+    };
+    let shape: TVec<usize> = input.shape.iter().enumerate().map(dimension).collect();
+    let elements = shape.iter().try_fold(1_usize, |count, next| count.checked_mul(*next));
+    if elements.is_none_or(|elements| elements > ELEMENTS_MAX) {
+        bail!("input {:?} of shape {shape:?} is too large to be tried", input.name);
+    }
+    if input.datatype == DataType::Bytes {
+        let texts = tract_ndarray::ArrayD::from_elem(&*shape, String::new());
+        return Ok(Tensor::from(texts).into_tvalue());
+    }
+    let datum_type = value::datum_type(input.datatype).context("BF16 is not supported")?;
+    let scalar = tensor0(number);
+    let scalar = if datum_type == DatumType::Bool {
+        tensor0(number == 1)
+    } else {
+        scalar.cast_to_dt(datum_type)?.into_owned()
+    };
+    Ok(scalar.broadcast_scalar_to_shape(&shape)?.into_tvalue())
+}
