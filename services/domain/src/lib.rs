@@ -9,6 +9,7 @@ pub(crate) mod hex;
 pub mod ids;
 pub mod incident;
 pub mod ledger;
+pub mod model;
 pub mod picker;
 pub mod placement;
 pub mod queue;
