@@ -6,7 +6,7 @@ LEPTON = target/release/lepton
 # What `--version` says: the release and the commit that it was built from.
 export LEPTON_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1) ($(shell git rev-parse --short HEAD 2>/dev/null || echo unknown))
 
-.PHONY: run build test fmt lint clean-demo
+.PHONY: run build test compose-test fmt lint clean-demo
 
 ## Builds, starts the mesh in the foreground and runs a short demo against it. Ctrl-C stops it.
 run: build
@@ -21,6 +21,11 @@ test:
 	@deploy/setup test
 	$(CARGO) build --workspace --locked --bins
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+## Runs the containers of deploy/compose.yaml for real, in use and in trouble. Needs a Docker engine; `FULL=--full` builds
+## the program inside the image.
+compose-test:
+	@deploy/compose-test $(FULL)
 
 fmt:
 	$(CARGO) fmt --all

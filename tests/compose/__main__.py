@@ -1,0 +1,150 @@
+"""The stack of deploy/compose.yaml, up, in use, in trouble, down and up again.
+
+Usage: python3 tests/compose IMAGE ETCD_IMAGE GRPCURL   (deploy/compose-test builds what it needs and calls it)
+
+Every acknowledged task has ended once, by the mesh's own list and by `lepton journal verify`, and no request through
+nginx has failed, or this fails. What it made is removed at the end, also after a failure or a signal.
+"""
+
+import collections
+import json
+import signal
+import sys
+import time
+
+import losses
+from engine import Failed, docker, get_json, until
+from single import single
+from smoke import headers, smoke
+from stack import SERVICES, Stack
+from traffic import Traffic
+
+BEGUN = time.monotonic()
+
+
+def report(what, figure=""):
+    """One line of the story."""
+    print(f"{time.monotonic() - BEGUN:6.1f} s  {what:<52} {figure}", flush=True)
+
+
+def main(image, etcd_image, grpcurl):
+    """Everything; the exit code."""
+    # A signal ends it like a failure, so that `finally` removes what was made.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    megabytes = int(docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+    report("image", f"{megabytes:.0f} MB")
+    single(image, report)
+    headers(report)
+    stack = Stack(image, etcd_image)
+    try:
+        story(stack, grpcurl)
+    except BaseException:
+        show_logs(stack)
+        raise
+    finally:
+        stack.remove()
+    report("done", "everything that was made is removed")
+
+
+def story(stack, grpcurl):
+    """The stack, from up to up again."""
+    report("up to ready", f"{stack.up():.1f} s (goal: 15 s)")
+    stack.settle()
+    smoke(stack, grpcurl, report)
+    report("memory at rest", json.dumps(stack.memory()))
+    bench(stack)
+    traffic, nginx_away = Traffic(stack, grpcurl), []
+    traffic.start()
+    try:
+        trouble(stack, traffic, nginx_away)
+    finally:
+        traffic.stop()
+    report("memory after all this", json.dumps(stack.memory()))
+    begun = time.monotonic()
+    stack.compose("down", "--timeout", "40")
+    down = time.monotonic() - begun
+    report("down and up with the data kept", f"{down:.1f} s down, ready {stack.up():.1f} s after the start")
+    stack.settle()
+    audit(stack, traffic)
+    verdict(traffic, nginx_away)
+
+
+def bench(stack):
+    """Ten thousand tasks over gRPC through nginx."""
+    found = json.loads(stack.lepton("bench", "tasks", "--count", "10000", "--concurrency", "256", deadline_s=300))
+    report("10,000 tasks", json.dumps(found))
+    if found["lost"] or found["duplicated"]:
+        raise Failed("tasks were lost or duplicated")
+
+
+def trouble(stack, traffic, nginx_away):
+    """One loss after the other; after each, what it cost."""
+    seen = 0
+
+    def told(what, figure):
+        nonlocal seen
+        new = traffic.outside(nginx_away)[seen:]
+        seen += len(new)
+        report(what, figure + (f"; FAILED REQUESTS: {len(new)}" if new else ""))
+        for failure in new[:3]:
+            report("", f"{failure.what}: {failure.text}")
+
+    losses.kill_each(stack, told, nginx_away)
+    losses.crash(stack, told)
+    losses.cut_scheduler(stack, told)
+    losses.cut_etcd(stack, told)
+    losses.scale(stack, told)
+
+
+def audit(stack, traffic):
+    """Every acknowledged task has ended once, and none was made twice."""
+    for number, ident in traffic.acknowledged.items():
+        last = ident
+    until("the last task has ended", lambda: get_json(f"{stack.url}/api/v1/tasks/{last}")["state"] == "STATE_SUCCEEDED")
+    found, token = collections.defaultdict(list), ""
+    while True:
+        page = get_json(f"{stack.url}/api/v1/tasks?kind=echo&pageSize=1000&pageToken={token}", timeout_s=30)
+        for task in page["tasks"]:
+            number = (task.get("input") or {}).get("number")
+            if number is not None:
+                found[number].append((task["id"], task["state"]))
+        token = page["nextPageToken"]
+        if not token:
+            break
+    wrong = {
+        number: found[number]
+        for number, ident in traffic.acknowledged.items()
+        if found[number] != [(ident, "STATE_SUCCEEDED")]
+    }
+    if wrong:
+        raise Failed(f"{len(wrong)} acknowledged tasks did not end once: {dict(list(wrong.items())[:5])}")
+    verified = json.loads(stack.lepton("journal", "verify"))
+    if not verified["ok"]:
+        raise Failed(f"the journal does not hold: {verified}")
+    report("audit", f"{len(traffic.acknowledged)} tasks acknowledged in trouble, each ended once; journal verify: {verified}")
+
+
+def verdict(traffic, nginx_away):
+    """The count of failed requests; none may be left outside of the moments when nginx itself was dead."""
+    failed = traffic.outside(nginx_away)
+    unserved = len(traffic.failures) - len(failed)
+    total = sum(traffic.count.values())
+    report("requests through nginx", f"{total} ({dict(traffic.count)}), slowest {traffic.slowest_s:.1f} s")
+    report("failed", f"{len(failed)} (goal: 0); {unserved} more while nginx itself was dead; gRPC repeated {traffic.repeated['grpc']}")
+    if failed:
+        raise Failed("requests failed: " + "; ".join(f"{one.what} {one.text}" for one in failed[:10]))
+
+
+def show_logs(stack):
+    """The last words of everything, for whoever has to find out why."""
+    for service in SERVICES:
+        for container in stack.containers(service):
+            print(f"--- {service} {container.short}\n{container.logs(15)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:4])
+    except Failed as failed:
+        report("FAILED", str(failed))
+        sys.exit(1)
