@@ -20,6 +20,7 @@ mod outlier;
 mod quantile;
 mod sum;
 mod table;
+pub mod train;
 
 pub use analyze::{Options, Report, analyze};
 pub use column::{Cell, Column, ColumnType};

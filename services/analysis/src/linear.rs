@@ -1,7 +1,7 @@
 //! Linear models of a target column.
 //!
 //! [`design`] decides which columns and rows are used and says what was left out; [`closed`] solves the least-squares
-//! problem. The rules, so that another program can reach the same answer:
+//! problem, [`descent`] walks towards its solution. The rules of a fit, so that another program can reach the same answer:
 //!
 //! 1. Features are all other columns of numbers or booleans. Text columns, empty ones and constant ones are left out.
 //! 2. A row counts when the target and all remaining features are present. An incomplete row is counted once, under
@@ -13,14 +13,15 @@
 //!
 //! "Constant" means that greatest and least value differ by no more than 4 units of 2^-52 of the larger magnitude.
 
-mod closed;
-mod design;
+pub(crate) mod closed;
+pub(crate) mod descent;
+pub(crate) mod design;
 
 use crate::analyze::numeric;
 use crate::chunk::Cancelled;
-use crate::{Error, Table};
+use crate::{Column, Error, Table};
 
-use design::Design;
+use design::{Design, Removed};
 
 /// A least-squares fit of the target on the features that were kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,12 +107,17 @@ pub(crate) fn fit(table: &Table, target: usize, cancelled: Cancelled<'_>) -> Res
         }
     }
     removed.sort_unstable();
-    let cleaned = removed.into_iter().map(|(index, action, count)| Cleaned {
-        column: name(index),
+    Ok((fit, cleaned(table.columns(), removed)))
+}
+
+/// What was left out, by the columns' names.
+pub(crate) fn cleaned(columns: &[Column], removed: Vec<Removed>) -> Vec<Cleaned> {
+    let named = removed.into_iter().map(|(index, action, count)| Cleaned {
+        column: columns[index].name().to_owned(),
         action,
         count,
     });
-    Ok((fit, cleaned.collect()))
+    named.collect()
 }
 
 #[cfg(test)]

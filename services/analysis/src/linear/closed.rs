@@ -37,7 +37,12 @@ pub(crate) fn solve(design: &Design<'_>, cancelled: Cancelled<'_>) -> Result<Sol
     };
     let kept = matrix.reduce(cancelled)?;
     let weights = matrix.weights(&kept);
-    Ok(in_units(design, &weights, matrix.share_explained(kept.len())))
+    let (intercept, coefficients) = design.in_units(0.0, &weights);
+    Ok(Solution {
+        intercept,
+        coefficients,
+        r2: matrix.share_explained(kept.len()),
+    })
 }
 
 /// A dense matrix, row by row; the last column is the target.
@@ -198,29 +203,5 @@ impl Matrix {
         let whole = self.length(target, 0..self.rows());
         let left = self.length(target, rank.min(self.rows())..self.rows());
         (whole > 0.0).then(|| 1.0 - (left / whole).powi(2))
-    }
-}
-
-/// Takes weights of standardised columns back to the units of the data.
-fn in_units(design: &Design<'_>, weights: &[Option<f64>], r2: Option<f64>) -> Solution {
-    let target = design.target();
-    let mut mean = Sum::default();
-    mean.push(target.moments.mean);
-    mean.push(target.moments.residual);
-    let mut coefficients = Vec::with_capacity(weights.len());
-    for (feature, weight) in design.features().iter().zip(weights) {
-        coefficients.push(weight.map(|weight| {
-            let slope = weight * target.unit() / feature.unit();
-            mean.push(-slope * feature.moments.mean);
-            mean.push(-slope * feature.moments.residual);
-            // Scales are powers of two, equal for all but the most extreme columns.
-            slope * (feature.moments.scale / target.moments.scale)
-        }));
-    }
-    let intercept = mean.total() / target.moments.scale;
-    Solution {
-        intercept: intercept.is_finite().then_some(intercept),
-        coefficients,
-        r2,
     }
 }

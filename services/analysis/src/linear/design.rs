@@ -5,6 +5,7 @@ use crate::column::{Column, ColumnType};
 use crate::describe::present_rows;
 use crate::linear::CleaningAction;
 use crate::moments::Moments;
+use crate::sum::Sum;
 use crate::{Error, Table};
 
 /// How far apart, relative to the larger magnitude, the values of a constant column may be: rounding of one value.
@@ -51,31 +52,42 @@ impl<'a> Design<'a> {
             }
         }
         let marks = complete_rows(columns, &used, &mut removed, cancelled)?;
-        let mut features = Vec::with_capacity(used.len());
-        let mut target_variable = None;
-        for index in used {
-            let rows = marks.as_deref().map_or(Rows::All, Rows::Marked);
+        used.retain(|&index| index != target);
+        let design = Self::over(columns, target, &used, marks, &mut removed, cancelled)?;
+        Ok((design, removed))
+    }
+
+    /// Applies rule 3 to these features over the marked rows, in which nothing of them is missing.
+    pub(crate) fn over(
+        columns: &'a [Column],
+        target: usize,
+        features: &[usize],
+        marks: Option<Vec<bool>>,
+        removed: &mut Vec<Removed>,
+        cancelled: Cancelled<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let rows = marks.as_deref().map_or(Rows::All, Rows::Marked);
+        let Some(of_target) = Variable::of(target, &columns[target], rows, cancelled)? else {
+            return Ok(None);
+        };
+        let mut kept = Vec::with_capacity(features.len());
+        for &index in features {
             let Some(variable) = Variable::of(index, &columns[index], rows, cancelled)? else {
-                return Ok((None, removed));
+                return Ok(None);
             };
-            if index == target {
-                target_variable = Some(variable);
-            } else if near_constant(&variable.moments) {
+            if near_constant(&variable.moments) {
                 removed.push((index, CleaningAction::ColumnConstant, variable.present));
             } else {
-                features.push(variable);
+                kept.push(variable);
             }
         }
-        let design = target_variable.map(|target| {
-            let rows = target.moments.count;
-            Self {
-                features,
-                target,
-                marks,
-                rows,
-            }
-        });
-        Ok((design, removed))
+        let rows = of_target.moments.count;
+        Ok(Some(Self {
+            features: kept,
+            target: of_target,
+            marks,
+            rows,
+        }))
     }
 
     /// The features, in column order.
@@ -87,9 +99,36 @@ impl<'a> Design<'a> {
         &self.target
     }
 
+    /// Which rows it is made of; `None` for all.
+    pub(crate) fn marks(&self) -> &Option<Vec<bool>> {
+        &self.marks
+    }
+
     /// How many rows are complete.
     pub(crate) fn row_count(&self) -> usize {
         self.rows
+    }
+
+    /// Takes a model of the standardised columns back to the units of the data: the intercept, where a double can hold it,
+    /// and a coefficient for each weight.
+    pub(crate) fn in_units(&self, bias: f64, weights: &[Option<f64>]) -> (Option<f64>, Vec<Option<f64>>) {
+        let target = &self.target;
+        let mut mean = Sum::default();
+        mean.push(target.moments.mean);
+        mean.push(target.moments.residual);
+        mean.push(bias * target.unit());
+        let mut coefficients = Vec::with_capacity(weights.len());
+        for (feature, weight) in self.features.iter().zip(weights) {
+            coefficients.push(weight.map(|weight| {
+                let slope = weight * target.unit() / feature.unit();
+                mean.push(-slope * feature.moments.mean);
+                mean.push(-slope * feature.moments.residual);
+                // Scales are powers of two, equal for all but the most extreme columns.
+                slope * (feature.moments.scale / target.moments.scale)
+            }));
+        }
+        let intercept = mean.total() / target.moments.scale;
+        (intercept.is_finite().then_some(intercept), coefficients)
     }
 
     /// Visits the complete rows in blocks of at most `size`: `visit(block, n)` with `n` rows of standardised values,
@@ -159,12 +198,14 @@ fn unusable(column: &Column, cancelled: Cancelled<'_>) -> Result<Option<Cleaning
     Ok(constant.then_some(CleaningAction::ColumnConstant))
 }
 
-fn near_constant(moments: &Moments) -> bool {
+/// Whether the values are one, but for rounding.
+pub(crate) fn near_constant(moments: &Moments) -> bool {
     moments.max - moments.min <= CONSTANT_SPREAD * moments.max.abs().max(moments.min.abs())
 }
 
-/// Marks the rows in which all used columns are present, and counts each other row under the first that is missing.
-fn complete_rows(
+/// Marks the rows in which all used columns are present, and counts each other row under the first that is missing. No marks:
+/// every row is complete.
+pub(crate) fn complete_rows(
     columns: &[Column],
     used: &[usize],
     removed: &mut Vec<Removed>,

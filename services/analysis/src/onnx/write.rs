@@ -64,7 +64,6 @@ impl Linear {
                 key: FEATURES.to_owned(),
                 value: json_list(self.coefficients.iter().map(|(name, _)| name.as_str())),
             }],
-            ..Model::default()
         };
         model.encode_to_vec()
     }
