@@ -61,6 +61,10 @@ mod tests {
     fn only_the_names_of_services_are_services() {
         let names = ["lepton-gateway", "lepton-scheduler", "lepton-worker", "lepton-monitor"];
         assert!(names.iter().all(|name| service(name).is_some()));
-        assert!(["lepton", "lepton-", "worker"].iter().all(|name| service(name).is_none()));
+        assert!(
+            ["lepton", "lepton-", "worker"]
+                .iter()
+                .all(|name| service(name).is_none())
+        );
     }
 }
