@@ -5,6 +5,7 @@
 //! task's go with it. Leaves deciding what is large, and when a task's blobs may go, to the services.
 
 mod marker;
+mod object;
 
 use std::path::Path as FsPath;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use lepton_proto::convert::task::sha256;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+
+pub use object::{Area, Object};
 
 #[cfg(test)]
 mod tests;
@@ -119,7 +122,7 @@ impl Blobs {
 }
 
 /// The digest of a content. That of a large one takes long, so it is not computed where requests are answered.
-async fn digest_of(content: &Bytes) -> ContentDigest {
+pub(crate) async fn digest_of(content: &Bytes) -> ContentDigest {
     if content.len() <= DIGEST_INLINE_BYTES_MAX {
         return sha256(content);
     }

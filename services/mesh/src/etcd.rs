@@ -9,6 +9,8 @@ mod endpoints;
 pub mod error;
 pub mod keys;
 pub mod lease;
+#[cfg(test)]
+mod tests;
 pub mod watch;
 
 use std::future::Future;
@@ -33,8 +35,8 @@ pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(2);
 /// Largest message taken from etcd, bytes. etcd refuses requests above 1.5 MiB, so a page of ten values fits.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
-/// Keys asked for at once when a whole prefix is read.
-const PAGE_KEYS: i64 = 512;
+/// Keys asked for at once when a whole prefix is read: if each is as large as etcd allows, they fit into one message.
+const PAGE_KEYS: i64 = 40;
 
 /// How often a paged read starts again when a compaction overtakes it.
 const PAGED_READS_MAX: u32 = 5;
@@ -101,6 +103,17 @@ impl Etcd {
     pub async fn get_at(&self, key: impl Into<Vec<u8>>) -> Result<(Option<KeyValue>, i64), EtcdError> {
         let listing = self.list(key.into(), None).await?;
         Ok((listing.entries.into_iter().next(), listing.revision))
+    }
+
+    /// Whether a member answers within `patience`, which may be shorter than a call's deadline. One that is silent is
+    /// left for the next all the same: cut off from the network it would stay silent for long.
+    pub async fn answers(&self, patience: Duration) -> bool {
+        let (turn, _client) = self.shared.unary.current();
+        let asked = tokio::time::timeout(patience, self.get(self.keys().manifest())).await;
+        if asked.is_err() {
+            self.shared.unary.leave(turn);
+        }
+        matches!(asked, Ok(Ok(_)))
     }
 
     /// Reads the keys in `[from, to)`, the first `limit` of them; 0 for all. For values of unknown number give a

@@ -75,3 +75,31 @@ async fn an_unknown_scheme_says_so() {
     let fault = Blobs::open("gopher://bucket", "a").await.expect_err("refused");
     assert_eq!(fault.reason, Reason::ConfigInvalid);
 }
+
+#[tokio::test]
+async fn objects_are_named_listed_and_deleted_within_their_area() {
+    let directory = Directory::new("objects");
+    let blobs = directory.open("a").await.expect("opened");
+    let content = Bytes::from_static(b"file");
+    let put = |area, name| blobs.put_object(area, name, content.clone());
+    put(Area::Models, "churn/1").await.expect("stored");
+    put(Area::Uploads, "../models/churn/2").await.expect("stored");
+    let names = async |area| {
+        let objects = blobs.list_objects(area).await.expect("listed");
+        objects.into_iter().map(|object| object.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(Area::Models).await, ["churn/1"]);
+    assert_eq!(names(Area::Uploads).await.len(), 1);
+    let digest = sha256(&content);
+    let got = blobs.get_object_checked(Area::Models, "churn/1", digest).await;
+    assert_eq!(got.expect("kept"), content);
+    let other = blobs
+        .get_object_checked(Area::Models, "churn/1", sha256(b"other"))
+        .await;
+    assert_eq!(other.expect_err("another").reason, Reason::DataCorrupt);
+    for _ in 0..2 {
+        blobs.delete_object(Area::Models, "churn/1").await.expect("deleted");
+    }
+    let gone = blobs.get_object(Area::Models, "churn/1").await.expect_err("deleted");
+    assert_eq!(gone.reason, Reason::BlobNotFound);
+}

@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::random::Random;
-use crate::registry::Directory;
+use crate::registry::{Directory, Instance};
 pub use member::InFlight;
 use member::Member;
 use roster::Roster;
@@ -97,11 +97,17 @@ impl Pool {
 
     /// Picks the instance with the least load that is not in `exclude`; `None` when none answers.
     pub fn pick(&self, exclude: &[InstanceId]) -> Option<Picked> {
+        self.pick_where(exclude, &|_| true)
+    }
+
+    /// Like [`Pool::pick`], among those of whose entry in the registry `fits` approves. An entry that is gone counts as it
+    /// was last.
+    pub fn pick_where(&self, exclude: &[InstanceId], fits: &dyn Fn(&Instance) -> bool) -> Option<Picked> {
         let now = self.clock.monotonic();
         let members = self.members.borrow().clone();
         let usable: Vec<&Arc<Member>> = members
             .values()
-            .filter(|member| member.hears(now) && !exclude.contains(member.id()))
+            .filter(|member| member.hears(now) && !exclude.contains(member.id()) && fits(&member.entry()))
             .collect();
         let candidates: Vec<_> = usable.iter().map(|member| member.candidate(now)).collect();
         let member = usable[picker::pick(&candidates, self.random.next_u64(), &[])?];

@@ -80,6 +80,16 @@ impl Keys {
         format!("{}/journal/confirmation", self.root)
     }
 
+    /// Where what is known of a model is kept.
+    pub fn model(&self, name: &str) -> String {
+        format!("{}/model/{name}", self.root)
+    }
+
+    /// What the keys of models start with.
+    pub fn models_prefix(&self) -> String {
+        format!("{}/model/", self.root)
+    }
+
     /// The key that holds the cluster's incarnation.
     pub fn incarnation(&self) -> &str {
         &self.incarnation

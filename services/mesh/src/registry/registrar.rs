@@ -59,6 +59,18 @@ impl Registrar {
             .send_if_modified(|instance| std::mem::replace(&mut instance.state, state) != state);
     }
 
+    /// Says something about the instance, such as what it has loaded; an entry that says so already is left alone.
+    pub fn set_metadata(&self, key: &str, value: impl Into<String>) {
+        let value = value.into();
+        self.instance.send_if_modified(|instance| {
+            let news = instance.metadata.get(key) != Some(&value);
+            if news {
+                instance.metadata.insert(key.to_owned(), value);
+            }
+            news
+        });
+    }
+
     /// Removes the entry. Takes at most the deadline of one call when etcd is away; then the entry expires.
     pub async fn leave(self) {
         let Self { stop, task, .. } = self;

@@ -39,6 +39,8 @@ pub(super) struct Member {
     clock: Clock,
     config: PoolConfig,
     heard: watch::Sender<Heard>,
+    /// What etcd said of it last.
+    entry: watch::Sender<Arc<Instance>>,
     draining: AtomicBool,
     registered: AtomicBool,
     own: AtomicU32,
@@ -56,6 +58,7 @@ impl Member {
             clock,
             config,
             heard: watch::Sender::new(Heard::default()),
+            entry: watch::Sender::new(Arc::new(instance.clone())),
             draining: AtomicBool::new(instance.state == NodeState::Draining),
             registered: AtomicBool::new(true),
             own: AtomicU32::new(0),
@@ -82,7 +85,19 @@ impl Member {
         if let Some(instance) = entry {
             self.draining
                 .store(instance.state == NodeState::Draining, Ordering::Relaxed);
+            self.entry.send_if_modified(|entry| {
+                let news = **entry != *instance;
+                if news {
+                    *entry = Arc::new(instance.clone());
+                }
+                news
+            });
         }
+    }
+
+    /// What etcd said of it last.
+    pub(super) fn entry(&self) -> Arc<Instance> {
+        self.entry.borrow().clone()
     }
 
     /// Whether it has left: neither etcd nor its own stream knows of it.
