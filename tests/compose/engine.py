@@ -4,6 +4,7 @@ Promises: no command and no wait without a deadline; whatever was made is remove
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -33,7 +34,9 @@ def docker(*words, **options):
 
 
 def compose_command():
-    """Compose v2 where it is there, else v1."""
+    """What LEPTON_COMPOSE names, else Compose v2 where it is there, else v1."""
+    if named := os.environ.get("LEPTON_COMPOSE"):
+        return named.split()
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ["docker", "compose"]
     if shutil.which("docker-compose"):

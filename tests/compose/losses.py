@@ -8,16 +8,27 @@ from stack import ETCD, SERVICES
 
 def kill_each(stack, report, nginx_away):
     """Kills every container in turn and starts it again. `nginx_away` gets the times when nginx could not answer."""
+    for service, container in turns(stack):
+        begun = time.monotonic()
+        container.kill()
+        container.start()
+        if service == "nginx":
+            until("nginx answers", lambda: http("GET", f"{stack.url}/livez", timeout_s=1)[0] == 200, 30)
+            nginx_away.append((begun - 1, time.monotonic()))
+        last = stack.settle()
+        figure = f"{time.monotonic() - begun:.1f} s until complete"
+        report(f"killed and started {service} {container.short}", figure + (f" (last missing: {last})" if last else ""))
+
+
+def turns(stack):
+    """Every container, the two of a kind never one right after the other: two deaths of a kind within seconds are taken
+    for an outage of the registry, and both dead entries are shown for half a minute."""
+    kinds = {}
     for service in SERVICES:
-        for number, container in enumerate(stack.containers(service), 1):
-            begun = time.monotonic()
-            container.kill()
-            container.start()
-            if service == "nginx":
-                until("nginx answers", lambda: http("GET", f"{stack.url}/livez", timeout_s=1)[0] == 200, 30)
-                nginx_away.append((begun - 1, time.monotonic()))
-            stack.settle()
-            report(f"killed and started {service} {number}", f"{time.monotonic() - begun:.1f} s until complete")
+        for container in stack.containers(service):
+            kinds.setdefault(service.rstrip("-123"), []).append((service, container))
+    for place in range(max(map(len, kinds.values()))):
+        yield from (found[place] for found in kinds.values() if place < len(found))
 
 
 def crash(stack, report):

@@ -70,23 +70,34 @@ class Stack:
         """Every instance that the mesh knows."""
         return get_json(f"{self.url}/api/v1/nodes", timeout_s=5)["nodes"]
 
-    def complete(self, workers=2):
-        """Whether every instance is ready, no dead one is listed, and each leader leads."""
+    def missing(self, workers=2):
+        """What is not as it should be: an instance that is not ready or is there too much, a leader. Empty if nothing."""
         nodes = self.nodes()
-        wanted = {**MESH, "worker": workers}
-        ready = [node for node in nodes if node["state"] == "NODE_STATE_READY"]
-        counts = {service: sum(node["service"] == service for node in ready) for service in wanted}
-        leaders = {node["service"] for node in ready if node["leader"]}
-        return len(nodes) == len(ready) and counts == wanted and "scheduler" in leaders
+        wrong = [f"{node['id']} {node['state']}" for node in nodes if node["state"] != "NODE_STATE_READY"]
+        for service, wanted in {**MESH, "worker": workers}.items():
+            found = sum(node["service"] == service for node in nodes)
+            if found != wanted:
+                wrong.append(f"{found} of {wanted} {service}s")
+        if not any(node["service"] == "scheduler" and node["leader"] for node in nodes):
+            wrong.append("no scheduler leads")
+        return ", ".join(wrong)
 
     def settle(self, workers=2, deadline_s=60):
-        """Waits until the mesh is complete and every member of etcd answers."""
+        """Waits until the mesh is complete and every member of etcd answers; gives what was missing last."""
+        last = ""
+
+        def complete():
+            nonlocal last
+            missing = self.missing(workers)
+            last = missing or last
+            return not missing
+
         try:
-            until("the mesh is complete", lambda: self.complete(workers), deadline_s)
+            until("the mesh is complete", complete, deadline_s)
         except Failed as failed:
-            shown = [(node["id"], node["state"], node["leader"]) for node in self.nodes()]
-            raise Failed(f"{failed}: {shown}") from failed
+            raise Failed(f"{failed}: {last}") from failed
         until("etcd is complete", self.etcd_healthy, deadline_s)
+        return last
 
     def etcd_healthy(self):
         """Whether each member of etcd takes writes."""
