@@ -11,10 +11,12 @@ pub mod analysis;
 mod arbitrary;
 pub mod event;
 pub mod incident;
+pub mod model;
 pub mod refusal;
 pub mod snapshot;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod value;
 
 use crate::journal::v1 as wire;

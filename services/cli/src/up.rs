@@ -51,7 +51,10 @@ pub struct Options {
     /// Where the embedded store listens; absent: a free port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub etcd_listen: String,
-    /// Where traces are sent by OTLP (gRPC); absent: OTEL_EXPORTER_OTLP_ENDPOINT, else nowhere.
+    /// Where traces are taken by OTLP, over gRPC and HTTP; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub otlp_listen: String,
+    /// A collector that gets the traces as well (OTLP over gRPC); absent: OTEL_EXPORTER_OTLP_ENDPOINT, else none.
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 }
@@ -80,14 +83,16 @@ async fn observed(options: Options) -> Result<(), Fault> {
         otlp_endpoint: options.otlp_endpoint.clone(),
         ..TelemetryConfig::default()
     };
-    let guard = telemetry::init("lepton", &context.random.instance("lepton"), &telemetry);
-    let result = serve(options, context).await;
+    let mut guard = telemetry::init("lepton", &context.random.instance("lepton"), &telemetry, &context);
+    let result = serve(options, context, &mut guard).await;
     guard.finish().await;
     result
 }
 
-async fn serve(options: Options, context: Context) -> Result<(), Fault> {
+async fn serve(options: Options, context: Context, traces: &mut telemetry::Guard) -> Result<(), Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
-    mesh::Mesh::assemble(&options, context).await?.run(shutdown).await
+    let mesh = mesh::Mesh::assemble(&options, context.clone()).await?;
+    traces.follow(mesh.etcd(), &context);
+    mesh.run(shutdown).await
 }

@@ -1,6 +1,7 @@
 //! `lepton.monitor.v1.MonitorService`, passed on to a monitor.
 //!
-//! Promises: the leading monitor is asked first, the others when it does not answer. Leaves incidents to the monitor.
+//! Promises: the leading monitor is asked first for incidents, the others when it does not answer. Leaves incidents to the
+//! monitor, and putting traces together to `traces`.
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
 use crate::cluster::Cluster;
+use crate::traces;
 
 /// How long one monitor may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -61,7 +63,7 @@ impl Incidents {
     }
 
     async fn ask(&self, monitor: &Instance, request: ListIncidentsRequest) -> Result<ListIncidentsResponse, Fault> {
-        let channel = Propagate::new(self.net.channel(&monitor.address));
+        let channel = Propagate::to("monitor", self.net.channel(&monitor.address));
         let mut client = MonitorServiceClient::new(channel);
         match tokio::time::timeout(ANSWER_WAIT, client.list_incidents(request)).await {
             Ok(answer) => answer.map(Response::into_inner).map_err(|status| error::fault(&status)),
@@ -95,11 +97,20 @@ impl MonitorService for Incidents {
     }
 
     async fn get_trace(&self, request: Request<GetTraceRequest>) -> Result<Response<GetTraceResponse>, Status> {
-        let message = format!("trace {} is not kept", request.get_ref().trace_id);
-        Err(error::status(&Fault::new(Reason::TraceNotFound, message)))
+        let request = request.into_inner();
+        let checked = validate::check_typed("lepton.monitor.v1.GetTraceRequest", &request);
+        checked.map_err(|fault| error::status(&fault))?;
+        let trace = traces::get(self.net, &self.monitors(), &request).await;
+        let trace = trace.map_err(|fault| error::status(&fault))?;
+        Ok(Response::new(GetTraceResponse { trace: Some(trace) }))
     }
 
-    async fn list_traces(&self, _: Request<ListTracesRequest>) -> Result<Response<ListTracesResponse>, Status> {
-        Ok(Response::new(ListTracesResponse::default()))
+    async fn list_traces(&self, request: Request<ListTracesRequest>) -> Result<Response<ListTracesResponse>, Status> {
+        let request = request.into_inner();
+        let checked = validate::check_typed("lepton.monitor.v1.ListTracesRequest", &request);
+        checked.map_err(|fault| error::status(&fault))?;
+        let traces = traces::list(self.net, &self.monitors(), request).await;
+        let traces = traces.map_err(|fault| error::status(&fault))?;
+        Ok(Response::new(ListTracesResponse { traces }))
     }
 }

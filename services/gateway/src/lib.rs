@@ -6,6 +6,7 @@
 pub mod body;
 pub mod cluster;
 pub mod config;
+pub mod data;
 pub mod fleet;
 pub mod frames;
 pub mod incidents;
@@ -17,6 +18,7 @@ pub mod route;
 pub mod service;
 pub mod stack;
 pub mod tasks;
+pub mod traces;
 pub mod transcode;
 pub mod v2;
 

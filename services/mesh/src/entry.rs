@@ -13,6 +13,7 @@ use lepton_domain::reason::{Fault, Reason};
 
 use crate::config::{Machine, ServiceConfig};
 use crate::context::Context;
+use crate::etcd::Etcd;
 use crate::net::Listener;
 use crate::server::health::Readiness;
 use crate::shutdown::Shutdown;
@@ -86,7 +87,9 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = std::ffi::OsString>)
 async fn run<S: Service>(mut config: S::Config) -> Result<(), Fault> {
     let context = Context::system();
     let instance = name_instance::<S>(&mut config, &context);
-    let guard = telemetry::init(S::NAME, &instance, &config.common().telemetry());
+    let common = config.common();
+    let mut guard = telemetry::init(S::NAME, &instance, &common.telemetry(), &context);
+    guard.follow(Etcd::connect(&context, &common.etcd, &common.cluster), &context);
     let result = run_assembled::<S>(config, context).await;
     guard.finish().await;
     result

@@ -8,25 +8,24 @@ use serde::{Deserialize, Serialize};
 use tracing::Span;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::net::Net;
+use crate::context::Context;
 
 pub use export::Guard;
 pub use log::{LogConfig, LogFormat};
 
+pub mod collector;
 mod export;
 mod log;
 pub mod metrics;
 pub mod process;
 pub mod propagate;
 pub mod trace;
-
-/// The environment variable of OpenTelemetry that names the receiver of traces.
-const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+mod variables;
 
 /// What is logged and traced, and where traces go.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TelemetryConfig {
-    /// The OTLP receiver (gRPC); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none are exported.
+    /// A collector that gets the traces as well (OTLP over gRPC); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
     pub otlp_endpoint: Option<String>,
     /// What is logged.
     pub log: LogConfig,
@@ -54,18 +53,21 @@ impl Default for TraceConfig {
 }
 
 /// Sends the logs and traces of this process on their way. Call it once, inside the runtime; a subscriber that is
-/// already there stays. Nothing here fails: without a receiver the traces are not exported.
-pub fn init(service: &str, instance: &InstanceId, config: &TelemetryConfig) -> Guard {
-    let environment = std::env::var(OTLP_ENDPOINT)
-        .ok()
-        .filter(|endpoint| !endpoint.is_empty());
-    let endpoint = config.otlp_endpoint.clone().or(environment);
-    let guard = endpoint.map_or_else(Guard::none, |endpoint| {
-        export::start(Net::Os, &endpoint, service, instance)
+/// already there stays. Nothing here fails: without a receiver the traces are not exported. The mesh's own receiver
+/// is found by [`Guard::follow`].
+pub fn init(service: &str, instance: &InstanceId, config: &TelemetryConfig, context: &Context) -> Guard {
+    let endpoint = config.otlp_endpoint.as_deref();
+    // There is no subscriber yet to say what is wrong with the variables.
+    let logging = tracing_subscriber::registry()
+        .with(log::interest(&config.log))
+        .with(log::Layer::new(config.log.format, std::io::stderr));
+    let collector = tracing::subscriber::with_default(logging, || {
+        variables::collector(endpoint, |name| std::env::var(name).ok())
     });
+    let guard = export::start(service, instance, collector, context);
     let subscriber = tracing_subscriber::registry()
         .with(log::interest(&config.log))
-        .with(trace::Layer::new(&config.trace, guard.exporter()))
+        .with(trace::Layer::new(&config.trace, Some(guard.exporter())))
         .with(log::Layer::new(config.log.format, std::io::stderr));
     // An error says that the process has a subscriber, such as a test's.
     let _ = tracing::subscriber::set_global_default(subscriber);

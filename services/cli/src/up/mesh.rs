@@ -11,6 +11,7 @@ use lepton_mesh::config::Common;
 use lepton_mesh::config::address::check_etcd;
 use lepton_mesh::context::Context;
 use lepton_mesh::entry::{Assembled, Service, assemble};
+use lepton_mesh::etcd::Etcd;
 use lepton_mesh::shutdown::Shutdown;
 use lepton_monitor::Monitor;
 use lepton_scheduler::Scheduler;
@@ -76,6 +77,11 @@ impl Mesh {
             scheduler,
             monitor,
         })
+    }
+
+    /// The store, for what does not belong to one service.
+    pub fn etcd(&self) -> Etcd {
+        Etcd::connect(&self.context, &self.common.etcd, &self.common.cluster)
     }
 
     /// Runs until `shutdown`, or until a part fails.

@@ -36,8 +36,13 @@ pub(super) fn monitor(options: &Options, common: &Common) -> lepton_monitor::Con
         listen: options.console.clone(),
         ..common.clone()
     };
+    let otlp = lepton_monitor::Otlp {
+        listen: options.otlp_listen.clone(),
+        ..lepton_monitor::Otlp::default()
+    };
     lepton_monitor::Config {
         common,
+        otlp,
         ..lepton_monitor::Config::default()
     }
 }
@@ -63,6 +68,9 @@ pub(super) fn worker(options: &Options, common: &Common, number: u32) -> Vec<Str
     line.extend(["--place".to_owned(), format!("worker-{number}")]);
     if let Some(blob) = &common.blob {
         line.extend(["--blob".to_owned(), blob.clone()]);
+    }
+    if let Some(endpoint) = &common.otlp_endpoint {
+        line.extend(["--otlp-endpoint".to_owned(), endpoint.clone()]);
     }
     if let Some(slots) = options.slots {
         line.extend(["--slots".to_owned(), slots.to_string()]);

@@ -44,7 +44,7 @@ pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fa
     let request = request
         .body(tonic::body::Body::new(outgoing.body))
         .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
-    let sent = Propagate::new(channel).oneshot(request).await;
+    let sent = Propagate::to("worker", channel).oneshot(request).await;
     let response = sent.map_err(|failure| error::fault(&Status::from_error(failure.into())))?;
     frames::answers(response.map(Body::new))?.only().await
 }

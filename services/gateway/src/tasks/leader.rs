@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A client of this leader. What it sends is bounded where it is made: pages and records, not messages of strangers.
 pub fn client(link: &LeaderLink) -> Client {
-    SchedulerServiceClient::new(Propagate::new(link.channel.clone())).max_decoding_message_size(usize::MAX)
+    SchedulerServiceClient::new(Propagate::to("scheduler", link.channel.clone())).max_decoding_message_size(usize::MAX)
 }
 
 /// Calls the leader until one answers or refuses for good.

@@ -40,7 +40,11 @@ pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Re
     };
     let (address, admin) = (sockets.serve.local_addr(), sockets.admin.local_addr());
     let scope = telemetry::scope(S::NAME, &instance);
-    scope.in_scope(|| [address, admin].iter().for_each(|address| warn_if_open(context.net, *address)));
+    scope.in_scope(|| {
+        [address, admin]
+            .iter()
+            .for_each(|address| warn_if_open(context.net, *address))
+    });
     common.advertise.get_or_insert_with(|| reachable(address));
     let service = S::build(config, context).instrument(scope).await?;
     Ok(Assembled {

@@ -73,6 +73,12 @@ const COMMON: &[Flag] = &[
         value: "NAME",
         help: "The name of this instance",
     },
+    Flag {
+        name: "otlp-endpoint",
+        key: "common.otlp_endpoint",
+        value: "URL",
+        help: "A collector that gets the traces as well, by OTLP over gRPC",
+    },
 ];
 
 /// The version with the commit, when the build knew it.

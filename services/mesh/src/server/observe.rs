@@ -1,7 +1,9 @@
 //! What becomes of each request: a span and metrics.
 //!
-//! Promises: counted once and measured to the end of the answer's body, also when the caller hangs up. Leaves the
-//! trace to `telemetry` and the scrape to `admin`.
+//! Promises: counted once and measured to the end of the answer's body, also when the caller hangs up; spans and metrics
+//! are those of OpenTelemetry's conventions for RPC and HTTP. Leaves the trace to `telemetry` and the scrape to `admin`.
+//!
+//! See <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/> and <https://opentelemetry.io/docs/specs/semconv/http/>.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use lepton_domain::reason::Code;
 use tracing::{Span, field, info_span};
 
 use crate::clock::Clock;
-use crate::telemetry::metrics::{Counters, Gauge, Histograms, Metrics, SECONDS};
+use crate::telemetry::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Labels, Metrics};
 use crate::telemetry::trace::TRACEPARENT;
 
 /// The name of the route that answered, among a response's extensions: for routers that match by themselves.
@@ -53,46 +55,74 @@ impl Call {
         &self.path
     }
 
-    /// A span in the caller's trace. Health checks and reflection are too many and too dull for one.
+    /// A span in the caller's trace. Probes, reflection and the streams that services keep among themselves have none:
+    /// they are too many, too dull or too long for one.
     fn span(&self, headers: &HeaderMap) -> Span {
         let parent = headers
             .get(TRACEPARENT)
             .and_then(|value| value.to_str().ok())
             .unwrap_or("");
-        let Some((service, method)) = self.path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
-            return self.http_span(parent);
-        };
+        if self.is_dull() {
+            return Span::none();
+        }
         if !self.grpc {
             return self.http_span(parent);
-        }
-        if service.starts_with("grpc.") {
-            return Span::none();
         }
         info_span!(
             "request",
             traceparent = parent,
-            otel.name = &self.path[1..],
+            otel.name = self.rpc_method(),
             otel.kind = "server",
             otel.status_code = field::Empty,
-            rpc.system = "grpc",
-            rpc.service = service,
-            rpc.method = method,
-            rpc.grpc.status_code = field::Empty,
+            rpc.system.name = "grpc",
+            rpc.method = self.rpc_method(),
+            rpc.response.status_code = field::Empty,
+            "error.type" = field::Empty,
         )
     }
 
     fn http_span(&self, parent: &str) -> Span {
-        let route = self.matched.as_ref().map_or(&*self.path, MatchedPath::as_str);
-        info_span!(
+        let span = info_span!(
             "request",
             traceparent = parent,
-            otel.name = route,
+            otel.name = self.method.as_str(),
             otel.kind = "server",
             otel.status_code = field::Empty,
             http.request.method = self.method.as_str(),
+            http.route = field::Empty,
             url.path = &*self.path,
+            url.scheme = "http",
             http.response.status_code = field::Empty,
-        )
+            "error.type" = field::Empty,
+        );
+        if let Some(matched) = &self.matched {
+            self.name_route(&span, matched.as_str());
+        }
+        span
+    }
+
+    /// The convention's name of an HTTP span: the method and the route, and never a path, of which there are too many.
+    fn name_route(&self, span: &Span, route: &str) {
+        // Routes of ours begin with their method.
+        let path = route.split_once(' ').map_or(route, |(_, path)| path);
+        span.record("otel.name", format!("{} {path}", self.method));
+        span.record("http.route", path);
+    }
+
+    /// `package.Service/Method`.
+    fn rpc_method(&self) -> &str {
+        self.path.strip_prefix('/').unwrap_or(&self.path)
+    }
+
+    fn is_dull(&self) -> bool {
+        const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+        const KEPT_OPEN: [&str; 4] = ["WatchStats", "Intake", "OpenSession", "GetPosition"];
+        if !self.grpc {
+            return PROBES.contains(&&*self.path);
+        }
+        let method = self.path.rsplit('/').next().unwrap_or_default();
+        let ours = self.path.starts_with("/lepton.");
+        self.path.starts_with("/grpc.") || (ours && KEPT_OPEN.contains(&method))
     }
 
     /// The label of the metrics: never text that a caller made up.
@@ -106,13 +136,46 @@ impl Call {
     }
 }
 
+impl Call {
+    /// The labels that the conventions give a duration, beside the service.
+    fn conventional(&self, service: &str, method: &str, code: &str, failed: bool) -> Labels {
+        let mut labels = vec![("service", service.to_owned())];
+        if self.grpc {
+            labels.push(("rpc_system_name", "grpc".to_owned()));
+            // The label of a path that nobody serves must not be the caller's text.
+            labels.push(("rpc_method", method.trim_start_matches('/').to_owned()));
+            labels.push(("rpc_response_status_code", code.to_owned()));
+        } else {
+            let route = method.split_once(' ').map_or(method, |(_, path)| path);
+            labels.push(("http_request_method", known(&self.method).to_owned()));
+            labels.push(("http_route", route.to_owned()));
+            labels.push(("http_response_status_code", code.to_owned()));
+        }
+        if failed {
+            labels.push(("error_type", code.to_owned()));
+        }
+        labels
+    }
+}
+
+/// A method of the standard, or the convention's word for all others.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS | Method::PATCH => {
+            method.as_str()
+        }
+        _ => "_OTHER",
+    }
+}
+
 /// The metrics of one server.
 #[derive(Debug)]
 pub(super) struct Observer {
     service: &'static str,
     clock: Clock,
     requests: Counters,
-    seconds: Histograms,
+    rpc_seconds: Histograms,
+    http_seconds: Histograms,
     in_flight: Gauge,
 }
 
@@ -122,7 +185,16 @@ impl Observer {
             service,
             clock,
             requests: metrics.counters("lepton_requests_total", "Requests that have ended, by method and code"),
-            seconds: metrics.histograms("lepton_request_seconds", "Time to the end of the answer", SECONDS),
+            rpc_seconds: metrics.histograms(
+                "lepton_rpc_server_call_duration_seconds",
+                "Time to the end of the answer of a gRPC call",
+                CALL_SECONDS,
+            ),
+            http_seconds: metrics.histograms(
+                "lepton_http_server_request_duration_seconds",
+                "Time to the end of the answer of an HTTP request",
+                CALL_SECONDS,
+            ),
             in_flight: metrics.gauge(
                 "lepton_requests_in_flight",
                 "Requests being answered",
@@ -162,6 +234,8 @@ pub(super) struct Observation {
 enum Outcome {
     Grpc(Code),
     Http(u16),
+    /// The caller of an HTTP request did not wait for its end.
+    HungUp,
 }
 
 impl Observation {
@@ -199,26 +273,51 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         let observer = &self.observer;
-        let (code, failed) = match self.outcome.unwrap_or(Outcome::Grpc(Code::Cancelled)) {
-            Outcome::Grpc(code) => {
-                self.span.record("rpc.grpc.status_code", code.number());
-                (code.name().to_owned(), is_failure(code))
-            }
-            Outcome::Http(status) => {
-                self.span.record("http.response.status_code", status);
-                (status.to_string(), status >= 500)
-            }
-        };
-        if failed {
-            self.span.record("otel.status_code", "error");
+        let outcome = self.outcome.unwrap_or(match self.call.grpc {
+            true => Outcome::Grpc(Code::Cancelled),
+            false => Outcome::HungUp,
+        });
+        let (code, failed) = outcome.tell(&self.span);
+        if let (Some(route), false) = (&self.route, self.call.grpc) {
+            self.call.name_route(&self.span, &route.0);
         }
         let method = self.call.label(&code, self.route.as_ref());
-        let mut labels = vec![("service", observer.service.to_owned()), ("method", method)];
         let elapsed = observer.clock.monotonic().saturating_sub(self.begun);
-        observer.seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
-        labels.push(("code", code));
+        let labels = self.call.conventional(observer.service, &method, &code, failed);
+        let seconds = match self.call.grpc {
+            true => &observer.rpc_seconds,
+            false => &observer.http_seconds,
+        };
+        seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        let labels = vec![
+            ("service", observer.service.to_owned()),
+            ("method", method),
+            ("code", code),
+        ];
         observer.requests.get_or_create(&labels).inc();
         observer.in_flight.dec();
+    }
+}
+
+impl Outcome {
+    /// Notes the outcome in the span; gives its name, and whether it is the server's fault.
+    fn tell(self, span: &Span) -> (String, bool) {
+        let (code, failed) = match self {
+            Self::Grpc(code) => {
+                span.record("rpc.response.status_code", code.name());
+                (code.name().to_owned(), is_failure(code))
+            }
+            Self::Http(status) => {
+                span.record("http.response.status_code", status);
+                (status.to_string(), status >= 500)
+            }
+            Self::HungUp => (Code::Cancelled.name().to_owned(), false),
+        };
+        if failed {
+            span.record("otel.status_code", "error");
+            span.record("error.type", code.as_str());
+        }
+        (code, failed)
     }
 }
 

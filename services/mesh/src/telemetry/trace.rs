@@ -7,13 +7,16 @@
 //! `otel.kind` (`server`, `client`, ...), `otel.status_code` (`error`) and `otel.status_description` set what their
 //! names say. All other fields become attributes.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue};
 use tracing::{Dispatch, Span, span};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
 
 pub use context::TraceContext;
-pub(super) use layer::{Layer, SpanState};
+pub(super) use layer::{Layer, Scope, SpanState};
+pub(super) use recording::attribute;
 
 mod context;
 mod layer;
@@ -58,6 +61,19 @@ pub fn link(span: &Span, traceparent: &str) {
         return;
     };
     span.with_subscriber(|(id, dispatch)| with_state(dispatch, id, |state| state.link(linked)));
+}
+
+/// Has `span` begin so long before it was made: for work of which only the beginning was noted, until it was over.
+pub fn backdate(span: &Span, by: Duration) {
+    span.with_subscriber(|(id, dispatch)| with_state(dispatch, id, |state| state.backdate(by)));
+}
+
+/// Gives `span`, which must not have children yet, an id that others can work out. Zero is none and changes nothing.
+pub fn identify(span: &Span, id: u64) {
+    let renamed = |state: &mut SpanState| state.context = state.context.and_then(|context| context.with_span(id));
+    if id != 0 {
+        span.with_subscriber(|(span, dispatch)| with_state(dispatch, span, renamed));
+    }
 }
 
 /// Puts the current context into the headers of a request; without one they stay as they are.

@@ -2,20 +2,24 @@
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::Span as Received;
 use tokio::sync::mpsc;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tracing::{Dispatch, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
+use super::lane::Target;
 use super::*;
+use crate::net::Net;
 use crate::server::{self, limits::Limits};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{TraceConfig, scope, trace};
 
 const REMOTE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-struct Receiver(mpsc::UnboundedSender<Received>);
+struct Receiver(mpsc::UnboundedSender<(Vec<KeyValue>, Received)>);
 
 #[tonic::async_trait]
 impl TraceService for Receiver {
@@ -23,30 +27,45 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let resources = request.into_inner().resource_spans.into_iter();
-        for span in resources.flat_map(|it| it.scope_spans).flat_map(|it| it.spans) {
-            self.0.send(span).unwrap();
+        for sent in request.into_inner().resource_spans {
+            let of = sent.resource.unwrap().attributes;
+            for span in sent.scope_spans.into_iter().flat_map(|it| it.spans) {
+                self.0.send((of.clone(), span)).unwrap();
+            }
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
+/// A receiver that serves until it is told to end.
+async fn receiver() -> (String, mpsc::UnboundedReceiver<(Vec<KeyValue>, Received)>, Shutdown) {
+    let (sender, received) = mpsc::unbounded_channel();
+    let listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().to_string();
+    let app = tonic::service::Routes::new(TraceServiceServer::new(Receiver(sender))).into_axum_router();
+    let shutdown = Shutdown::new();
+    tokio::spawn(server::serve(listener, app, Limits::default(), shutdown.clone()));
+    (address, received, shutdown)
+}
+
+fn fixed(address: &str) -> Option<Target> {
+    Some(Target::fixed(address.to_owned(), MetadataMap::new()))
+}
+
 /// Runs `body` under a subscriber that exports everything it is allowed to.
 fn traced(guard: &Guard, ratio: f64, body: impl FnOnce()) {
-    let layer = trace::Layer::new(&TraceConfig { ratio, per_second: 0 }, guard.exporter());
+    let layer = trace::Layer::new(&TraceConfig { ratio, per_second: 0 }, Some(guard.exporter()));
     tracing::dispatcher::with_default(&Dispatch::new(tracing_subscriber::registry().with(layer)), body);
+}
+
+fn drain(received: &mut mpsc::UnboundedReceiver<(Vec<KeyValue>, Received)>) -> Vec<(Vec<KeyValue>, Received)> {
+    std::iter::from_fn(|| received.try_recv().ok()).collect()
 }
 
 #[tokio::test]
 async fn sampled_spans_arrive_with_their_parents() {
-    let (sender, mut received) = mpsc::unbounded_channel();
-    let listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr());
-    let app = tonic::service::Routes::new(TraceServiceServer::new(Receiver(sender))).into_axum_router();
-    let shutdown = Shutdown::new();
-    let serving = tokio::spawn(server::serve(listener, app, Limits::default(), shutdown.clone()));
-
-    let guard = start(Net::Os, &endpoint, "lepton", &"up-1".into());
+    let (address, mut received, _serving) = receiver().await;
+    let guard = start("lepton", &"up-1".into(), fixed(&address), &Context::system());
     traced(&guard, 0.0, || {
         scope("worker", &"worker-1".into()).in_scope(|| {
             let attempt = info_span!("attempt", otel.name = "echo", otel.kind = "consumer", number = 2);
@@ -58,33 +77,71 @@ async fn sampled_spans_arrive_with_their_parents() {
         });
     });
     guard.finish().await;
-    let mut spans = Vec::new();
-    while let Ok(span) = received.try_recv() {
-        spans.push(span);
-    }
-    spans.sort_by(|a, b| a.name.cmp(&b.name));
-    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    let mut spans = drain(&mut received);
+    spans.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    let names: Vec<_> = spans.iter().map(|(_, span)| span.name.as_str()).collect();
     assert_eq!(names, ["echo", "run"]);
-    let (echo, run) = (&spans[0], &spans[1]);
+    let ((of, echo), (_, run)) = (&spans[0], &spans[1]);
     assert_eq!(echo.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
     assert_eq!(
         (run.parent_span_id.clone(), &run.trace_id),
         (echo.span_id.clone(), &echo.trace_id)
     );
-    assert_eq!((echo.kind, echo.links.len()), (5, 1));
+    assert_eq!((echo.kind, echo.links.len(), echo.flags), (5, 1, 0x301));
+    assert_eq!(
+        (run.flags, run.end_time_unix_nano >= run.start_time_unix_nano),
+        (0x101, true)
+    );
     let keys: Vec<_> = echo.attributes.iter().map(|it| it.key.as_str()).collect();
-    assert_eq!(keys, ["number", "lepton.service", "service.instance.id"]);
-
-    shutdown.trigger();
-    serving.await.unwrap().unwrap();
+    assert_eq!(keys, ["number"]);
+    let service = of.iter().find(|pair| pair.key == "service.name").unwrap();
+    assert_eq!(
+        *service,
+        attribute("service.name", "worker".to_owned()),
+        "each service is a resource"
+    );
 }
 
 #[tokio::test]
-async fn without_a_receiver_the_end_comes_soon() {
+async fn without_a_receiver_the_end_comes_soon_and_losses_are_counted() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
-    let guard = start(Net::Os, &closed, "lepton", &"up-1".into());
+    let context = Context::system();
+    let guard = start("lepton", &"up-1".into(), fixed(&closed), &context);
     traced(&guard, 1.0, || drop(info_span!("lost")));
     tokio::time::timeout(Duration::from_secs(5), guard.finish())
         .await
         .unwrap();
+    let text = context.metrics.text().unwrap();
+    for place in ["collector", "mesh"] {
+        let counted = format!("lepton_telemetry_spans_dropped_total{{place=\"{place}\"}} 1\n");
+        assert!(text.contains(&counted), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_collector_does_not_keep_the_mesh_waiting() {
+    let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
+    let (address, mut received, _serving) = receiver().await;
+    let guard = start("lepton", &"up-1".into(), fixed(&closed), &Context::system());
+    traced(&guard, 1.0, || drop(info_span!("before it is known")));
+    guard.monitor.send_replace(Some(address));
+    let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
+    assert_eq!(waiting.await.unwrap().unwrap().1.name, "before it is known");
+    guard.finish().await;
+}
+
+#[tokio::test]
+async fn a_flood_is_dropped_and_counted_and_blocks_nobody() {
+    let context = Context::system();
+    let guard = start("lepton", &"up-1".into(), None, &context);
+    // Nothing else runs in this thread meanwhile, so nothing leaves the queue.
+    traced(&guard, 1.0, || {
+        (0..QUEUE_SPANS_MAX + 100).for_each(|_| drop(info_span!("one of many")))
+    });
+    let text = context.metrics.text().unwrap();
+    assert!(
+        text.contains("lepton_telemetry_spans_dropped_total{place=\"queue\"} 100\n"),
+        "{text}"
+    );
+    guard.finish().await;
 }

@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-
 use crate::random::Random;
 
 /// Which trace and span something belongs to.
@@ -43,6 +41,11 @@ impl TraceContext {
         }
     }
 
+    /// Another span of the same trace; none for zero, which is no id.
+    pub fn with_span(self, span: u64) -> Option<Self> {
+        (span != 0).then_some(Self { span, ..self })
+    }
+
     /// Reads a `traceparent` of any version whose beginning is that of version 00.
     pub fn parse(traceparent: &str) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
@@ -74,14 +77,14 @@ impl TraceContext {
         self.sampled
     }
 
-    pub(super) fn span(&self) -> u64 {
-        self.span
+    /// The trace's id as OTLP sends it.
+    pub(super) fn trace_bytes(&self) -> Vec<u8> {
+        self.trace.to_be_bytes().to_vec()
     }
 
-    pub(super) fn to_otel(self, remote: bool) -> SpanContext {
-        let flags = TraceFlags::default().with_sampled(self.sampled);
-        let (trace, span) = (TraceId::from(self.trace), SpanId::from(self.span));
-        SpanContext::new(trace, span, flags, remote, TraceState::default())
+    /// The span's id as OTLP sends it.
+    pub(super) fn span_bytes(&self) -> Vec<u8> {
+        self.span.to_be_bytes().to_vec()
     }
 }
 

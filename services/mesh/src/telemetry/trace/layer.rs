@@ -4,6 +4,7 @@
 //! would build each span first and drop it then, and could not tell an id before. Leaves attributes to `recording`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber, field};
@@ -17,7 +18,7 @@ use super::sampler::Sampler;
 use crate::clock::Clock;
 use crate::random::Random;
 use crate::telemetry::TraceConfig;
-use crate::telemetry::export::Exporter;
+use crate::telemetry::export::{Exporter, Finished};
 
 /// Which service of the process does the work.
 #[derive(Debug)]
@@ -42,6 +43,13 @@ impl SpanState {
         self.context = self.context.map(|context| context.below(parent));
         if let Some(recording) = &mut self.recording {
             recording.set_parent(parent, true);
+        }
+    }
+
+    /// Moves the span's beginning into the past.
+    pub(super) fn backdate(&mut self, by: Duration) {
+        if let Some(recording) = &mut self.recording {
+            recording.backdate(by);
         }
     }
 
@@ -151,7 +159,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for La
             return;
         };
         if context.is_sampled() {
-            exporter.send(recording.finish(context, scope.as_deref(), self.clock.now()));
+            let span = recording.finish(context, self.clock.now());
+            exporter.send(Finished { span, scope });
         }
     }
 }

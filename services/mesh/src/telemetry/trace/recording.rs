@@ -2,20 +2,20 @@
 //!
 //! Promises: bounded, as fields of a span are. Leaves its context to `layer`.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use lepton_domain::time::Timestamp;
-use opentelemetry::trace::{Link, SpanId, SpanKind, Status};
-use opentelemetry::{InstrumentationScope, KeyValue, Value};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags, Status};
 use tracing::field::{Field, Visit};
 use tracing::span::Attributes;
 
 use super::TRACEPARENT;
 use super::context::TraceContext;
-use super::layer::Scope;
 
 /// A span can have so many links; further ones are counted only.
 const LINKS_MAX: usize = 16;
@@ -23,71 +23,65 @@ const LINKS_MAX: usize = 16;
 /// What will be exported when the span closes.
 #[derive(Clone, Debug)]
 pub(super) struct Recording {
-    name: Cow<'static, str>,
-    kind: SpanKind,
-    status: Status,
-    attributes: Vec<KeyValue>,
-    links: SpanLinks,
-    parent: Option<(TraceContext, bool)>,
-    started: Timestamp,
+    span: Span,
 }
 
 impl Recording {
     pub(super) fn new(attributes: &Attributes<'_>, started: Timestamp) -> Self {
-        let mut recording = Self {
-            name: Cow::Borrowed(attributes.metadata().name()),
-            kind: SpanKind::Internal,
-            status: Status::Unset,
-            attributes: Vec::new(),
-            links: SpanLinks::default(),
-            parent: None,
-            started,
+        let span = Span {
+            name: attributes.metadata().name().to_owned(),
+            kind: SpanKind::Internal.into(),
+            start_time_unix_nano: nanos(started),
+            ..Span::default()
         };
+        let mut recording = Self { span };
         attributes.record(&mut recording);
         recording
     }
 
     pub(super) fn set_parent(&mut self, parent: TraceContext, remote: bool) {
-        self.parent = Some((parent, remote));
+        self.span.parent_span_id = parent.span_bytes();
+        self.span.flags = flags(remote);
+    }
+
+    pub(super) fn backdate(&mut self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.span.start_time_unix_nano = self.span.start_time_unix_nano.saturating_sub(by);
     }
 
     pub(super) fn link(&mut self, linked: TraceContext) {
-        if self.links.len() < LINKS_MAX {
-            self.links.links.push(Link::with_context(linked.to_otel(true)));
-        } else {
-            self.links.dropped_count += 1;
+        if self.span.links.len() >= LINKS_MAX {
+            self.span.dropped_links_count += 1;
+            return;
         }
+        self.span.links.push(Link {
+            trace_id: linked.trace_bytes(),
+            span_id: linked.span_bytes(),
+            flags: flags(true) | u32::from(linked.is_sampled()),
+            ..Link::default()
+        });
     }
 
-    /// The span as OpenTelemetry wants it.
-    pub(super) fn finish(mut self, context: TraceContext, scope: Option<&Scope>, ended: Timestamp) -> SpanData {
-        if let Some(scope) = scope {
-            // Several services may share the process, and with it the resource.
-            self.put("lepton.service", scope.service.clone().into());
-            self.put("service.instance.id", scope.instance.clone().into());
-        }
-        let parent = self
-            .parent
-            .map_or(SpanId::INVALID, |(parent, _)| SpanId::from(parent.span()));
-        SpanData {
-            span_context: context.to_otel(false),
-            parent_span_id: parent,
-            parent_span_is_remote: self.parent.is_some_and(|(_, remote)| remote),
-            span_kind: self.kind,
-            name: self.name,
-            start_time: system_time(self.started),
-            end_time: system_time(ended),
-            attributes: self.attributes,
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: self.links,
-            status: self.status,
-            instrumentation_scope: InstrumentationScope::builder("lepton").build(),
+    /// The span as it is sent.
+    pub(super) fn finish(self, context: TraceContext, ended: Timestamp) -> Span {
+        Span {
+            trace_id: context.trace_bytes(),
+            span_id: context.span_bytes(),
+            flags: self.span.flags | u32::from(context.is_sampled()),
+            end_time_unix_nano: nanos(ended),
+            ..self.span
         }
     }
 
     fn put(&mut self, name: &'static str, value: Value) {
-        self.attributes.push(KeyValue::new(name, value));
+        self.span.attributes.push(pair(name, value));
+    }
+
+    fn fail(&mut self, message: String) {
+        self.span.status = Some(Status {
+            code: StatusCode::Error.into(),
+            message,
+        });
     }
 }
 
@@ -95,32 +89,56 @@ impl Visit for Recording {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             TRACEPARENT => {}
-            "otel.name" => self.name = Cow::Owned(value.to_owned()),
-            "otel.kind" => self.kind = kind(value),
-            "otel.status_code" if value.eq_ignore_ascii_case("error") => self.status = Status::error(""),
-            "otel.status_description" => self.status = Status::error(value.to_owned()),
-            name => self.put(name, value.to_owned().into()),
+            "otel.name" => value.clone_into(&mut self.span.name),
+            "otel.kind" => self.span.kind = kind(value).into(),
+            "otel.status_code" if value.eq_ignore_ascii_case("error") => self.fail(String::new()),
+            "otel.status_description" => self.fail(value.to_owned()),
+            name => self.put(name, Value::StringValue(value.to_owned())),
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), Value::IntValue(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), i64::try_from(value).unwrap_or(i64::MAX).into());
+        self.put(field.name(), Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), Value::DoubleValue(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), Value::BoolValue(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+/// An attribute that is a text.
+pub(in crate::telemetry) fn attribute(name: &str, value: String) -> KeyValue {
+    pair(name, Value::StringValue(value))
+}
+
+fn pair(name: &str, value: Value) -> KeyValue {
+    KeyValue {
+        // A word of the language keeps its mark in the name of a field.
+        key: name.replace("r#", ""),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+/// Says that it is known whether the parent is in another process, and whether it is.
+fn flags(remote: bool) -> u32 {
+    let known = SpanFlags::ContextHasIsRemoteMask as u32;
+    if remote {
+        known | SpanFlags::ContextIsRemoteMask as u32
+    } else {
+        known
     }
 }
 
@@ -134,6 +152,6 @@ fn kind(name: &str) -> SpanKind {
     }
 }
 
-fn system_time(time: Timestamp) -> SystemTime {
-    UNIX_EPOCH + Duration::from_micros(time.as_micros())
+fn nanos(time: Timestamp) -> u64 {
+    time.as_micros().saturating_mul(1_000)
 }

@@ -1,0 +1,105 @@
+//! Where in the mesh traces are received: at the monitor that leads, and at any other while none does.
+//!
+//! Promises: the last address stays while etcd is away. Leaves sending to `export`.
+
+use std::sync::Arc;
+
+use lepton_domain::ids::InstanceId;
+use tokio::sync::watch;
+
+use crate::context::Context;
+use crate::election::LeaderWatch;
+use crate::etcd::Etcd;
+use crate::registry::{Directory, Instance, Instances, NodeState};
+
+/// The key in a monitor's metadata under which the address of its receiver stands.
+pub const OTLP: &str = "otlp";
+/// The service that receives.
+const RECEIVING: &str = "monitor";
+
+/// Keeps `address` true until nobody reads it.
+pub(super) async fn follow(etcd: Etcd, context: Context, address: Arc<watch::Sender<Option<String>>>) {
+    let directory = Directory::start(etcd.clone(), Some(RECEIVING), &context);
+    let leader = LeaderWatch::start(etcd, RECEIVING);
+    let (mut monitors, mut leading) = (directory.view(), leader.view());
+    loop {
+        let leads = leading
+            .borrow_and_update()
+            .as_ref()
+            .map(|leader| leader.instance.clone());
+        let chosen = choose(&monitors.borrow_and_update(), leads.as_ref());
+        address.send_if_modified(|old| {
+            let news = *old != chosen;
+            *old = chosen;
+            news
+        });
+        let alive = tokio::select! {
+            changed = monitors.changed() => changed.is_ok(),
+            changed = leading.changed() => changed.is_ok(),
+            () = address.closed() => false,
+        };
+        if !alive {
+            return;
+        }
+    }
+}
+
+/// The receiver of the leader, else of the first one that does not drain, else of any.
+fn choose(monitors: &Instances, leader: Option<&InstanceId>) -> Option<String> {
+    let rank = |monitor: &&Instance| {
+        let leads = Some(&monitor.id) == leader;
+        (monitor.state == NodeState::Draining, !leads)
+    };
+    let receiving = monitors.values().filter(|monitor| monitor.metadata.contains_key(OTLP));
+    receiving.min_by_key(rank)?.metadata.get(OTLP).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lepton_domain::time::Timestamp;
+
+    use super::*;
+
+    fn monitor(name: &str, state: NodeState, otlp: bool) -> (InstanceId, Instance) {
+        let metadata = otlp.then(|| (OTLP.to_owned(), format!("{name}:4317")));
+        let instance = Instance {
+            id: name.into(),
+            service: RECEIVING.to_owned(),
+            address: format!("{name}:8080"),
+            state,
+            version: String::new(),
+            started: Timestamp::default(),
+            metadata: metadata.into_iter().collect::<BTreeMap<_, _>>(),
+        };
+        (name.into(), instance)
+    }
+
+    #[test]
+    fn the_leader_receives_and_any_other_in_its_place() {
+        let mut monitors: Instances = [
+            monitor("a", NodeState::Ready, true),
+            monitor("b", NodeState::Ready, true),
+            monitor("old", NodeState::Ready, false),
+        ]
+        .into();
+        let chosen = |monitors: &Instances, leader: &str| choose(monitors, Some(&leader.into()));
+        assert_eq!(chosen(&monitors, "b").as_deref(), Some("b:4317"));
+        assert_eq!(choose(&monitors, None).as_deref(), Some("a:4317"));
+        assert_eq!(
+            chosen(&monitors, "old").as_deref(),
+            Some("a:4317"),
+            "a leader that receives nothing"
+        );
+        monitors.extend([monitor("b", NodeState::Draining, true)]);
+        assert_eq!(
+            chosen(&monitors, "b").as_deref(),
+            Some("a:4317"),
+            "a leader that leaves"
+        );
+        monitors.remove("a");
+        assert_eq!(chosen(&monitors, "b").as_deref(), Some("b:4317"), "better than none");
+        assert_eq!(choose(&Instances::new(), None), None);
+    }
+}

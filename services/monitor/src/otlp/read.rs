@@ -1,0 +1,180 @@
+//! From OTLP's message to spans as they are kept.
+//!
+//! Promises: a span that cannot be used is refused and counted, and the others are taken, as OTLP wants it. Leaves
+//! decoding to `receive`.
+
+use std::collections::BTreeMap;
+
+use lepton_proto::monitor::v1::SpanKind;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind as Kind};
+use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+
+use super::arrival::{Arrival, Piece};
+
+#[cfg(test)]
+mod tests;
+
+/// The attributes that name the sender, of a resource or of a span: several services may share a process.
+const SERVICE: [&str; 2] = ["lepton.service", "service.name"];
+const INSTANCE: &str = "service.instance.id";
+/// The text of a list or map inside an attribute ends after this many bytes.
+const NESTED_BYTES_MAX: usize = 4_096;
+
+/// What a message held.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Message {
+    /// The spans that can be used.
+    pub arrivals: Vec<Arrival>,
+    /// Spans that cannot.
+    pub refused: u64,
+    /// Why the first of those was refused; empty if none was.
+    pub why: String,
+}
+
+/// Reads a message; spans beyond `spans_max` are refused.
+pub(super) fn read(request: ExportTraceServiceRequest, spans_max: usize) -> Message {
+    let mut message = Message::default();
+    for sent in request.resource_spans {
+        let resource = texts(sent.resource.map(|resource| resource.attributes).unwrap_or_default());
+        for span in sent.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            let read = if message.arrivals.len() < spans_max {
+                arrival(span, &resource)
+            } else {
+                Err(format!("more than {spans_max} spans in one message"))
+            };
+            match read {
+                Ok(arrival) => message.arrivals.push(arrival),
+                Err(why) => {
+                    message.refused += 1;
+                    if message.why.is_empty() {
+                        message.why = why;
+                    }
+                }
+            }
+        }
+    }
+    message
+}
+
+fn arrival(span: Span, resource: &BTreeMap<String, String>) -> Result<Arrival, String> {
+    let trace =
+        trace_id(&span.trace_id).ok_or_else(|| format!("traceId has {} bytes or is zero", span.trace_id.len()))?;
+    let id = span_id(&span.span_id).ok_or_else(|| format!("spanId has {} bytes or is zero", span.span_id.len()))?;
+    let parent = match span.parent_span_id.as_slice() {
+        [] => 0,
+        // Some senders write zeros for no parent.
+        [0, 0, 0, 0, 0, 0, 0, 0] => 0,
+        bytes => span_id(bytes).ok_or_else(|| format!("parentSpanId has {} bytes", bytes.len()))?,
+    };
+    let mut attributes = texts(span.attributes);
+    let mut own = |keys: &[&str]| {
+        let found = keys.iter().find_map(|key| attributes.remove(*key));
+        found.or_else(|| keys.iter().find_map(|key| resource.get(*key).cloned()))
+    };
+    let (service, instance) = (own(&SERVICE).unwrap_or_default(), own(&[INSTANCE]).unwrap_or_default());
+    let kind = Kind::try_from(span.kind).unwrap_or(Kind::Unspecified);
+    let status = span.status.unwrap_or_default();
+    let piece = Piece {
+        id,
+        parent,
+        name: span.name,
+        kind: kind_of(kind),
+        service,
+        instance,
+        start_us: span.start_time_unix_nano / 1_000,
+        end_us: span.end_time_unix_nano / 1_000,
+        failed: status.code == i32::from(StatusCode::Error),
+        message: status.message,
+        attributes,
+        links: span.links.iter().filter_map(link).collect(),
+    };
+    Ok(Arrival {
+        trace,
+        span: piece.bounded(),
+    })
+}
+
+fn link(link: &Link) -> Option<(u128, u64)> {
+    Some((trace_id(&link.trace_id)?, span_id(&link.span_id)?))
+}
+
+fn kind_of(kind: Kind) -> SpanKind {
+    match kind {
+        Kind::Unspecified => SpanKind::Unspecified,
+        Kind::Internal => SpanKind::Internal,
+        Kind::Server => SpanKind::Server,
+        Kind::Client => SpanKind::Client,
+        Kind::Producer => SpanKind::Producer,
+        Kind::Consumer => SpanKind::Consumer,
+    }
+}
+
+fn trace_id(bytes: &[u8]) -> Option<u128> {
+    let id = u128::from_be_bytes(bytes.try_into().ok()?);
+    (id != 0).then_some(id)
+}
+
+fn span_id(bytes: &[u8]) -> Option<u64> {
+    let id = u64::from_be_bytes(bytes.try_into().ok()?);
+    (id != 0).then_some(id)
+}
+
+fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
+    let text = |pair: KeyValue| {
+        let value = match pair.value.and_then(|value| value.value) {
+            Some(Value::StringValue(text)) => text,
+            Some(other) => {
+                let mut text = String::new();
+                write(&mut text, &other);
+                text
+            }
+            None => String::new(),
+        };
+        (pair.key, value)
+    };
+    attributes.into_iter().map(text).collect()
+}
+
+/// A value as text; lists and maps as in JSON, nearly.
+fn write(text: &mut String, value: &Value) {
+    let nested = |text: &mut String, value: Option<&AnyValue>| match value.and_then(|it| it.value.as_ref()) {
+        Some(value) if text.len() < NESTED_BYTES_MAX => write(text, value),
+        _ => text.push('…'),
+    };
+    match value {
+        Value::StringValue(value) => text.push_str(value),
+        Value::BoolValue(value) => text.push_str(&value.to_string()),
+        Value::IntValue(value) => text.push_str(&value.to_string()),
+        Value::DoubleValue(value) => text.push_str(&value.to_string()),
+        Value::BytesValue(bytes) => text.push_str(&format!("{} bytes", bytes.len())),
+        Value::ArrayValue(list) => {
+            text.push('[');
+            for (at, value) in list.values.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { ", " });
+                if text.len() >= NESTED_BYTES_MAX {
+                    break;
+                }
+                nested(text, Some(value));
+            }
+            text.push(']');
+        }
+        Value::KvlistValue(map) => {
+            text.push('{');
+            for (at, pair) in map.values.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { ", " });
+                if text.len() >= NESTED_BYTES_MAX {
+                    break;
+                }
+                text.push_str(&pair.key);
+                text.push_str(": ");
+                nested(text, pair.value.as_ref());
+            }
+            text.push('}');
+        }
+        // A reference into a table of the profiles' messages, which traces have not.
+        _ => {}
+    }
+}

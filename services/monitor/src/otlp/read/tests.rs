@@ -1,0 +1,165 @@
+//! What is read of a message, and what is refused.
+
+use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Status};
+
+use super::*;
+
+fn pair(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::StringValue(text.to_owned())
+}
+
+fn span() -> Span {
+    Span {
+        trace_id: 7_u128.to_be_bytes().to_vec(),
+        span_id: 8_u64.to_be_bytes().to_vec(),
+        start_time_unix_nano: 1_500,
+        end_time_unix_nano: 9_999,
+        ..Span::default()
+    }
+}
+
+fn message(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let resource = Resource {
+        attributes: vec![pair("service.name", text("shop")), pair(INSTANCE, text("shop-1"))],
+        ..Resource::default()
+    };
+    let scope = ScopeSpans {
+        spans,
+        ..ScopeSpans::default()
+    };
+    let sent = ResourceSpans {
+        resource: Some(resource),
+        scope_spans: vec![scope],
+        ..ResourceSpans::default()
+    };
+    ExportTraceServiceRequest {
+        resource_spans: vec![sent],
+    }
+}
+
+#[test]
+fn a_span_is_read_with_its_sender() {
+    let nested = Value::ArrayValue(ArrayValue {
+        values: vec![
+            AnyValue {
+                value: Some(Value::IntValue(1)),
+            },
+            AnyValue {
+                value: Some(Value::KvlistValue(KeyValueList {
+                    values: vec![pair("k", Value::BoolValue(true))],
+                })),
+            },
+        ],
+    });
+    let sent = Span {
+        parent_span_id: 9_u64.to_be_bytes().to_vec(),
+        name: "pays".to_owned(),
+        kind: 3,
+        attributes: vec![
+            pair("a", text("b")),
+            pair("list", nested),
+            pair("x", Value::DoubleValue(0.5)),
+        ],
+        status: Some(Status {
+            code: 2,
+            message: "declined".to_owned(),
+        }),
+        ..span()
+    };
+    let read = read(message(vec![sent]), 10);
+    let Arrival { trace, span } = &read.arrivals[0];
+    assert_eq!((*trace, span.id, span.parent, span.kind), (7, 8, 9, SpanKind::Client));
+    assert_eq!(
+        (&*span.service, &*span.instance, &*span.message),
+        ("shop", "shop-1", "declined")
+    );
+    assert_eq!((span.start_us, span.end_us, span.failed), (1, 9, true));
+    let shown: Vec<_> = span
+        .attributes
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    assert_eq!(shown, ["a=b", "list=[1, {k: true}]", "x=0.5"]);
+}
+
+#[test]
+fn a_span_may_name_another_sender_than_its_resource() {
+    let sent = Span {
+        attributes: vec![pair("lepton.service", text("worker"))],
+        ..span()
+    };
+    let read = read(message(vec![sent]), 10);
+    assert_eq!(read.arrivals[0].span.service, "worker");
+    assert!(read.arrivals[0].span.attributes.is_empty());
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_alone() {
+    let bad = [
+        Span {
+            trace_id: vec![1],
+            ..span()
+        },
+        Span {
+            trace_id: vec![0; 16],
+            ..span()
+        },
+        Span {
+            span_id: Vec::new(),
+            ..span()
+        },
+        Span {
+            parent_span_id: vec![1; 3],
+            ..span()
+        },
+    ];
+    let mut spans = vec![span()];
+    spans.extend(bad);
+    spans.push(Span {
+        parent_span_id: vec![0; 8],
+        span_id: vec![1; 8],
+        ..span()
+    });
+    let read = read(message(spans), 10);
+    assert_eq!((read.arrivals.len(), read.refused), (2, 4));
+    assert_eq!(read.why, "traceId has 1 bytes or is zero");
+    assert_eq!(read.arrivals[1].span.parent, 0, "zeros are no parent");
+}
+
+#[test]
+fn a_message_has_a_limit_of_spans() {
+    let spans = (1..=7_u64)
+        .map(|id| Span {
+            span_id: id.to_be_bytes().to_vec(),
+            ..span()
+        })
+        .collect();
+    let read = read(message(spans), 5);
+    assert_eq!((read.arrivals.len(), read.refused), (5, 2));
+    assert!(read.why.contains("more than 5 spans"), "{}", read.why);
+}
+
+#[test]
+fn large_lists_become_short_texts() {
+    let values = (0..100_000)
+        .map(|number| AnyValue {
+            value: Some(Value::IntValue(number)),
+        })
+        .collect();
+    let sent = Span {
+        attributes: vec![pair("list", Value::ArrayValue(ArrayValue { values }))],
+        ..span()
+    };
+    let read = read(message(vec![sent]), 10);
+    assert!(read.arrivals[0].span.attributes["list"].len() <= NESTED_BYTES_MAX);
+}
