@@ -50,7 +50,7 @@ fn service(called: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
 fn worker(arguments: Vec<OsString>) -> ExitCode {
     // A system without /proc shows the program's name instead, which harms nobody.
     let _no_proc = std::fs::write("/proc/self/comm", up::WORKER);
-    entry::main::<lepton_worker::Worker>(arguments)
+    lepton_worker::main(arguments)
 }
 
 #[cfg(test)]

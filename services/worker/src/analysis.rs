@@ -7,6 +7,9 @@ use lepton_analysis::{Options, Table, analyze};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_proto::analysis::v1::{AnalyzeResponse, Consistency};
 
+use crate::model::Loaded;
+
+pub mod predict;
 pub mod refusal;
 pub mod report;
 pub mod table;
@@ -23,30 +26,30 @@ pub struct Question {
 }
 
 impl Question {
-    /// Whether this worker can answer it. Fails with CONSISTENCY_UNSUPPORTED or MODEL_NOT_FOUND.
+    /// Whether this worker can answer it. Fails with CONSISTENCY_UNSUPPORTED.
     pub fn check(&self) -> Result<(), Fault> {
         if self.consistency == Consistency::Quorum {
             let message = "CONSISTENCY_QUORUM is not supported yet; leave it out or send CONSISTENCY_ONE";
             return Err(Fault::new(Reason::ConsistencyUnsupported, message));
         }
-        match &self.model {
-            Some(model) => {
-                let message = format!("there is no model {model:?}; leave `model` out for figures without predictions");
-                Err(Fault::new(Reason::ModelNotFound, message).with("model", model))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    /// The answer. `cancelled` is asked every few microseconds of work; when it says so, the fault is CANCELLED.
+    /// The answer; `model` is the one that was asked for. `cancelled` is asked every few microseconds of work, but not
+    /// while a model runs; when it says so, the fault is CANCELLED.
     pub fn answer(
         &self,
         table: &Table,
+        model: Option<&dyn Loaded>,
         trace_id: String,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<AnalyzeResponse, Fault> {
         let target = self.target.as_deref();
+        // First, as it may refuse the rows.
+        let predictions = model
+            .map(|model| predict::predict(model, table, target, cancelled))
+            .transpose()?;
         let report = analyze(table, &Options { target }, cancelled).map_err(refusal::fault)?;
-        Ok(report::response(report, trace_id))
+        Ok(report::response(report, predictions.unwrap_or_default(), trace_id))
     }
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 use lepton_mesh::config::{Common, ServiceConfig, duration};
 use serde::{Deserialize, Serialize};
 
+use crate::model::host::Room;
+use crate::model::inspect::Limits;
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +22,8 @@ pub struct Config {
     pub tasks: Tasks,
     /// Online calls.
     pub online: Online,
+    /// Models in memory.
+    pub models: Models,
     /// When the process ends.
     pub lifetime: Lifetime,
 }
@@ -74,6 +79,32 @@ impl Default for Online {
     }
 }
 
+/// Models in memory, and the looks at files that may become models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// Bytes of the files of all models that are in memory.
+    pub files_bytes_max: u64,
+    /// Models that load at once; 0: one for each core.
+    pub loads: u32,
+    /// Bytes of address space that a look at a file may take.
+    pub look_memory_bytes_max: u64,
+    /// How long such a look may take, of the clock as of the processor.
+    #[serde(with = "duration")]
+    pub look_timeout: Duration,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            files_bytes_max: 2 << 30,
+            loads: 0,
+            look_memory_bytes_max: 2 << 30,
+            look_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 /// When the process ends.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -110,6 +141,24 @@ impl Online {
     /// Calls that compute at once on this machine.
     pub(crate) fn concurrency_here(&self) -> usize {
         or_cores(self.concurrency)
+    }
+}
+
+impl Models {
+    /// How much may be in memory on this machine.
+    pub(crate) fn room_here(&self) -> Room {
+        Room {
+            files_bytes_max: self.files_bytes_max,
+            loads_max: or_cores(self.loads),
+        }
+    }
+
+    /// What a look at a file may take.
+    pub(crate) fn look(&self) -> Limits {
+        Limits {
+            memory_bytes_max: self.look_memory_bytes_max,
+            timeout: self.look_timeout,
+        }
     }
 }
 

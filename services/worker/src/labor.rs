@@ -16,7 +16,7 @@ use lepton_mesh::journal::LEADER_SERVICE;
 use lepton_mesh::registry::Directory;
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::shutdown::Shutdown;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -39,6 +39,8 @@ pub struct Labor {
     pub etcd: Etcd,
     /// Where large payloads lie: a directory or a URL.
     pub blob_store: String,
+    /// Told of the blob store once it is open.
+    pub opened: watch::Sender<Option<Blobs>>,
     /// How long an attempt may run whose task does not say it.
     pub timeout: Duration,
     /// What can be run.
@@ -60,6 +62,7 @@ impl Labor {
             () = self.draining.triggered() => return Ok(()),
             opened = self.open_blobs() => opened?,
         };
+        self.opened.send_replace(Some(blobs.clone()));
         let draining = self.draining.clone();
         let notice = self.notice;
         let (slots, handle) = Slots::new(self.runner(blobs), self.identity.slots);

@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod attempt;
 pub mod compute;
 pub mod config;
+pub mod infer;
 pub mod kind;
 pub mod kinds;
 pub mod labor;
@@ -21,3 +22,10 @@ pub mod stats;
 
 pub use config::Config;
 pub use service::Worker;
+
+/// The `main` of the worker, by whichever name the program is called. `arguments` are those of the process, its name
+/// first. The same program is also the process that looks at a file which may become a model.
+pub fn main(arguments: Vec<std::ffi::OsString>) -> std::process::ExitCode {
+    let looked = model::inspect::child::asked(&arguments);
+    looked.unwrap_or_else(|| lepton_mesh::entry::main::<Worker>(arguments))
+}

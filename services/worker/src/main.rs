@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use lepton_worker::Worker;
-
 fn main() -> ExitCode {
-    lepton_mesh::entry::main::<Worker>(std::env::args_os())
+    lepton_worker::main(std::env::args_os().collect())
 }

@@ -15,6 +15,9 @@ pub use tract::Tract;
 
 pub mod check;
 mod contain;
+pub mod host;
+pub mod inspect;
+pub mod library;
 pub mod tensor;
 pub mod tract;
 

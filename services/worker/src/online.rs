@@ -3,7 +3,7 @@
 //! Promises: bounded in calls, in waiting calls and in their memory; a caller that hangs up or whose deadline passes
 //! stops the work. Leaves the deadline itself to the stack around the service, which drops late calls.
 
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::clock::Clock;
 use lepton_mesh::error::status;
 use lepton_mesh::telemetry::trace;
@@ -15,6 +15,9 @@ use tonic::{Request, Response, Status};
 use self::room::Room;
 use crate::analysis::{Question, table};
 use crate::compute::{Compute, Stopped};
+use crate::infer::version;
+use crate::model::Loaded;
+use crate::model::host::{Host, Served};
 use crate::stats::{Done, Stats};
 
 pub mod room;
@@ -25,6 +28,8 @@ const KIND: &str = "online";
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Online {
+    /// The models that predict.
+    pub host: Host,
     /// Who may wait.
     pub room: Room,
     /// Where it computes.
@@ -38,23 +43,30 @@ pub struct Online {
 #[tonic::async_trait]
 impl AnalysisService for Online {
     async fn analyze(&self, request: Request<AnalyzeRequest>) -> Result<Response<AnalyzeResponse>, Status> {
-        let answer = self.answer(request.into_inner()).await;
+        let chosen = version(request.metadata(), "");
+        let answered = async { self.answer(chosen?, request.into_inner()).await };
+        let answer = answered.await;
         answer.map(Response::new).map_err(|fault| status(&fault))
     }
 }
 
 impl Online {
-    async fn answer(&self, request: AnalyzeRequest) -> Result<AnalyzeResponse, Fault> {
+    async fn answer(&self, chosen: Option<u32>, request: AnalyzeRequest) -> Result<AnalyzeResponse, Fault> {
         let question = question(&request)?;
         let _place = self.room.enter(&request)?;
+        let served = match &question.model {
+            Some(name) => Some(self.host.find(name, chosen).await?),
+            None => None,
+        };
         let waiting = self.stats.waits();
         let (clock, trace_id) = (self.clock, trace::trace_id().unwrap_or_default());
         // Dropped with the call, when nobody waits for it any more, it stops the work.
         let cancel = CancellationToken::new();
         let computed = self.compute.run(&cancel, move |cancelled| {
             let running = waiting.runs(clock);
-            let answer = analyze(question, request, trace_id, cancelled);
-            running.ended(KIND, done(&answer));
+            let model = served.as_ref().map(|Served { model, .. }| &**model);
+            let answer = analyze(question, request, model, trace_id, cancelled);
+            running.ended(KIND, Done::of(&answer));
             answer
         });
         computed
@@ -79,17 +91,10 @@ fn question(request: &AnalyzeRequest) -> Result<Question, Fault> {
 fn analyze(
     question: Question,
     request: AnalyzeRequest,
+    model: Option<&dyn Loaded>,
     trace_id: String,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<AnalyzeResponse, Fault> {
     let table = table::of_request(request.data, request.table)?;
-    question.answer(&table, trace_id, cancelled)
-}
-
-fn done(answer: &Result<AnalyzeResponse, Fault>) -> Done {
-    match answer {
-        Ok(_) => Done::Well,
-        Err(fault) if matches!(fault.code(), Code::InvalidArgument | Code::Cancelled) => Done::Refused,
-        Err(_) => Done::Badly,
-    }
+    question.answer(&table, model, trace_id, cancelled)
 }

@@ -4,18 +4,23 @@
 //! there; a drain refuses nothing that was accepted and ends within 30 s. Leaves each part to its module.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::blob::Blobs;
 use lepton_mesh::context::Context;
 use lepton_mesh::entry::{self, Flag, Sockets};
 use lepton_mesh::etcd::Etcd;
-use lepton_mesh::registry::{Instance, NodeState, Registrar};
+use lepton_mesh::models::Models;
+use lepton_mesh::models::loaded::{self, Loaded};
+use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::shutdown::Shutdown;
 use lepton_mesh::{admin, server};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -24,6 +29,9 @@ use crate::compute::Compute;
 use crate::config::Config;
 use crate::kind::Kinds;
 use crate::labor::Labor;
+use crate::model::host::{Keeper, Room};
+use crate::model::library::Library;
+use crate::model::{Backend, Tract};
 use crate::parent;
 use crate::session::Identity;
 use crate::stats::Stats;
@@ -36,11 +44,14 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 const DRAIN_NOTICE: Duration = Duration::from_millis(250);
 
 /// A worker that is ready to run.
-#[derive(Clone)]
 pub struct Worker {
     config: Config,
     context: Context,
     etcd: Etcd,
+    library: Library,
+    /// Until it runs.
+    keeper: Option<Keeper>,
+    opened: watch::Sender<Option<Blobs>>,
     kinds: Kinds,
     stats: Stats,
     readiness: Readiness,
@@ -73,11 +84,16 @@ impl entry::Service for Worker {
     async fn build(config: Config, context: Context) -> Result<Self, Fault> {
         let etcd = Etcd::connect(&context, &config.common.etcd, &config.common.cluster);
         let stats = Stats::new(config.tasks.slots_here(), &context.metrics);
-        let kinds = Kinds::built_in(&Compute::new(config.tasks.compute_here()));
+        let (opened, blobs) = watch::channel(None);
+        let (keeper, library) = library(&etcd, &context, config.models.room_here(), blobs);
+        let kinds = Kinds::with_models(&Compute::new(config.tasks.compute_here()), &library);
         Ok(Self {
             config,
             context,
             etcd,
+            library,
+            keeper: Some(keeper),
+            opened,
             kinds,
             stats,
             readiness: Readiness::new(),
@@ -88,9 +104,14 @@ impl entry::Service for Worker {
         self.readiness.clone()
     }
 
-    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+    async fn run(mut self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
         let (draining, closing) = (shutdown.child(), Shutdown::new());
         let mut tasks = JoinSet::new();
+        // Apart from the tasks that a drain waits for: models answer until nobody asks any more.
+        let mut keeping = JoinSet::new();
+        if let Some(keeper) = self.keeper.take() {
+            keeping.spawn(keeper.run().in_current_span());
+        }
         let limits = Limits {
             drain_timeout: DRAIN_MAX,
             ..Limits::default()
@@ -106,6 +127,7 @@ impl entry::Service for Worker {
         tasks.spawn(ended(probes).in_current_span());
         tasks.spawn(self.labor(draining.clone()).run().in_current_span());
         let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance());
+        let told = tell(&registrar, self.library.host.told());
         let mut orphaned = std::pin::pin!(orphaned(self.config.lifetime.parent_pid));
         tokio::select! {
             // First: on a shutdown some parts end at once, which is no failure then.
@@ -114,11 +136,39 @@ impl entry::Service for Worker {
             () = &mut orphaned => return Ok(()),
             // While nobody has asked for it, whatever ends has failed.
             Some(ended) = tasks.join_next() => return flat(ended),
+            Some(ended) = keeping.join_next() => return flat(ended.map(Ok)),
+            () = told => {}
         }
         tokio::select! {
             drained = self.drain(tasks, registrar, &closing) => drained,
             // Nobody waits for what is left.
             () = orphaned => Ok(()),
+        }
+    }
+}
+
+/// The models of a worker: who keeps them, and what the others get to see.
+fn library(etcd: &Etcd, context: &Context, room: Room, opened: watch::Receiver<Option<Blobs>>) -> (Keeper, Library) {
+    let models = Models::start(etcd.clone(), context);
+    let backend: Arc<dyn Backend> = Arc::new(Tract);
+    let (keeper, host) = Keeper::new(models.clone(), opened.clone(), Arc::clone(&backend), room, context);
+    let library = Library {
+        models,
+        directory: Directory::start(etcd.clone(), Some(<Worker as entry::Service>::NAME), context),
+        host,
+        backend,
+        opened,
+    };
+    (keeper, library)
+}
+
+/// Tells the registry which models are in memory. Never completes while they are kept.
+async fn tell(registrar: &Registrar, mut told: watch::Receiver<Vec<Loaded>>) {
+    loop {
+        let now = loaded::encode(&told.borrow_and_update());
+        registrar.set_metadata(loaded::KEY, now);
+        if told.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }
@@ -194,6 +244,7 @@ impl Worker {
             identity,
             context: self.context.clone(),
             etcd: self.etcd.clone(),
+            opened: self.opened.clone(),
             blob_store: self.config.common.blob_store(),
             timeout: self.config.tasks.timeout,
             kinds: self.kinds.clone(),

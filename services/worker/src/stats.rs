@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use lepton_domain::reason::{Code, Fault};
 use lepton_mesh::clock::Clock;
 use lepton_mesh::fleet::latency::Latencies;
 use lepton_mesh::telemetry::metrics::{Counters, Histograms, Metrics, SECONDS, own};
@@ -24,6 +25,26 @@ pub enum Done {
     Refused,
     /// Without it.
     Badly,
+}
+
+impl Done {
+    /// How an answer ended.
+    pub fn of<T>(answer: &Result<T, Fault>) -> Self {
+        match answer {
+            Ok(_) => Self::Well,
+            Err(fault) if matches!(fault.code(), Code::InvalidArgument | Code::Cancelled) => Self::Refused,
+            Err(_) => Self::Badly,
+        }
+    }
+
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Well => "ok",
+            Self::Refused => "refused",
+            Self::Badly => "failed",
+        }
+    }
 }
 
 /// The figures of one worker. Clones share them.
@@ -152,14 +173,9 @@ impl Running {
             shared.failed.fetch_add(1, Ordering::Relaxed);
         }
         shared.latencies.add(took);
-        let outcome = match done {
-            Done::Well => "ok",
-            Done::Refused => "refused",
-            Done::Badly => "failed",
-        };
         shared
             .runs
-            .get_or_create_owned(&own(&[("kind", kind), ("outcome", outcome)]))
+            .get_or_create_owned(&own(&[("kind", kind), ("outcome", done.as_str())]))
             .inc();
         shared
             .seconds

@@ -8,18 +8,27 @@ use lepton_analysis::{
     TextFigures, ValueCount,
 };
 use lepton_proto::analysis::v1 as wire;
+use prost_types::value::Kind;
 
 /// The answer to a call with this trace id.
-pub fn response(report: Report, trace_id: String) -> wire::AnalyzeResponse {
+pub fn response(report: Report, predictions: Vec<Option<f64>>, trace_id: String) -> wire::AnalyzeResponse {
     wire::AnalyzeResponse {
         row_count: count(report.row_count),
         columns: report.columns.into_iter().map(summary).collect(),
         correlations: report.correlations.into_iter().map(correlation).collect(),
         fit: report.fit.map(fit),
         cleaned: report.cleaned.into_iter().map(cleaned).collect(),
-        predictions: Vec::new(),
+        predictions: predictions.into_iter().map(prediction).collect(),
         trace_id,
     }
+}
+
+fn prediction(number: Option<f64>) -> prost_types::Value {
+    let kind = match number {
+        Some(number) => Kind::NumberValue(number),
+        None => Kind::NullValue(0),
+    };
+    prost_types::Value { kind: Some(kind) }
 }
 
 /// Bodies are far too small for counts beyond 32 bits.
@@ -122,7 +131,8 @@ fn fit(fit: Fit) -> wire::Fit {
     }
 }
 
-fn cleaned(cleaned: Cleaned) -> wire::Cleaning {
+/// What was left out, on the wire.
+pub fn cleaned(cleaned: Cleaned) -> wire::Cleaning {
     let action = match cleaned.action {
         CleaningAction::RowIncomplete => wire::CleaningAction::RowIncomplete,
         CleaningAction::ColumnEmpty => wire::CleaningAction::ColumnEmpty,

@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use lepton_analysis::Table;
+use lepton_domain::model::not_found;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::Encoding;
 use lepton_proto::analysis::v1::AnalyzeResponse;
@@ -13,10 +15,12 @@ use lepton_proto::convert::value::compact;
 use lepton_proto::proto_json;
 use tokio_util::sync::CancellationToken;
 
+use crate::analysis::Question;
 use crate::compute::{Compute, Stopped};
 use crate::kind::{Failure, Input, Kind, Output};
+use crate::model::host::{Host, Served};
 
-mod decode;
+pub(in crate::kinds) mod decode;
 mod packed;
 #[cfg(test)]
 mod tests;
@@ -25,12 +29,49 @@ mod tests;
 #[derive(Debug, Clone)]
 pub struct Analyze {
     compute: Compute,
+    models: Option<Host>,
 }
 
 impl Analyze {
     /// It computes on `compute`.
     pub fn new(compute: Compute) -> Self {
-        Self { compute }
+        Self { compute, models: None }
+    }
+
+    /// Models of this worker predict.
+    #[must_use]
+    pub fn with_models(self, models: Host) -> Self {
+        Self {
+            models: Some(models),
+            ..self
+        }
+    }
+
+    async fn analyze(self, input: Input, cancel: CancellationToken) -> Result<Output, Failure> {
+        let trace_id = input.trace_id.clone();
+        let decoding = self.compute.run(&cancel, move |cancelled| decode(input, cancelled));
+        let (question, table) = decoding.await.map_err(stopped)??;
+        let served = match &question.model {
+            Some(name) => Some(self.find(name).await?),
+            None => None,
+        };
+        let answering = self.compute.run(&cancel, move |cancelled| {
+            let model = served.as_ref().map(|Served { model, .. }| &**model);
+            let response = question.answer(&table, model, trace_id, cancelled)?;
+            drop(table);
+            print(&response)
+        });
+        Ok(Output {
+            encoding: Encoding::Json,
+            content: answering.await.map_err(stopped)??,
+        })
+    }
+
+    async fn find(&self, name: &str) -> Result<Served, Fault> {
+        match &self.models {
+            Some(models) => models.find(name, None).await,
+            None => Err(not_found(name)),
+        }
     }
 }
 
@@ -40,31 +81,23 @@ impl Kind for Analyze {
     }
 
     fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
-        let compute = self.compute.clone();
-        async move {
-            let done = compute.run(&cancel, move |cancelled| analyze(input, cancelled)).await;
-            Ok(done.map_err(|Stopped| Failure::lasting(Reason::Cancelled, "the analysis was stopped"))??)
-        }
-        .boxed()
+        self.clone().analyze(input, cancel).boxed()
     }
 }
 
-fn analyze(input: Input, cancelled: &dyn Fn() -> bool) -> Result<Output, Fault> {
+fn stopped(Stopped: Stopped) -> Failure {
+    Failure::lasting(Reason::Cancelled, "the analysis was stopped")
+}
+
+/// The question and the rows. The text, which may be a hundred times larger than what is left to do, ends here.
+fn decode(input: Input, cancelled: &dyn Fn() -> bool) -> Result<(Question, Table), Fault> {
     if input.encoding != Encoding::Json {
         return Err(Fault::new(
             Reason::InvalidJson,
             "the input is binary; analyze takes JSON with rows in `data`",
         ));
     }
-    let (question, table) = decode::decode(&input.content, cancelled)?;
-    // The text may be a hundred times larger than what is left to do.
-    drop(input.content);
-    let response = question.answer(&table, input.trace_id, cancelled)?;
-    drop(table);
-    Ok(Output {
-        encoding: Encoding::Json,
-        content: print(&response)?,
-    })
+    decode::decode(&input.content, cancelled)
 }
 
 fn print(response: &AnalyzeResponse) -> Result<Bytes, Fault> {

@@ -48,7 +48,8 @@ impl Room {
         self.take(request.encoded_len())
     }
 
-    fn take(&self, bytes: usize) -> Result<Place, Fault> {
+    /// A place for a call of so many bytes. Fails with OVERLOADED.
+    pub fn take(&self, bytes: usize) -> Result<Place, Fault> {
         let kibibytes = u32::try_from(bytes >> 10)
             .unwrap_or(u32::MAX)
             .clamp(1, self.kibibytes_max);

@@ -10,30 +10,44 @@ use lepton_mesh::server::{health, reflection};
 use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::analysis::v1::analysis_service_server::{AnalysisServiceServer, SERVICE_NAME as ANALYSIS};
 use lepton_proto::fleet::v1::fleet_service_server::{FleetServiceServer, SERVICE_NAME as FLEET};
+use lepton_proto::inference::grpc_inference_service_server::{GrpcInferenceServiceServer, SERVICE_NAME as INFERENCE};
+use lepton_proto::worker::v1::model_host_service_server::{ModelHostServiceServer, SERVICE_NAME as MODEL_HOST};
 
 use super::Worker;
 use crate::compute::Compute;
+use crate::infer::{Figures, Inference};
+use crate::model::inspect::Inspector;
+use crate::model::inspect::service::ModelHost;
 use crate::online::Online;
 use crate::online::room::Room;
 use crate::stats::fleet::Own;
 
 /// The gRPC services of a worker.
-const SERVICES: &[&str] = &[ANALYSIS, FLEET];
+const SERVICES: &[&str] = &[ANALYSIS, FLEET, INFERENCE, MODEL_HOST];
 
 /// Everything on the gRPC port. `draining` is told to watchers, `closing` ends their streams.
 pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -> Router {
     let message_bytes_max = usize::try_from(worker.config.online.message_bytes_max).unwrap_or(usize::MAX);
-    let analysis = AnalysisServiceServer::new(online(worker))
+    let online = online(worker);
+    let inference = GrpcInferenceServiceServer::new(inference(worker, &online))
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
+    let looks = ModelHostServiceServer::new(ModelHost {
+        inspector: Inspector::new(worker.config.models.look()),
+        opened: worker.library.opened.clone(),
+    });
     let own = Own {
         instance: worker.instance_id(),
         stats: worker.stats.clone(),
         readiness: worker.readiness.clone(),
     };
+    let analysis = AnalysisServiceServer::new(online)
+        .max_decoding_message_size(message_bytes_max)
+        .max_encoding_message_size(usize::MAX);
     let fleet = FleetServiceServer::new(Fleet::new(own, draining.clone(), closing.clone()));
     let health = health::service(worker.readiness.clone(), SERVICES, draining.clone());
     let router = mount(mount(mount(Router::new(), analysis), fleet), health);
+    let router = mount(mount(router, inference), looks);
     let router = reflection::mount_on(router, SERVICES);
     let (clock, metrics) = (worker.context.clock, worker.context.metrics.clone());
     apply(
@@ -51,9 +65,23 @@ fn online(worker: &Worker) -> Online {
     let concurrency = config.concurrency_here();
     let queue = usize::try_from(config.queue).unwrap_or(usize::MAX);
     Online {
+        host: worker.library.host.clone(),
         room: Room::new(concurrency.saturating_add(queue), config.table_bytes_max),
         compute: Compute::new(concurrency),
         stats: worker.stats.clone(),
+        clock: worker.context.clock,
+    }
+}
+
+/// Inference has its room and its processors in common with analyses.
+fn inference(worker: &Worker, online: &Online) -> Inference {
+    Inference {
+        host: worker.library.host.clone(),
+        room: online.room.clone(),
+        compute: online.compute.clone(),
+        stats: worker.stats.clone(),
+        figures: Figures::new(&worker.context.metrics),
+        readiness: worker.readiness.clone(),
         clock: worker.context.clock,
     }
 }

@@ -12,7 +12,7 @@ fn never() -> bool {
     false
 }
 
-fn read(text: &str) -> Result<(crate::analysis::Question, lepton_analysis::Table), Fault> {
+fn read(text: &str) -> Result<(Question, Table), Fault> {
     decode::decode(text.as_bytes(), &never)
 }
 
