@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::compute::Compute;
 use crate::kinds::analyze::Analyze;
 use crate::kinds::echo::Echo;
+use crate::kinds::evaluate::Evaluate;
+use crate::kinds::train::Train;
+use crate::model::library::Library;
 use crate::progress::Progress;
 
 /// What an attempt is given.
@@ -101,6 +104,17 @@ impl Kinds {
     /// The kinds that are built in; those that compute do so on `compute`.
     pub fn built_in(compute: &Compute) -> Self {
         Self::of([Arc::new(Echo) as Arc<dyn Kind>, Arc::new(Analyze::new(compute.clone()))])
+    }
+
+    /// The kinds that are built in, with models.
+    pub fn with_models(compute: &Compute, library: &Library) -> Self {
+        let analyze = Analyze::new(compute.clone()).with_models(library.host.clone());
+        Self::of([
+            Arc::new(Echo) as Arc<dyn Kind>,
+            Arc::new(analyze),
+            Arc::new(Evaluate::new(compute.clone(), library.clone())),
+            Arc::new(Train::new(compute.clone(), library.clone())),
+        ])
     }
 
     /// These kinds.

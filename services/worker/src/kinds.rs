@@ -2,3 +2,6 @@
 
 pub mod analyze;
 pub mod echo;
+pub mod evaluate;
+mod source;
+pub mod train;

@@ -46,6 +46,8 @@ pub struct Losses {
     pub points: Vec<f64>,
     /// How many epochs lie between two points; 0 without a descent.
     pub every: u32,
+    /// What the gradient was multiplied by.
+    pub learning_rate: f64,
     /// How many epochs there were.
     pub epochs: u32,
     /// Whether the tolerance was reached.
@@ -107,7 +109,11 @@ pub(crate) fn descend(
     Ok(Descended {
         bias: at.bias,
         weights: at.weights,
-        losses: history.finish(converged),
+        losses: Losses {
+            learning_rate: rate,
+            converged,
+            ..history.finish()
+        },
     })
 }
 
@@ -238,7 +244,7 @@ impl History {
         self.every = self.every.saturating_mul(2);
     }
 
-    fn finish(mut self, converged: bool) -> Losses {
+    fn finish(mut self) -> Losses {
         let Some((epochs, loss)) = self.last else {
             return Losses::default();
         };
@@ -252,7 +258,7 @@ impl History {
             points: self.points,
             every: self.every,
             epochs,
-            converged,
+            ..Losses::default()
         }
     }
 }

@@ -7,7 +7,7 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::registry::{Directory, Instances};
 
 /// The kinds that every worker of this version runs.
-pub const BUILT_IN: [&str; 2] = ["analyze", "echo"];
+pub const BUILT_IN: [&str; 4] = ["analyze", "echo", "evaluate", "train"];
 /// Where a worker's entry in the registry lists its kinds, separated by commas.
 const METADATA_KEY: &str = "kinds";
 

@@ -135,7 +135,7 @@ fn losses_are_thinned_evenly() {
         for epoch in 1..=epochs {
             history.push(epoch, f64::from(epoch));
         }
-        let losses = history.finish(false);
+        let losses = history.finish();
         assert_eq!(
             (losses.points.len(), losses.every, losses.epochs),
             (points, every, epochs),

@@ -70,7 +70,8 @@ pub fn unknown_field(name: &str) -> Fault {
     Fault::new(Reason::UnknownField, format!("there is no field {name:?}")).with("field", name)
 }
 
-fn text_field(reader: &mut Reader<'_>, field: &str) -> Result<String, Fault> {
+/// A field that holds a text.
+pub fn text_field(reader: &mut Reader<'_>, field: &str) -> Result<String, Fault> {
     match reader.peek()? {
         b'"' => Ok(reader.text()?.into_owned()),
         _ => Err(Fault::field(field, "not a text")),
@@ -95,7 +96,8 @@ fn consistency(reader: &mut Reader<'_>) -> Result<Consistency, Fault> {
         .ok_or_else(|| unknown(&number))
 }
 
-fn rows(reader: &mut Reader<'_>, cancelled: &dyn Fn() -> bool) -> Result<Table, Fault> {
+/// The rows of a list that begins here.
+pub fn rows(reader: &mut Reader<'_>, cancelled: &dyn Fn() -> bool) -> Result<Table, Fault> {
     if reader.peek()? != b'[' {
         return Err(Fault::field("data", "not a list of rows"));
     }

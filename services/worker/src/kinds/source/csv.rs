@@ -1,0 +1,104 @@
+//! CSV (RFC 4180) with a header line, straight into columns.
+//!
+//! An empty cell is missing. A cell that reads as a number is one, and so are `true` and `false` what they say; everything
+//! else is text. As in JSON, an integer beyond 2^53 is refused, for it would change silently.
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use lepton_analysis::{Cell, Table, TableBuilder};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_proto::convert::analysis::invalid_row;
+
+use crate::analysis::refusal;
+
+/// Rows read between two questions whether to stop: some tens of microseconds.
+const ROWS_UNASKED: usize = 64;
+/// The largest integer up to which every integer is a double.
+const INTEGER_MAX: u64 = 1 << 53;
+/// How much of a cell is shown.
+const SHOWN_CHARS_MAX: usize = 40;
+
+/// Reads the whole text.
+pub(super) fn read(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Fault> {
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
+    let header = reader.headers().map_err(|error| broken(&error))?.clone();
+    check_header(&header)?;
+    let mut table = TableBuilder::new();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| broken(&error))? {
+        let row = table.rows();
+        if row.is_multiple_of(ROWS_UNASKED) && cancelled() {
+            return Err(refusal::fault(lepton_analysis::Error::Cancelled));
+        }
+        for (column, text) in header.iter().zip(&record) {
+            table.set(column, cell(text, row, column)?).map_err(refusal::fault)?;
+        }
+        table.end_row().map_err(refusal::fault)?;
+    }
+    if table.rows() == 0 {
+        let message = "the upload has a header line and no rows; if it is no CSV, send JSON";
+        return Err(Fault::new(Reason::NoRows, message));
+    }
+    Ok(table.finish())
+}
+
+fn check_header(header: &StringRecord) -> Result<(), Fault> {
+    let mut names = std::collections::HashSet::new();
+    for (index, name) in header.iter().enumerate() {
+        if name.is_empty() {
+            let message = format!("column {} of the header line has no name", index + 1);
+            return Err(Fault::field("blob", message));
+        }
+        if !names.insert(name) {
+            let message = format!("the header line names column {:?} twice", shown(name));
+            return Err(Fault::field("blob", message));
+        }
+    }
+    Ok(())
+}
+
+fn cell<'a>(text: &'a str, row: usize, column: &str) -> Result<Cell<'a>, Fault> {
+    match text {
+        "" => return Ok(Cell::Missing),
+        "true" => return Ok(Cell::Boolean(true)),
+        "false" => return Ok(Cell::Boolean(false)),
+        _ => {}
+    }
+    // What is not finite, as `nan` and `inf`, is a word like any other.
+    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
+    let Some(number) = text.parse::<f64>().ok().filter(|_| digits) else {
+        return Ok(Cell::Text(text));
+    };
+    let magnitude = text.trim_start_matches(['-', '+']);
+    let integer = magnitude.bytes().all(|byte| byte.is_ascii_digit());
+    let exact = !integer || magnitude.parse::<u64>().is_ok_and(|value| value <= INTEGER_MAX);
+    if exact && number.is_finite() {
+        return Ok(Cell::Number(number));
+    }
+    let beyond = if integer { "2^53" } else { "the largest double" };
+    let message = format!(
+        "row {row}, column {column:?}: the number {} is beyond {beyond}",
+        shown(text)
+    );
+    let fault = Fault::new(Reason::NumberNotExact, message);
+    Err(fault.with("row", row.to_string()).with("column", shown(column)))
+}
+
+fn broken(error: &csv::Error) -> Fault {
+    let row = |position: &Option<csv::Position>| {
+        // The header is the first record.
+        let record = position.as_ref().map_or(0, csv::Position::record);
+        usize::try_from(record).unwrap_or(usize::MAX).saturating_sub(1)
+    };
+    match error.kind() {
+        ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let message = format!("a row of {len} cells; the header line has {expected_len}");
+            invalid_row(row(pos), None, &message)
+        }
+        ErrorKind::Utf8 { pos, .. } => invalid_row(row(pos), None, "text that is not UTF-8"),
+        _ => Fault::field("blob", format!("the upload cannot be read as CSV: {error}")),
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}

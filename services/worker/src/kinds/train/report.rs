@@ -1,0 +1,177 @@
+//! What a training found, as the task's output says it, and as a version's lineage keeps it.
+//!
+//! Promises: figures that are not defined are absent. Lineage is bounded: what does not fit in is left out.
+
+use std::collections::BTreeMap;
+
+use lepton_analysis::Table;
+use lepton_analysis::train::{Method, Metrics, Trained};
+use lepton_domain::ids::TaskId;
+use serde::Serialize;
+use serde_json::json;
+
+use super::ask::Ask;
+use crate::analysis::report;
+
+/// The longest name of a target in a lineage, in characters.
+const NAME_CHARS_MAX: usize = 256;
+
+/// The output.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    intercept: f64,
+    coefficients: BTreeMap<String, f64>,
+    /// The columns in the order in which the exported model takes them.
+    features: Vec<String>,
+    metrics: Split,
+    method: &'static str,
+    #[serde(flatten)]
+    descent: Option<Descended>,
+    loss_history: Vec<f64>,
+    /// Rows that were used, to train and to test.
+    row_count: usize,
+    /// Rows in which the target or a feature is missing.
+    rows_left_out: usize,
+    cleaned: Vec<Cleaned>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) model: Option<Kept>,
+}
+
+#[derive(Debug, Serialize)]
+struct Split {
+    train: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Figures>,
+}
+
+/// Figures of predictions.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::kinds) struct Figures {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r2: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mse: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mae: Option<f64>,
+    row_count: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descended {
+    learning_rate: f64,
+    epochs: u32,
+    converged: bool,
+    /// Epochs from one entry of the history to the next; the last stands there in any case.
+    loss_every: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Cleaned {
+    column: String,
+    action: &'static str,
+    count: usize,
+}
+
+/// The version that was kept.
+#[derive(Debug, Serialize)]
+pub(super) struct Kept {
+    pub(super) name: String,
+    pub(super) version: u32,
+    /// The operator set that the file imports.
+    pub(super) opset: i64,
+    pub(super) deployed: bool,
+}
+
+impl From<Metrics> for Figures {
+    fn from(metrics: Metrics) -> Self {
+        Self {
+            r2: metrics.r2,
+            mse: metrics.mse,
+            mae: metrics.mae,
+            row_count: metrics.row_count,
+        }
+    }
+}
+
+/// The output, before anything is kept.
+pub(super) fn of(ask: &Ask, table: &Table, trained: Trained) -> Report {
+    let used = trained.train.row_count + trained.test.map_or(0, |test| test.row_count);
+    let cleaned = trained.cleaned.into_iter().map(|one| {
+        let count = one.count;
+        let told = report::cleaned(one);
+        Cleaned {
+            action: told.action().as_str_name(),
+            column: told.column,
+            count,
+        }
+    });
+    let features: Vec<String> = trained
+        .model
+        .coefficients
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    let losses = trained.losses;
+    let descent = match ask.plan.method {
+        Method::ClosedForm => None,
+        Method::GradientDescent(_) => Some(Descended {
+            learning_rate: losses.learning_rate,
+            epochs: losses.epochs,
+            converged: losses.converged,
+            loss_every: losses.every,
+        }),
+    };
+    Report {
+        intercept: trained.model.intercept,
+        coefficients: trained.model.coefficients.into_iter().collect(),
+        features,
+        metrics: Split {
+            train: trained.train.into(),
+            test: trained.test.map(Figures::from),
+        },
+        method: method_name(ask.plan.method),
+        descent,
+        // A cost beyond the largest double has no form in JSON.
+        loss_history: losses.points.into_iter().map(|loss| loss.min(f64::MAX)).collect(),
+        row_count: used,
+        rows_left_out: table.rows() - used,
+        cleaned: cleaned.collect(),
+        model: None,
+    }
+}
+
+fn method_name(method: Method) -> &'static str {
+    match method {
+        Method::ClosedForm => "closed_form",
+        Method::GradientDescent(_) => "gradient_descent",
+    }
+}
+
+/// Where a version comes from.
+pub(super) fn lineage(task: TaskId, data_digest: String, ask: &Ask, report: &Report) -> BTreeMap<String, String> {
+    let plan = &ask.plan;
+    let target: String = plan.target.chars().take(NAME_CHARS_MAX).collect();
+    let mut parameters = json!({
+        "algorithm": "linear",
+        "target": target,
+        "features": report.features.len(),
+        "testShare": plan.test_share,
+        "seed": plan.seed,
+    });
+    if let (Method::GradientDescent(descent), Some(end)) = (plan.method, &report.descent) {
+        parameters["learningRate"] = end.learning_rate.into();
+        parameters["epochs"] = descent.epochs.into();
+        parameters["tolerance"] = descent.tolerance.into();
+    }
+    let metrics = serde_json::to_string(&report.metrics).unwrap_or_default();
+    BTreeMap::from([
+        ("task".to_owned(), task.to_string()),
+        ("dataDigest".to_owned(), data_digest),
+        ("method".to_owned(), report.method.to_owned()),
+        ("parameters".to_owned(), parameters.to_string()),
+        ("metrics".to_owned(), metrics),
+    ])
+}

@@ -1,0 +1,297 @@
+//! Inputs, outputs and files of a training; the registry is met by the tests of the whole mesh.
+
+use std::collections::BTreeMap;
+
+use lepton_analysis::onnx::Linear;
+use lepton_analysis::train::{Descent, Method};
+use lepton_domain::ids::TaskId;
+use lepton_domain::model::Signature;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::{Backend, Loaded, Tensor, Tract};
+
+fn ask(input: &Value) -> Result<(Ask, Source), Fault> {
+    ask::read(input.to_string().as_bytes(), &|| false)
+}
+
+/// y = 1 + 2a, in forty rows of which one lacks a value.
+fn rows() -> Value {
+    let row = |i: i32| json!({"a": i * i % 7, "t": "x", "y": 1 + 2 * (i * i % 7)});
+    let mut rows: Vec<Value> = (0..40).map(row).collect();
+    rows[7]["a"] = Value::Null;
+    Value::from(rows)
+}
+
+fn trained(mut input: Value) -> Result<(Value, Ask, report::Report), Fault> {
+    input["data"] = rows();
+    let (ask, source) = ask(&input)?;
+    let Source::Rows(table) = source else {
+        panic!("{source:?}")
+    };
+    let trained = learn(&ask, &table, &Progress::unheard(), &|| false)?;
+    let report = report::of(&ask, &table, trained);
+    let output: Value = serde_json::from_slice(&output(&report)?.content).expect("an output is JSON");
+    Ok((output, ask, report))
+}
+
+#[test]
+fn defaults_are_as_they_are_documented() {
+    let (ask, _) = ask(&json!({"data": rows(), "target": "y"})).unwrap();
+    assert_eq!(
+        (ask.plan.method, ask.plan.test_share, ask.plan.seed),
+        (Method::ClosedForm, 0.2, 42)
+    );
+    assert_eq!((ask.plan.features, ask.model, ask.deploy), (None, None, false));
+    let (ask, source) = self::ask(&json!({
+        "blob": "b", "target": "y", "features": ["a"], "algorithm": "linear", "method": "gradient_descent",
+        "learning_rate": 0.5, "epochs": 7, "tolerance": 0, "test_share": 0, "seed": 9, "model": "m", "deploy": true,
+    }))
+    .unwrap();
+    let descent = Descent {
+        learning_rate: Some(0.5),
+        epochs: 7,
+        tolerance: 0.0,
+    };
+    assert_eq!(ask.plan.method, Method::GradientDescent(descent));
+    assert_eq!((ask.model.as_deref(), ask.deploy, ask.plan.seed), (Some("m"), true, 9));
+    assert!(matches!(source, Source::Blob(blob) if blob == "b"));
+    let (ask, _) = self::ask(&json!({"data": rows(), "target": "y", "method": "gradient_descent"})).unwrap();
+    let descent = Descent {
+        learning_rate: None,
+        epochs: 1_000,
+        tolerance: 1e-9,
+    };
+    assert_eq!(ask.plan.method, Method::GradientDescent(descent));
+}
+
+#[test]
+fn every_wrong_input_has_its_reason() {
+    let cases = [
+        (json!({}), Reason::NoRows, "`data`"),
+        (json!({"blob": "b"}), Reason::FieldInvalid, "target"),
+        (
+            json!({"data": [{"a": 1}], "blob": "b", "target": "a"}),
+            Reason::FieldInvalid,
+            "blob",
+        ),
+        (json!({"blob": 1, "target": "a"}), Reason::FieldInvalid, "blob"),
+        (
+            json!({"blob": "b", "target": "a", "rows": 1}),
+            Reason::UnknownField,
+            "rows",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "algorithm": "forest"}),
+            Reason::FieldInvalid,
+            "algorithm",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "method": "svd"}),
+            Reason::FieldInvalid,
+            "method",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "learningRate": 0}),
+            Reason::FieldInvalid,
+            "learningRate",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "learningRate": "x"}),
+            Reason::FieldInvalid,
+            "learningRate",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "epochs": 0}),
+            Reason::FieldInvalid,
+            "epochs",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "epochs": 1.5}),
+            Reason::FieldInvalid,
+            "epochs",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "tolerance": -1}),
+            Reason::FieldInvalid,
+            "tolerance",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "testShare": 1}),
+            Reason::FieldInvalid,
+            "testShare",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "seed": -1}),
+            Reason::FieldInvalid,
+            "seed",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "features": "x"}),
+            Reason::FieldInvalid,
+            "features",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "model": "No!"}),
+            Reason::FieldInvalid,
+            "model",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "deploy": true}),
+            Reason::FieldInvalid,
+            "deploy",
+        ),
+        (
+            json!({"blob": "b", "target": "a", "deploy": 1}),
+            Reason::FieldInvalid,
+            "deploy",
+        ),
+        (json!([1]), Reason::InvalidJson, "not an object"),
+    ];
+    for (input, reason, words) in cases {
+        let fault = ask(&input).expect_err("wrong");
+        assert_eq!(fault.reason, reason, "{input}: {fault}");
+        assert!(fault.message.contains(words), "{input}: {}", fault.message);
+    }
+    let of_rows = [
+        (json!({"target": "z"}), Reason::TargetNotFound),
+        (json!({"target": "t"}), Reason::TargetNotNumeric),
+        (json!({"target": "y", "features": ["z"]}), Reason::FieldInvalid),
+        (json!({"target": "y", "features": []}), Reason::TrainingDataInsufficient),
+        (
+            json!({"target": "y", "testShare": 0.99}),
+            Reason::TrainingDataInsufficient,
+        ),
+    ];
+    for (input, reason) in of_rows {
+        assert_eq!(trained(input).expect_err("wrong").reason, reason);
+    }
+}
+
+#[test]
+fn the_output_has_the_fields_of_the_contract() {
+    let (output, ask, report) = trained(json!({"target": "y", "model": "m"})).unwrap();
+    assert_eq!((&output["rowCount"], &output["rowsLeftOut"]), (&json!(39), &json!(1)));
+    let near = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-12;
+    assert!(
+        near(&output["intercept"], 1.0) && near(&output["coefficients"]["a"], 2.0),
+        "{output}"
+    );
+    assert_eq!(output["metrics"]["test"]["rowCount"], 8);
+    assert!(near(&output["metrics"]["test"]["r2"], 1.0));
+    assert_eq!((&output["lossHistory"], output.get("epochs")), (&json!([]), None));
+    assert_eq!(
+        output["cleaned"],
+        json!([{"column": "a", "action": "CLEANING_ACTION_ROW_INCOMPLETE", "count": 1}])
+    );
+    let lineage: BTreeMap<String, String> = report::lineage(TaskId::from_u128(7), "d".into(), &ask, &report);
+    let keys: Vec<&str> = lineage.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["dataDigest", "method", "metrics", "parameters", "task"]);
+}
+
+#[test]
+fn a_descent_tells_how_it_went() {
+    let (output, ..) = trained(json!({"target": "y", "method": "gradient_descent", "epochs": 50})).unwrap();
+    assert_eq!((&output["epochs"], &output["lossEvery"]), (&json!(50), &json!(1)));
+    assert_eq!(
+        (&output["learningRate"], &output["converged"]),
+        (&json!(0.1), &json!(false))
+    );
+    let losses: Vec<f64> = serde_json::from_value(output["lossHistory"].clone()).unwrap();
+    assert!(losses.len() == 50 && losses.windows(2).all(|pair| pair[1] < pair[0]));
+}
+
+#[test]
+fn a_divergence_says_so_and_is_not_tried_again() {
+    let fault = trained(json!({"target": "y", "method": "gradient_descent", "learningRate": 3})).unwrap_err();
+    assert_eq!(fault.reason, Reason::TrainingDiverged);
+    assert!(
+        fault.message.contains("learning rate 3") && fault.message.contains("or less converges"),
+        "{fault}"
+    );
+    assert!(!Failure::from(fault).retryable);
+}
+
+#[test]
+fn progress_is_said_on_the_way() {
+    let input = json!({"data": rows(), "target": "y", "method": "gradient_descent", "epochs": 20, "tolerance": 0});
+    let (ask, source) = ask(&input).unwrap();
+    let Source::Rows(table) = source else {
+        panic!("{source:?}")
+    };
+    let (progress, heard) = Progress::new(lepton_mesh::clock::Clock::system());
+    learn(&ask, &table, &progress, &|| false).unwrap();
+    let said = format!("{:?}", *heard.borrow());
+    assert!(said.contains("fraction: 1.0") && said.contains("\"loss\""), "{said}");
+}
+
+fn model() -> Linear {
+    Linear {
+        intercept: 1.0,
+        coefficients: vec![("a".into(), 2.0)],
+    }
+}
+
+fn table() -> Table {
+    let (_, source) = ask(&json!({"data": rows(), "target": "y"})).unwrap();
+    match source {
+        Source::Rows(table) => table,
+        Source::Blob(blob) => panic!("{blob}"),
+    }
+}
+
+#[test]
+fn the_backend_predicts_what_the_training_does() {
+    Export::of(&model(), &table(), &Tract, &|| false).unwrap();
+    let wide = Linear {
+        intercept: -1e9,
+        coefficients: vec![("a".into(), 1e-3), ("y".into(), 1e8)],
+    };
+    Export::of(&wide, &table(), &Tract, &|| false).unwrap();
+}
+
+/// A backend that adds something.
+#[derive(Debug)]
+struct Off(f64);
+
+#[derive(Debug)]
+struct OffBy(std::sync::Arc<dyn Loaded>, f64);
+
+impl Backend for Off {
+    fn name(&self) -> &'static str {
+        "off"
+    }
+
+    fn load(&self, file: &[u8]) -> Result<std::sync::Arc<dyn Loaded>, Fault> {
+        Ok(std::sync::Arc::new(OffBy(Tract.load(file)?, self.0)))
+    }
+}
+
+impl Loaded for OffBy {
+    fn signature(&self) -> &Signature {
+        self.0.signature()
+    }
+
+    fn metadata(&self) -> &BTreeMap<String, String> {
+        self.0.metadata()
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
+        let wrong = |tensor: &Tensor| {
+            let numbers = tensor
+                .numbers()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|number| number + self.1);
+            Tensor::of_numbers(tensor.name(), tensor.datatype(), tensor.shape().to_vec(), numbers)
+        };
+        self.0.run(inputs)?.iter().map(wrong).collect()
+    }
+}
+
+#[test]
+fn a_file_that_predicts_something_else_is_not_kept() {
+    Export::of(&model(), &table(), &Off(1e-12), &|| false).unwrap();
+    let fault = Export::of(&model(), &table(), &Off(1e-6), &|| false).unwrap_err();
+    assert!(fault.message.contains("it is not kept"), "{fault}");
+}
