@@ -17,6 +17,10 @@ pub struct Config {
     pub stats: Stats,
     /// The console.
     pub console: Console,
+    /// Where traces are received.
+    pub otlp: Otlp,
+    /// Which traces are kept.
+    pub traces: Traces,
 }
 
 /// What is watched, and how closely.
@@ -26,7 +30,7 @@ pub struct Stats {
     /// How often every instance tells its load.
     #[serde(with = "duration")]
     pub interval: Duration,
-    /// Samples kept of each instance, about 32 bytes each.
+    /// Samples kept of each instance, about 64 bytes each.
     pub samples_max: usize,
     /// Instances watched; further ones are counted and left alone.
     pub instances_max: usize,
@@ -39,9 +43,41 @@ pub struct Stats {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Console {
-    /// How often an open page asks for news.
+    /// How often an open page is brought up to date.
     #[serde(with = "duration")]
     pub refresh: Duration,
+    /// Pages that are kept up to date at a time; further ones stay as they were loaded.
+    pub live_max: usize,
+}
+
+/// Where traces are received.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Otlp {
+    /// Where OTLP is taken, over gRPC and over HTTP; port 0 takes a free one.
+    pub listen: String,
+    /// The largest message, in bytes, after decompression.
+    pub message_bytes_max: usize,
+    /// Spans of one message; further ones are refused and counted.
+    pub message_spans_max: usize,
+}
+
+/// Which traces are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Memory for all of them, in bytes, by an estimate.
+    pub bytes_max: usize,
+    /// Spans of one trace; further ones are counted only.
+    pub spans_max: usize,
+    /// A trace is judged when nothing of it has come for this long.
+    #[serde(with = "duration")]
+    pub quiet: Duration,
+    /// A trace that took less is never slow.
+    #[serde(with = "duration")]
+    pub slow_min: Duration,
+    /// The share of ordinary traces that stay as long as failed and slow ones, 0 to 1.
+    pub sample: f64,
 }
 
 impl Default for Config {
@@ -54,6 +90,8 @@ impl Default for Config {
             },
             stats: Stats::default(),
             console: Console::default(),
+            otlp: Otlp::default(),
+            traces: Traces::default(),
         }
     }
 }
@@ -72,7 +110,30 @@ impl Default for Stats {
 impl Default for Console {
     fn default() -> Self {
         Self {
-            refresh: Duration::from_secs(2),
+            refresh: Duration::from_secs(1),
+            live_max: 64,
+        }
+    }
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            message_bytes_max: 8 << 20,
+            message_spans_max: 10_000,
+        }
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            bytes_max: 64 << 20,
+            spans_max: 2_000,
+            quiet: Duration::from_secs(3),
+            slow_min: Duration::from_millis(100),
+            sample: 0.05,
         }
     }
 }

@@ -9,10 +9,12 @@ mod console;
 mod discover;
 mod fleet;
 mod incidents;
+mod otlp;
 mod rule;
 mod service;
 mod stats;
+mod store;
 mod view;
 
-pub use config::Config;
+pub use config::{Config, Otlp};
 pub use service::Monitor;

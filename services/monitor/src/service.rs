@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_request};
 use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::admin;
+use lepton_mesh::config::Common;
 use lepton_mesh::context::Context;
 use lepton_mesh::election::LeaderWatch;
-use lepton_mesh::entry::{Service, Sockets};
+use lepton_mesh::entry::{self, Flag, Service, Sockets};
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::fleet::Fleet;
+use lepton_mesh::net::Listener;
+use lepton_mesh::telemetry::collector::OTLP;
 use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
@@ -34,6 +37,8 @@ use crate::console;
 use crate::discover::{Observer, Sources};
 use crate::fleet::{self, Own, Requests};
 use crate::incidents::Listing;
+use crate::otlp::{Traces, receive};
+use crate::store::{self, Store};
 use crate::view::View;
 
 /// The services that elect a leader.
@@ -47,14 +52,24 @@ pub struct Monitor {
     etcd: Etcd,
     instance: Instance,
     readiness: Readiness,
+    receiver: Listener,
+    traces: Traces,
 }
 
 impl Service for Monitor {
     const NAME: &'static str = "monitor";
+    const FLAGS: &'static [Flag] = &[Flag {
+        name: "otlp-listen",
+        key: "otlp.listen",
+        value: "HOST:PORT",
+        help: "Where to take traces by OTLP, over gRPC and HTTP; port 0 takes a free one",
+    }];
     type Config = Config;
 
     async fn build(config: Config, context: Context) -> Result<Self, Fault> {
         let common = &config.common;
+        let receiver = entry::bind(context.net, &config.otlp.listen).await?;
+        entry::warn_if_open(context.net, receiver.local_addr());
         let etcd = Etcd::connect(&context, &common.etcd, &common.cluster);
         let instance = Instance {
             id: InstanceId::new(
@@ -68,9 +83,11 @@ impl Service for Monitor {
             state: NodeState::Starting,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: context.clock.now(),
-            metadata: BTreeMap::new(),
+            metadata: BTreeMap::from([(OTLP.to_owned(), receiver_address(common, &receiver))]),
         };
         Ok(Self {
+            traces: Traces::new(config.traces.clone(), &context),
+            receiver,
             config,
             context,
             etcd,
@@ -86,10 +103,14 @@ impl Service for Monitor {
     async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
         let (view, shown) = watch::channel(Arc::new(View::default()));
         let (office, held) = watch::channel(None);
-        let app = self.app(shown, held, &shutdown);
+        let (told, store) = watch::channel(Store::default());
+        let app = self.app(shown, store, held, &shutdown);
         let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance.clone());
         let mut watching = JoinSet::new();
         watching.spawn(self.observer(view).run().in_current_span());
+        watching.spawn(self.traces.clone().settle());
+        watching.spawn(store::ask(self.etcd.clone(), told));
+        let receiving = receive::run(self.receiver, self.traces, self.config.otlp, shutdown.clone());
         let stand = candidacy::stand(
             self.etcd.clone(),
             Self::NAME,
@@ -112,18 +133,25 @@ impl Service for Monitor {
             served
         };
         let announcing = announce(&registrar, self.readiness.clone(), &shutdown);
-        let (served, probed, (), ()) = tokio::join!(serving, admin, stand, announcing);
+        let (served, probed, received, (), ()) = tokio::join!(serving, admin, receiving, stand, announcing);
         watching.shutdown().await;
         registrar.leave().await;
         served
             .and(probed)
+            .and(received)
             .map_err(|error| Fault::new(Reason::Internal, format!("the server failed: {error}")))
     }
 }
 
 impl Monitor {
     /// Everything that is served on the console's port.
-    fn app(&self, view: watch::Receiver<Arc<View>>, office: watch::Receiver<Office>, shutdown: &Shutdown) -> Router {
+    fn app(
+        &self,
+        view: watch::Receiver<Arc<View>>,
+        store: watch::Receiver<Store>,
+        office: watch::Receiver<Office>,
+        shutdown: &Shutdown,
+    ) -> Router {
         let requests = Requests::default();
         let own = Own {
             instance: self.instance.id.clone(),
@@ -135,8 +163,14 @@ impl Monitor {
         // The drain of a monitor is the closing of its server: a page takes no time.
         let told = Fleet::new(own, shutdown.clone(), shutdown.clone());
         let names = [MONITOR, FLEET];
-        let pages = console::router(view.clone(), &self.config.common.cluster, self.config.console.refresh);
-        let router = mount(pages, MonitorServiceServer::new(Listing::new(view)));
+        let shown = console::Sources {
+            view: view.clone(),
+            store,
+            traces: self.traces.clone(),
+            net: self.context.net,
+        };
+        let pages = console::router(shown, &self.config, shutdown.clone());
+        let router = mount(pages, MonitorServiceServer::new(Listing::new(view, self.traces.clone())));
         // What counts as load is what people and programs ask, not the streams of those who watch it.
         let router = router.layer(from_fn_with_state(requests, fleet::count));
         let router = mount(router, FleetServiceServer::new(told));
@@ -150,7 +184,7 @@ impl Monitor {
             clock: self.context.clock,
             metrics: self.context.metrics.clone(),
         };
-        stack::apply(router, config)
+        stack::apply(router, config).layer(map_request(console::untraced))
     }
 
     fn observer(&self, view: watch::Sender<Arc<View>>) -> Observer {
@@ -166,6 +200,16 @@ impl Monitor {
             self.readiness.clone(),
             view,
         )
+    }
+}
+
+/// Where other instances reach the receiver: one that listens everywhere is known by the name of this one.
+fn receiver_address(common: &Common, receiver: &Listener) -> String {
+    let address = receiver.local_addr();
+    let name = common.advertise.as_deref().and_then(|name| name.rsplit_once(':'));
+    match name {
+        Some((host, _)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
+        _ => address.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@
 use lepton_domain::incident::{Incident, IncidentState};
 use lepton_domain::time::Timestamp;
 
-use crate::stats::ring::Rates;
+use crate::stats::ring::{Point, Rates};
 
 /// The mesh at one moment.
 #[derive(Debug, Clone, Default)]
@@ -69,12 +69,31 @@ pub(crate) struct Load {
     pub slots: u32,
     /// What happens per second.
     pub rates: Rates,
-    /// Requests per second in the last minute, the oldest first.
-    pub recent: Vec<f64>,
+    /// The last minute, the oldest first.
+    pub recent: Vec<Point>,
     /// Median latency of the last second, microseconds; 0 when nothing finished.
     pub latency_us: u64,
     /// Memory of its process, bytes.
     pub resident_bytes: u64,
+}
+
+#[cfg(test)]
+impl Row {
+    /// A ready instance of this service that says nothing of itself.
+    pub fn of(service: &str) -> Self {
+        Self {
+            id: format!("{service}-1"),
+            service: service.to_owned(),
+            address: "127.0.0.1:7000".to_owned(),
+            version: "0.1.0".to_owned(),
+            started: Timestamp::default(),
+            state: RowState::Ready,
+            role: String::new(),
+            leader: false,
+            epoch: 0,
+            load: None,
+        }
+    }
 }
 
 impl View {

@@ -1,17 +1,13 @@
-//! Numbers, sizes and times as people read them, and the small drawings beside them.
+//! Numbers, sizes and times as people read them.
 
 use std::time::Duration;
 
 use lepton_domain::time::Timestamp;
-use lepton_proto::convert::time::timestamp;
+use lepton_proto::convert::time::{read_timestamp, timestamp};
 use maud::{Markup, html};
 
 #[cfg(test)]
 mod tests;
-
-/// Size of a curve's drawing; the style sheet scales it.
-const CURVE_WIDTH: f64 = 100.0;
-const CURVE_HEIGHT: f64 = 20.0;
 
 /// A whole number with commas.
 pub(super) fn count(number: u64) -> String {
@@ -73,32 +69,45 @@ pub(super) fn moment(time: Timestamp) -> String {
     timestamp(time).to_string()
 }
 
-/// A curve of values, the newest at the right edge. Without any movement it is a line at the bottom.
-pub(super) fn curve(values: &[f64], points: usize) -> Markup {
-    let max = values.iter().copied().fold(1.0, f64::max);
-    let step = CURVE_WIDTH / points.max(2).saturating_sub(1) as f64;
-    let place = |(back, value): (usize, &f64)| {
-        let x = CURVE_WIDTH - back as f64 * step;
-        let y = (CURVE_HEIGHT - 1.5) - (CURVE_HEIGHT - 3.0) * (value / max);
-        format!("{x:.1},{y:.1}")
-    };
-    let line: Vec<_> = values.iter().rev().take(points).enumerate().map(place).collect();
-    let size = format!("0 0 {CURVE_WIDTH} {CURVE_HEIGHT}");
-    html! {
-        svg class="curve" viewBox=(size) preserveAspectRatio="none" aria-hidden="true" {
-            polyline points=(line.join(" ")) {}
-        }
+/// A moment to the second; the whole of it shows on pointing at it. Another day than `now` is named.
+pub(super) fn time(at: Timestamp, now: Timestamp) -> Markup {
+    let whole = moment(at);
+    let today = moment(now);
+    let from = if whole.get(..10) == today.get(..10) { 11 } else { 0 };
+    let short = whole.get(from..19).unwrap_or(&whole).replace('T', " ");
+    html! { time datetime=(whole) title=(whole) { (short) " UTC" } }
+}
+
+/// The same of a moment on the wire; a dash where there is none.
+pub(super) fn wire_time(at: Option<&prost_types::Timestamp>, now: Timestamp) -> Markup {
+    match at.and_then(read) {
+        Some(at) => time(at, now),
+        None => none(),
     }
 }
 
-/// A bar that is filled to `share`, 0 to 1.
-pub(super) fn bar(share: f64) -> Markup {
-    let share = share.clamp(0.0, 1.0);
-    let class = if share >= 0.9 { "bar full" } else { "bar" };
-    html! {
-        svg class=(class) viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" {
-            rect class="rest" width="100" height="6" {}
-            rect class="used" width=(format!("{:.1}", share * 100.0)) height="6" {}
-        }
+/// A moment from the wire, if it is one.
+pub(super) fn read(at: &prost_types::Timestamp) -> Option<Timestamp> {
+    read_timestamp("time", at).ok()
+}
+
+/// A time span to three digits, for what takes from microseconds to days.
+pub(super) fn lasted(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..60 => micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
+        _ => span(duration),
     }
+}
+
+/// Where there is no figure.
+pub(super) fn none() -> Markup {
+    html! { span.soft { "–" } }
+}
+
+/// The beginning of a text.
+pub(super) fn cut(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes_max)])
 }

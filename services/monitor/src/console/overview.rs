@@ -1,36 +1,27 @@
-//! The first page: what is open, what lives, what was.
+//! The first page: what is open, how the mesh is connected, how it does, and every instance.
 
-use lepton_domain::incident::Incident;
-use lepton_domain::time::Timestamp;
 use maud::{Markup, html};
 
-use super::figure::{bar, bytes, count, curve, micros, moment, rate, span};
-use crate::view::{Load, Row, RowState, View};
+use super::chart::{POINTS, pair};
+use super::figure::{count, micros, rate, time};
+use super::{Console, Page, incidents, instances, layout, topology};
+use crate::stats::ring::Point;
+use crate::view::{Load, RowState, View};
 
-/// Closed incidents on the page; the API lists all that are kept.
-const CLOSED_MAX: usize = 20;
-/// Points of the curve beside an instance: a minute.
-const CURVE_POINTS: usize = 60;
-
-/// The page's title, which also shows in its tab.
-pub(super) fn title(view: &View) -> String {
-    match view.open().count() {
-        0 => "Lepton".to_owned(),
-        open => format!("({open}) Lepton"),
-    }
-}
-
-/// Everything that changes.
-pub(super) fn body(view: &View) -> Markup {
-    html! {
-        div #overview data-title=(title(view)) {
-            (verdict(view))
-            (open(view))
-            (totals(view))
-            (instances(view))
-            (closed(view))
-            footer { "As of " (time(view.at)) ". Rates are means over five seconds, curves show the last minute." }
-        }
+/// The page.
+pub(super) fn page(console: &Console, view: &View) -> Page {
+    let store = *console.store.borrow();
+    let body = html! {
+        (verdict(view))
+        (incidents::open(view))
+        section.panel aria-label="How the mesh is connected" { (topology::picture(view, store, &console.etcd)) }
+        (charts(view))
+        (instances::table(view))
+        footer { "As of " (time(view.at, view.at)) ". Rates are means over five seconds, curves show the last minute." }
+    };
+    Page {
+        title: layout::title(view, "Overview"),
+        body,
     }
 }
 
@@ -46,204 +37,137 @@ fn verdict(view: &View) -> Markup {
         (_, 1, _) => ("bad", "One incident is open".to_owned()),
         _ => ("bad", format!("{open} incidents are open")),
     };
-    html! { h1.verdict { span class={ "dot " (class) } {} (text) } }
+    html! { div.title { h1 { span class={ "dot " (class) } {} (text) } } }
 }
 
-fn open(view: &View) -> Markup {
+/// A figure of the whole mesh over the last minute.
+struct Chart {
+    name: &'static str,
+    now: String,
+    unit: String,
+    values: Vec<f64>,
+    /// A second curve on the same scale.
+    other: Vec<f64>,
+    /// The least that the top of the scale stands for.
+    floor: f64,
+    /// What the largest value was, in words.
+    peak: String,
+}
+
+/// Sums over services. What passes through several is counted where it enters. CPU and memory are of processes, which
+/// services may share, so they have no sum; they stand beside each instance.
+fn charts(view: &View) -> Markup {
+    let charts = [requests(view), latency(view), waiting(view), slots(view)];
     html! {
-        @for incident in view.open() {
-            article.incident id=(incident.id) {
-                span.badge.bad { "OPEN" }
-                div {
-                    strong { (incident.summary) }
-                    p {
-                        code { (incident.subject) } " · " (incident.rule) " · for "
-                        (span(view.at.since(incident.opened))) ", since " (time(incident.opened))
-                    }
+        section.charts aria-label="The mesh in the last minute" {
+            @for chart in &charts {
+                figure.card {
+                    figcaption { (chart.name) }
+                    p.big { strong { (chart.now) } " " span { (chart.unit) } }
+                    (pair(&chart.values, &chart.other, chart.floor))
+                    p.peak { (chart.peak) }
                 }
             }
         }
     }
 }
 
-/// Sums over services. What passes through several is counted where it enters.
-fn totals(view: &View) -> Markup {
-    let sum = |service: &str, figure: fn(&Load) -> f64| -> f64 {
-        let rows = view.rows.iter().filter(|row| row.service == service);
-        rows.filter_map(|row| row.load.as_ref()).map(figure).sum()
+fn requests(view: &View) -> Chart {
+    let now: f64 = loads(view, "gateway").map(|load| load.rates.finished_per_s).sum();
+    let failed: f64 = loads(view, "gateway").map(|load| load.rates.failed_per_s).sum();
+    let values = summed(view, "gateway", |point| point.rates.finished_per_s);
+    let unit = if failed < 0.05 {
+        "per second".to_owned()
+    } else {
+        format!("per second, {} failed", rate(failed))
     };
-    let (used, slots) = (
-        sum("worker", |load| load.in_flight.into()),
-        sum("worker", |load| load.slots.into()),
-    );
-    let queued = view
-        .rows
-        .iter()
-        .filter_map(|row| row.load.as_ref())
-        .map(|load| u64::from(load.queued))
-        .sum();
-    html! {
-        dl.totals {
-            (total("Instances", &count(view.rows.len() as u64), "live"))
-            (total("Requests", &rate(sum("gateway", |load| load.rates.finished_per_s)), "per second"))
-            (total("Failed requests", &rate(sum("gateway", |load| load.rates.failed_per_s)), "per second"))
-            (total("Workers", &count(used as u64), &format!("of {} slots in use", count(slots as u64))))
-            (total("Waiting", &count(queued), "requests and tasks"))
-        }
+    Chart {
+        name: "Requests",
+        now: rate(now),
+        unit,
+        other: summed(view, "gateway", |point| point.rates.failed_per_s),
+        floor: 5.0,
+        peak: format!("at most {} in a second", rate(largest(&values))),
+        values,
     }
 }
 
-fn total(name: &str, figure: &str, unit: &str) -> Markup {
-    html! { div { dt { (name) } dd { strong { (figure) } " " span { (unit) } } } }
-}
-
-fn instances(view: &View) -> Markup {
-    html! {
-        section aria-labelledby="instances" {
-            h2 #instances { "Instances" }
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Instance" }
-                            th scope="col" { "State" }
-                            th scope="col" { "Role" }
-                            th.number scope="col" title="In progress, and how many fit" { "In flight" }
-                            th.number scope="col" title="Requests or tasks that wait" { "Queued" }
-                            th scope="col" title="Requests or attempts that end, in each second" { "Per second" }
-                            th.number scope="col" title="Median of the last second" { "Latency" }
-                            th.number scope="col" title="CPU time of the process, 100 % is one core" { "CPU" }
-                            th.number scope="col" title="Memory of the process" { "Memory" }
-                            th.number scope="col" { "Up" }
-                        }
-                    }
-                    @for group in view.rows.chunk_by(|a, b| a.service == b.service) {
-                        (service(view, group))
-                    }
-                }
-            }
-        }
+fn latency(view: &View) -> Chart {
+    // Medians cannot be added: the slowest gateway speaks for all.
+    let values = folded(view, "gateway", |point| point.latency_us as f64, f64::max);
+    let now = loads(view, "gateway").map(|load| load.latency_us).max().unwrap_or(0);
+    Chart {
+        name: "Latency",
+        now: if now == 0 { "–".to_owned() } else { micros(now) },
+        unit: "median at the gateway".to_owned(),
+        other: Vec::new(),
+        floor: 1_000.0,
+        peak: format!("at most {}", micros(largest(&values) as u64)),
+        values,
     }
 }
 
-/// The instances of one service.
-fn service(view: &View, rows: &[Row]) -> Markup {
-    let name = rows.first().map_or("", |row| row.service.as_str());
-    html! {
-        tbody {
-            tr.service { th colspan="10" scope="rowgroup" { (name) " " span { (rows.len()) } } }
-            @for row in rows { (instance(view, row)) }
-        }
+fn waiting(view: &View) -> Chart {
+    let loads = || view.rows.iter().filter_map(|row| row.load.as_ref());
+    let queues = loads().map(|load| history(load, |point| point.queued.into()));
+    let values = queues.fold(Vec::new(), |all, values| added(all, values, |a, b| a + b));
+    let now = loads().map(|load| u64::from(load.queued)).sum();
+    Chart {
+        name: "Waiting",
+        now: count(now),
+        unit: "requests and tasks".to_owned(),
+        other: Vec::new(),
+        floor: 5.0,
+        peak: format!("at most {}", count(largest(&values) as u64)),
+        values,
     }
 }
 
-fn instance(view: &View, row: &Row) -> Markup {
-    let (class, state) = state(row.state);
-    html! {
-        tr id=(row.id) {
-            th scope="row" {
-                code { (row.id) }
-                small title={ "version " (row.version) } { (row.address) }
-            }
-            td { span class={ "dot " (class) } {} (state) }
-            td { (role(row)) }
-            @if let Some(load) = &row.load {
-                (figures(load))
-            } @else {
-                td.number.none colspan="6" { "not heard yet" }
-            }
-            td.number title=(moment(row.started)) { (span(view.at.since(row.started))) }
-        }
+fn slots(view: &View) -> Chart {
+    let values = summed(view, "worker", |point| point.in_flight.into());
+    let used: u64 = loads(view, "worker").map(|load| u64::from(load.in_flight)).sum();
+    let slots: u64 = loads(view, "worker").map(|load| u64::from(load.slots)).sum();
+    Chart {
+        name: "Slots in use",
+        now: count(used),
+        unit: format!("of {} on workers", count(slots)),
+        other: Vec::new(),
+        floor: (slots as f64).max(1.0),
+        peak: format!("at most {}", count(largest(&values) as u64)),
+        values,
     }
 }
 
-fn role(row: &Row) -> Markup {
-    html! {
-        @if row.leader {
-            span.badge.leader { "★ leader" }
-        } @else if !row.role.is_empty() {
-            span.badge { (row.role) }
-        }
-        @if row.epoch > 0 {
-            small { "epoch " (row.epoch) }
-        }
-    }
+fn loads<'a>(view: &'a View, service: &'a str) -> impl Iterator<Item = &'a Load> {
+    let rows = view.rows.iter().filter(move |row| row.service == service);
+    rows.filter_map(|row| row.load.as_ref())
 }
 
-/// The cells of an instance's load.
-fn figures(load: &Load) -> Markup {
-    html! {
-        td.number {
-            (count(load.in_flight.into()))
-            @if load.slots > 0 {
-                span.of { " / " (count(load.slots.into())) }
-                (bar(f64::from(load.in_flight) / f64::from(load.slots)))
-            }
-        }
-        td.number { (count(load.queued.into())) }
-        td.rate {
-            span { (rate(load.rates.finished_per_s)) }
-            (curve(&load.recent, CURVE_POINTS))
-            @if load.rates.failed_per_s >= 0.05 {
-                small.bad { (rate(load.rates.failed_per_s)) " failed" }
-            }
-        }
-        td.number { @if load.latency_us > 0 { (micros(load.latency_us)) } @else { span.none { "–" } } }
-        td.number { (rate(load.rates.cpu_percent)) " %" }
-        td.number { (bytes(load.resident_bytes)) }
-    }
+fn summed(view: &View, service: &str, figure: impl Fn(&Point) -> f64) -> Vec<f64> {
+    folded(view, service, figure, |a, b| a + b)
 }
 
-fn state(state: RowState) -> (&'static str, &'static str) {
-    match state {
-        RowState::Connecting => ("unsure", "connecting"),
-        RowState::Starting => ("unsure", "not ready"),
-        RowState::Ready => ("good", "ready"),
-        RowState::Draining => ("unsure", "draining"),
-        RowState::Silent => ("bad", "not answering"),
-    }
+fn folded(view: &View, service: &str, figure: impl Fn(&Point) -> f64, join: fn(f64, f64) -> f64) -> Vec<f64> {
+    let histories = loads(view, service).map(|load| history(load, &figure));
+    histories.fold(Vec::new(), |all, values| added(all, values, join))
 }
 
-fn closed(view: &View) -> Markup {
-    html! {
-        section aria-labelledby="past" {
-            h2 #past { "Past incidents" }
-            @if view.closed().next().is_none() {
-                p.none { "None since this monitor started." }
-            } @else {
-                div.scroll {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "What happened" }
-                                th scope="col" { "Rule" }
-                                th scope="col" { "From" }
-                                th.number scope="col" { "Lasted" }
-                            }
-                        }
-                        tbody { @for incident in view.closed().take(CLOSED_MAX) { (past(incident)) } }
-                    }
-                }
-            }
+/// The newest first, so that histories of different lengths meet at the present.
+pub(super) fn history(load: &Load, figure: impl Fn(&Point) -> f64) -> Vec<f64> {
+    load.recent.iter().rev().take(POINTS).map(figure).collect()
+}
+
+/// Two histories joined point by point; both the newest first.
+fn added(mut all: Vec<f64>, values: Vec<f64>, join: fn(f64, f64) -> f64) -> Vec<f64> {
+    for (place, value) in values.into_iter().enumerate() {
+        match all.get_mut(place) {
+            Some(sum) => *sum = join(*sum, value),
+            None => all.push(value),
         }
     }
+    all
 }
 
-fn past(incident: &Incident) -> Markup {
-    let lasted = incident.closed.unwrap_or(incident.opened).since(incident.opened);
-    html! {
-        tr id=(incident.id) {
-            td { span.badge { "CLOSED" } " " (incident.summary) }
-            td { (incident.rule) }
-            td { (time(incident.opened)) }
-            td.number { (span(lasted)) }
-        }
-    }
-}
-
-/// A moment to the second; the whole of it shows on pointing at it.
-fn time(at: Timestamp) -> Markup {
-    let whole = moment(at);
-    let short = whole.get(11..19).unwrap_or(&whole).to_owned();
-    html! { time datetime=(whole) title=(whole) { (short) " UTC" } }
+fn largest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
 }

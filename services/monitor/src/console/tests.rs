@@ -1,35 +1,47 @@
-//! The page shows every instance and incident, escapes what they say, and asks nothing of others.
+//! The pages show every instance and incident, escape what they say, ask nothing of others, and name what is missing.
 
 use axum::body::to_bytes;
+use axum::response::Response;
+use futures::StreamExt;
+use http::header::HOST;
 use lepton_domain::ids::IncidentId;
 use lepton_domain::incident::{Incident, IncidentState};
 use lepton_domain::time::Timestamp;
+use lepton_mesh::context::Context;
 use tower::ServiceExt;
 
 use super::*;
-use crate::view::{Load, Row, RowState};
+use crate::stats::ring::{Point, Rates};
+use crate::view::{Load, Row};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000 + seconds * 1_000_000)
 }
 
+fn rising(finished_per_s: f64) -> Point {
+    let rates = Rates {
+        finished_per_s,
+        ..Rates::default()
+    };
+    Point {
+        rates,
+        ..Point::default()
+    }
+}
+
 fn row(service: &str, id: &str, leader: bool) -> Row {
     Row {
         id: id.to_owned(),
-        service: service.to_owned(),
-        address: "127.0.0.1:7000".to_owned(),
-        version: "0.1.0".to_owned(),
         started: at(0),
-        state: RowState::Ready,
-        role: String::new(),
         leader,
         epoch: 17,
         load: Some(Load {
             in_flight: 3,
             slots: 4,
-            recent: vec![1.0, 5.0],
+            recent: vec![rising(1.0), rising(5.0)],
             ..Load::default()
         }),
+        ..Row::of(service)
     }
 }
 
@@ -57,13 +69,40 @@ fn view() -> View {
     }
 }
 
-async fn fetch(view: View, method: &str, path: &str) -> (http::response::Parts, String) {
-    let (_sender, view) = watch::channel(Arc::new(view));
-    let router = router(view, "lepton", Duration::from_secs(2));
-    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+/// A console of this view, and what keeps it alive. No gateway answers.
+fn console(view: View, live_max: usize) -> (Router, Shutdown, watch::Sender<Arc<View>>) {
+    let (sender, view) = watch::channel(Arc::new(view));
+    let (_, store) = watch::channel(Store::Answers);
+    let mut config = config::Config::default();
+    config.console.refresh = Duration::from_millis(10);
+    config.console.live_max = live_max;
+    let context = Context::system();
+    let sources = Sources {
+        view,
+        store,
+        traces: Traces::new(config.traces.clone(), &context),
+        net: Net::Os,
+    };
+    let shutdown = Shutdown::new();
+    (router(sources, &config, shutdown.clone()), shutdown, sender)
+}
+
+async fn ask(router: Router, request: http::request::Builder, body: &'static str) -> (http::response::Parts, String) {
+    let request = request.body(Body::from(body)).unwrap();
     let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
     let bytes = to_bytes(body, 16 << 20).await.unwrap();
     (parts, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+async fn fetch(view: View, method: &str, path: &str) -> (http::response::Parts, String) {
+    let (router, _shutdown, _sender) = console(view, 8);
+    ask(router, Request::builder().method(method).uri(path), "").await
+}
+
+/// As a browser asks.
+async fn open(path: &str) -> (http::response::Parts, String) {
+    let (router, _shutdown, _sender) = console(view(), 8);
+    ask(router, Request::builder().uri(path).header(ACCEPT, "text/html"), "").await
 }
 
 #[tokio::test]
@@ -75,32 +114,54 @@ async fn every_instance_and_open_incident_is_on_the_page() {
     }
     assert_eq!(page.matches("★ leader").count(), 1);
     assert!(page.contains("OPEN") && page.contains("worker worker-00000002 left without draining"));
-    assert!(page.contains("CLOSED") && page.contains("One incident is open") && page.contains("(1) Lepton"));
-    let (_, fragment) = fetch(view(), "GET", "/overview").await;
-    assert!(page.contains(&fragment) && !fragment.contains("<head"));
+    assert!(page.contains("One incident is open") && page.contains("<title>(1) Overview · Lepton</title>"));
+    assert!(
+        page.contains("and 96 more") && page.contains("leader, epoch 17"),
+        "the picture"
+    );
+    let (_, page) = fetch(view(), "GET", "/incidents").await;
+    assert!(page.contains("OPEN") && page.contains("CLOSED") && page.contains("worker-00000001"));
 }
 
 #[tokio::test]
 async fn what_an_instance_says_of_itself_is_escaped() {
     let mut view = view();
     let evil = "<script>alert(1)</script>\"'&";
-    view.rows = vec![Row {
-        address: evil.to_owned(),
-        version: evil.to_owned(),
-        role: evil.to_owned(),
-        ..row(evil, evil, false)
-    }];
-    view.incidents[0].summary = evil.to_owned();
-    view.incidents[0].subject = evil.to_owned();
-    let (_, page) = fetch(view, "GET", "/").await;
-    assert!(!page.contains("<script>") && page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-    assert!(!page.contains("version <") && !page.contains("alert(1)</script>\""));
+    view.rows = ["worker", evil]
+        .map(|service| Row {
+            address: evil.to_owned(),
+            version: evil.to_owned(),
+            role: evil.to_owned(),
+            ..row(service, evil, false)
+        })
+        .into();
+    for incident in &mut view.incidents {
+        incident.summary = evil.to_owned();
+        incident.subject = evil.to_owned();
+    }
+    for path in ["/", "/workers", "/incidents"] {
+        let (_, page) = fetch(view.clone(), "GET", path).await;
+        assert!(!page.contains("<script>") && page.contains("&lt;script&gt;"), "{path}");
+        assert!(
+            !page.contains("version <") && !page.contains("alert(1)</script>\""),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn pages_load_nothing_from_elsewhere_and_have_no_inline_code() {
-    for path in ["/", "/overview", "/console.css", "/console.js", "/mark.svg", "/nowhere"] {
-        let (parts, text) = fetch(view(), "GET", path).await;
+    let pages = [
+        "/",
+        "/tasks",
+        "/models",
+        "/workers",
+        "/incidents",
+        "/traces",
+        "/nowhere",
+    ];
+    for path in pages.into_iter().chain(["/console.css", "/console.js", "/mark.svg"]) {
+        let (parts, text) = open(path).await;
         let policy = parts.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(
             policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
@@ -121,30 +182,108 @@ async fn pages_load_nothing_from_elsewhere_and_have_no_inline_code() {
 #[tokio::test]
 async fn a_quiet_mesh_says_so_and_an_empty_one_does_not() {
     let rows = vec![row("worker", "worker-1", false)];
-    let (_, page) = fetch(
-        View {
-            rows,
-            at: at(1),
-            ..View::default()
-        },
-        "GET",
-        "/",
-    )
-    .await;
-    assert!(page.contains("Everything works") && page.contains("<title>Lepton</title>"));
+    let quiet = View {
+        rows,
+        at: at(1),
+        ..View::default()
+    };
+    let (_, page) = fetch(quiet, "GET", "/").await;
+    assert!(page.contains("Everything works") && page.contains("<title>Overview · Lepton</title>"));
     let (_, page) = fetch(View::default(), "GET", "/").await;
     assert!(page.contains("No instance has been found yet"));
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_get_the_error_of_the_surface() {
-    let (parts, body) = fetch(view(), "GET", "/nowhere").await;
-    assert_eq!(parts.status, 404);
-    assert!(
-        body.contains("\"ROUTE_NOT_FOUND\"") && body.contains("\"NOT_FOUND\""),
-        "{body}"
-    );
+async fn pages_render_without_a_gateway_and_say_so() {
+    for path in [
+        "/tasks?state=running&kind=echo",
+        "/models",
+        "/workers",
+        "/traces?show=slow",
+    ] {
+        let (parts, page) = open(path).await;
+        assert_eq!(parts.status, 200, "{path}");
+        assert!(
+            page.contains("GATEWAY_UNREACHABLE") && page.contains("aria-current"),
+            "{path}: {page}"
+        );
+    }
+    let (parts, page) = open("/tasks/0192d3e4-0000-7000-8000-000000000001").await;
+    assert_eq!(parts.status, 503);
+    assert!(page.contains("<h1>Not available</h1>") && page.contains("GATEWAY_UNREACHABLE"));
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_a_page_for_people_and_an_error_for_programs() {
+    let wrong = [
+        ("/nowhere", 404, "ROUTE_NOT_FOUND"),
+        ("/tasks/1", 404, "TASK_NOT_FOUND"),
+        ("/traces/xyz", 404, "TRACE_NOT_FOUND"),
+        ("/tasks?state=asleep", 400, "FIELD_INVALID"),
+        ("/tasks?state=a&state=b", 400, "FIELD_INVALID"),
+        ("/incidents?page=x", 400, "FIELD_INVALID"),
+    ];
+    for (path, status, reason) in wrong {
+        let (parts, page) = open(path).await;
+        assert_eq!(parts.status, status, "{path}");
+        assert!(page.contains("<nav") && page.contains(reason), "{path}: {page}");
+        let (parts, body) = fetch(view(), "GET", path).await;
+        assert_eq!(parts.status, status, "{path}");
+        assert!(
+            body.starts_with("{\"error\"") && body.contains(reason),
+            "{path}: {body}"
+        );
+    }
     let (parts, body) = fetch(view(), "POST", "/").await;
     assert_eq!(parts.status, 405);
     assert!(body.contains("\"METHOD_NOT_ALLOWED\""), "{body}");
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_cancels_nothing() {
+    let path = "/tasks/0192d3e4-0000-7000-8000-000000000001/cancel";
+    let form = || {
+        Request::builder()
+            .method("POST")
+            .uri(path)
+            .header(HOST, "127.0.0.1:8080")
+    };
+    let (router, _shutdown, _sender) = console(view(), 8);
+    for request in [form(), form().header("origin", "http://evil.example")] {
+        let (parts, body) = ask(router.clone(), request, "token=0").await;
+        assert_eq!(parts.status, 403);
+        assert!(body.contains("ORIGIN_REFUSED") && body.contains("not sent by a page of this console"));
+    }
+    let own = form().header("origin", "http://127.0.0.1:8080");
+    let (parts, body) = ask(router, own, "token=0123456789abcdef0123456789abcdef").await;
+    assert_eq!(parts.status, 403);
+    assert!(body.contains("older than this monitor"), "{body}");
+}
+
+async fn follow(router: &Router) -> Response {
+    let request = Request::builder().uri("/incidents").header(ACCEPT, "text/event-stream");
+    router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_open_page_follows_until_the_monitor_drains() {
+    let (router, shutdown, sender) = console(View::default(), 1);
+    let mut events = follow(&router).await.into_body().into_data_stream();
+    let mut next = async || Some(String::from_utf8(events.next().await?.unwrap().to_vec()).unwrap());
+    let first = next().await.unwrap();
+    assert!(first.starts_with("event: page\ndata: <div id=\"content\"") && first.contains("Nothing is wrong"));
+    assert_eq!(
+        follow(&router).await.status(),
+        503,
+        "one more than the configuration allows"
+    );
+    sender.send_replace(Arc::new(view()));
+    let second = next().await.unwrap();
+    assert!(second.contains("worker-00000002 left without draining"), "{second}");
+    shutdown.trigger();
+    assert_eq!(next().await, None);
 }

@@ -22,6 +22,10 @@ struct Sample {
     finished_total: u64,
     failed_total: u64,
     cpu_us: u64,
+    latency_us: u64,
+    resident_bytes: u64,
+    in_flight: u32,
+    queued: u32,
 }
 
 /// Changes per second.
@@ -33,6 +37,21 @@ pub(crate) struct Rates {
     pub failed_per_s: f64,
     /// CPU time in percent of one core, of the whole process.
     pub cpu_percent: f64,
+}
+
+/// An instance over the time between two samples, for a curve.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Point {
+    /// What happened per second.
+    pub rates: Rates,
+    /// Median latency of that time, microseconds; 0 when nothing finished.
+    pub latency_us: u64,
+    /// Memory of its process at the end of it, bytes.
+    pub resident_bytes: u64,
+    /// Requests or attempts in progress at the end of it.
+    pub in_flight: u32,
+    /// Requests or tasks that waited at the end of it.
+    pub queued: u32,
 }
 
 /// A bounded row of samples, the oldest first.
@@ -59,6 +78,10 @@ impl Ring {
             finished_total: stats.finished_total,
             failed_total: stats.failed_total,
             cpu_us: stats.cpu_us,
+            latency_us: stats.latency_p50_us,
+            resident_bytes: stats.resident_bytes,
+            in_flight: stats.in_flight,
+            queued: stats.queued,
         };
         if self.samples.back().is_some_and(|last| sample.is_before(last)) {
             self.samples.clear();
@@ -81,8 +104,8 @@ impl Ring {
         last.rates_since(&first)
     }
 
-    /// Requests per second between neighbours, the last `count` of them, the oldest first.
-    pub fn recent(&self, count: usize) -> Vec<f64> {
+    /// The times between neighbours, the last `count` of them, the oldest first.
+    pub fn recent(&self, count: usize) -> Vec<Point> {
         let skipped = self.samples.len().saturating_sub(count + 1);
         let pairs = self
             .samples
@@ -90,7 +113,13 @@ impl Ring {
             .skip(skipped)
             .zip(self.samples.iter().skip(skipped + 1));
         pairs
-            .map(|(earlier, later)| later.rates_since(earlier).finished_per_s)
+            .map(|(earlier, later)| Point {
+                rates: later.rates_since(earlier),
+                latency_us: later.latency_us,
+                resident_bytes: later.resident_bytes,
+                in_flight: later.in_flight,
+                queued: later.queued,
+            })
             .collect()
     }
 }

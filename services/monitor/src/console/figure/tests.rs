@@ -25,9 +25,14 @@ fn sizes_and_times_have_fitting_units() {
 }
 
 #[test]
-fn curves_stay_inside_their_drawing() {
-    let drawn = curve(&[0.0, 50.0, 100.0], 60).0;
-    assert!(drawn.contains("points=\"100.0,1.5 98.3,10.0 96.6,18.5\""), "{drawn}");
-    assert!(curve(&[], 60).0.contains("points=\"\""));
-    assert!(bar(7.0).0.contains("width=\"100.0\""));
+fn a_moment_of_another_day_names_the_day() {
+    let at = |seconds: u64| Timestamp::from_micros((1_700_000_000 + seconds) * 1_000_000);
+    let shown = |now| time(at(0), now).0;
+    assert!(shown(at(60)).contains(">22:13:20 UTC<"), "{}", shown(at(60)));
+    assert!(
+        shown(at(90_000)).contains(">2023-11-14 22:13:20 UTC<"),
+        "{}",
+        shown(at(90_000))
+    );
+    assert_eq!(cut("äöü", 3), "ä…");
 }

@@ -35,7 +35,8 @@ fn rates_are_means_over_the_window() {
         (rates.finished_per_s, rates.failed_per_s, rates.cpu_percent),
         (20.0, 1.0, 25.0)
     );
-    assert_eq!(ring.recent(6), [100.0, 20.0, 20.0, 20.0, 20.0, 20.0]);
+    let recent: Vec<f64> = ring.recent(6).iter().map(|point| point.rates.finished_per_s).collect();
+    assert_eq!(recent, [100.0, 20.0, 20.0, 20.0, 20.0, 20.0]);
     assert_eq!(ring.recent(100).len(), 10);
 }
 

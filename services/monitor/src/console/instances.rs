@@ -1,0 +1,143 @@
+//! Every instance, and the words and cells that other pages show of one.
+
+use maud::{Markup, html};
+
+use super::chart::{bar, spark};
+use super::figure::{bytes, count, micros, moment, none, rate, span};
+use super::overview::history;
+use crate::view::{Load, Row, RowState, View};
+
+/// All instances by their service.
+pub(super) fn table(view: &View) -> Markup {
+    html! {
+        section aria-labelledby="instances" {
+            h2 #instances { "Instances" }
+            div.scroll tabindex="0" role="region" aria-labelledby="instances" {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Instance" }
+                            th scope="col" { "State" }
+                            th.number scope="col" title="In progress, and how many fit" { "In flight" }
+                            th.number scope="col" title="Requests or tasks that wait" { "Queued" }
+                            th.number scope="col" title="Requests or attempts that end, in each second" { "Per second" }
+                            th.number scope="col" title="Median of the last second" { "Latency" }
+                            th.number scope="col" title="CPU time of the process, 100 % is one core" { "CPU" }
+                            th.number scope="col" title="Memory of the process" { "Memory" }
+                            th.number scope="col" { "Up" }
+                        }
+                    }
+                    @for group in view.rows.chunk_by(|a, b| a.service == b.service) {
+                        (service(view, group))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The instances of one service.
+fn service(view: &View, rows: &[Row]) -> Markup {
+    let name = rows.first().map_or("", |row| row.service.as_str());
+    html! {
+        tbody {
+            tr.service { th colspan="9" scope="rowgroup" { (name) " " span { (rows.len()) } } }
+            @for row in rows { (instance(view, row)) }
+        }
+    }
+}
+
+fn instance(view: &View, row: &Row) -> Markup {
+    html! {
+        tr id=(row.id) {
+            th scope="row" {
+                code { (row.id) }
+                (role(row))
+                small title={ "version " (row.version) } { (row.address) }
+            }
+            td { (state(row.state)) }
+            @if let Some(load) = &row.load {
+                (figures(load))
+            } @else {
+                td.number.soft colspan="6" { "not heard yet" }
+            }
+            td.number title=(moment(row.started)) { (span(view.at.since(row.started))) }
+        }
+    }
+}
+
+/// Its part among its like.
+pub(super) fn role(row: &Row) -> Markup {
+    html! {
+        @if row.leader {
+            span.badge.leader { "★ leader" }
+        } @else if !row.role.is_empty() {
+            span.badge { (row.role) }
+        }
+        @if row.epoch > 0 {
+            span.epoch { "epoch " (row.epoch) }
+        }
+    }
+}
+
+/// The cells of an instance's load.
+fn figures(load: &Load) -> Markup {
+    html! {
+        td.number { (in_flight(load)) }
+        td.number { (count(load.queued.into())) }
+        td.number.curve {
+            span.value { (rate(load.rates.finished_per_s)) }
+            (spark(&history(load, |point| point.rates.finished_per_s), 5.0))
+            @if load.rates.failed_per_s >= 0.05 {
+                small.bad { (rate(load.rates.failed_per_s)) " failed" }
+            }
+        }
+        td.number { @if load.latency_us > 0 { (micros(load.latency_us)) } @else { (none()) } }
+        td.number.curve { (cpu(load)) }
+        td.number.curve { (memory(load)) }
+    }
+}
+
+/// What it does, of what it can do at once.
+pub(super) fn in_flight(load: &Load) -> Markup {
+    html! {
+        (count(load.in_flight.into()))
+        @if load.slots > 0 {
+            span.soft { " / " (count(load.slots.into())) }
+            (bar(f64::from(load.in_flight) / f64::from(load.slots)))
+        }
+    }
+}
+
+/// The CPU time of its process. One core is the top of the curve, unless it takes more.
+pub(super) fn cpu(load: &Load) -> Markup {
+    html! {
+        span.value { (rate(load.rates.cpu_percent)) " %" }
+        (spark(&history(load, |point| point.rates.cpu_percent), 25.0))
+    }
+}
+
+/// The memory of its process.
+pub(super) fn memory(load: &Load) -> Markup {
+    html! {
+        span.value { (bytes(load.resident_bytes)) }
+        (spark(&history(load, |point| point.resident_bytes as f64), (64 << 20) as f64))
+    }
+}
+
+/// How it does, as a word with a coloured dot.
+pub(super) fn state(state: RowState) -> Markup {
+    let (class, text) = words(state);
+    html! { span class={ "dot " (class) } {} (text) }
+}
+
+/// The colour and the word of a state.
+pub(super) fn words(state: RowState) -> (&'static str, &'static str) {
+    match state {
+        RowState::Connecting => ("unsure", "connecting"),
+        RowState::Starting => ("unsure", "not ready"),
+        RowState::Ready => ("good", "ready"),
+        RowState::Draining => ("unsure", "draining"),
+        RowState::Silent => ("bad", "not answering"),
+    }
+}

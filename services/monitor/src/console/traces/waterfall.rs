@@ -1,0 +1,202 @@
+//! One trace as a waterfall: a row for each span, below the one that caused it, with its time as a bar.
+//!
+//! Promises: spans are shown in the order and at the depth of the tree that they form; one whose parent has not arrived
+//! stands at the root; a trace of any size gives a page of bounded size.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lepton_domain::reason::Fault;
+use lepton_domain::time::Timestamp;
+use lepton_proto::monitor::v1::{Span, SpanKind, Trace};
+use maud::{Markup, html};
+
+use super::super::figure::{count, cut, lasted, wire_time};
+use super::super::{Console, Page, chart, layout};
+use super::{find, outcome};
+use crate::view::View;
+
+/// Spans on the page.
+const SHOWN_MAX: usize = 500;
+/// Deeper spans stand as far to the right as this.
+const DEPTH_MAX: usize = 12;
+/// Services that have a colour of their own.
+const COLOURED: [(&str, &str); 4] = [
+    ("gateway", "of-gateway"),
+    ("scheduler", "of-scheduler"),
+    ("worker", "of-worker"),
+    ("monitor", "of-monitor"),
+];
+
+/// The page. Fails with TRACE_NOT_FOUND.
+pub(in super::super) async fn page(console: &Console, view: &View, id: &str) -> Result<Page, Fault> {
+    let trace = find(console, view, id).await?;
+    let depths = depths(&trace.spans);
+    let body = html! {
+        div.title {
+            p.path { a href="/traces" { "Traces" } }
+            h1 { (cut(&trace.name, 96)) " " span.state { (outcome(trace.failed)) } }
+            code { (trace.trace_id) }
+        }
+        (facts(&trace, view.at))
+        (scale(&trace))
+        ol.waterfall aria-label="Spans" {
+            @for (span, depth) in trace.spans.iter().zip(&depths).take(SHOWN_MAX) { (row(&trace, span, *depth, view.at)) }
+        }
+        (missing(&trace))
+    };
+    Ok(Page {
+        title: layout::title(view, &format!("Trace {}", cut(&trace.name, 64))),
+        body,
+    })
+}
+
+fn facts(trace: &Trace, now: Timestamp) -> Markup {
+    let mut services: Vec<&str> = trace.spans.iter().map(|span| span.service.as_str()).collect();
+    services.sort_unstable();
+    services.dedup();
+    html! {
+        dl.facts.card {
+            div { dt { "Began" } dd { (wire_time(trace.start_time.as_ref(), now)) } }
+            div { dt { "Took" } dd { (lasted(Duration::from_micros(trace.duration_us))) } }
+            div { dt { "Spans" } dd { (count(trace.span_count.into())) } }
+            div { dt { "Services" } dd.legend {
+                @for service in services.iter().take(SHOWN_MAX) { span class={ "key " (colour(service)) } { (cut(service, 64)) } }
+            } }
+        }
+    }
+}
+
+/// The times at the quarters of the trace.
+fn scale(trace: &Trace) -> Markup {
+    let quarter = |number: u64| lasted(Duration::from_micros(trace.duration_us * number / 4));
+    html! {
+        div.scale aria-hidden="true" {
+            span {}
+            span.ticks { @for number in 0..=4 { span { (quarter(number)) } } }
+            span {}
+        }
+    }
+}
+
+fn row(trace: &Trace, span: &Span, depth: usize, now: Timestamp) -> Markup {
+    let whole = trace.duration_us.max(1) as f64;
+    let (from, length) = (span.offset_us as f64 / whole, span.duration_us as f64 / whole);
+    html! {
+        li {
+            details id={ "span-" (span.span_id) } {
+                summary {
+                    span class={ "what d" (depth.min(DEPTH_MAX)) } {
+                        span class={ "key " (colour(&span.service)) } { (cut(&span.service, 32)) } " "
+                        span.name { (cut(&span.name, 96)) }
+                        @if span.failed { " " span.badge.bad { "failed" } }
+                    }
+                    span class={ "when " (colour(&span.service)) } { (chart::stretch(from, length, span.failed)) }
+                    span.took { (lasted(Duration::from_micros(span.duration_us))) }
+                }
+                (inside(span, now))
+            }
+        }
+    }
+}
+
+fn inside(span: &Span, now: Timestamp) -> Markup {
+    html! {
+        dl.facts {
+            @if !span.message.is_empty() { div.whole { dt { "Said" } dd.bad { (span.message) } } }
+            div { dt { "Began" } dd { (wire_time(span.start_time.as_ref(), now)) ", after " (lasted(Duration::from_micros(span.offset_us))) } }
+            div { dt { "Instance" } dd { code { (span.instance) } } }
+            div { dt { "Kind" } dd { (kind(span.kind())) } }
+            div { dt { "Span" } dd { code { (span.span_id) } } }
+            @for link in &span.links {
+                div { dt { "Linked to" } dd { a href={ "/traces/" (link.trace_id) "#span-" (link.span_id) } { code { (link.span_id) } } } }
+            }
+            @for (key, value) in &span.attributes { div { dt { (key) } dd { (value) } } }
+        }
+    }
+}
+
+fn missing(trace: &Trace) -> Markup {
+    let hidden = trace.spans.len().saturating_sub(SHOWN_MAX);
+    html! {
+        @if hidden > 0 { p.soft { (count(hidden as u64)) " more spans; the API gives them." } }
+        @if trace.dropped_span_count > 0 {
+            p.soft { (count(trace.dropped_span_count.into())) " spans did not fit into what is kept of a trace." }
+        }
+    }
+}
+
+fn kind(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Unspecified => "not said",
+        SpanKind::Internal => "inside the program",
+        SpanKind::Server => "answers a call",
+        SpanKind::Client => "makes a call",
+        SpanKind::Producer => "sends a message",
+        SpanKind::Consumer => "works on a message",
+    }
+}
+
+fn colour(service: &str) -> &'static str {
+    let known = COLOURED.iter().find(|(known, _)| *known == service);
+    known.map_or("of-other", |(_, class)| class)
+}
+
+/// How deep each span stands. Parents come before their children, so one look at each is enough.
+fn depths(spans: &[Span]) -> Vec<usize> {
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut depths = Vec::with_capacity(spans.len());
+    for span in spans {
+        let depth = known.get(span.parent_span_id.as_str()).map_or(0, |above| above + 1);
+        known.insert(&span.span_id, depth);
+        depths.push(depth);
+    }
+    depths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depths_follow_the_tree_and_strangers_stand_at_the_root() {
+        let span = |id: &str, parent: &str| Span {
+            span_id: id.to_owned(),
+            parent_span_id: parent.to_owned(),
+            ..Span::default()
+        };
+        let spans = [
+            span("a", ""),
+            span("b", "a"),
+            span("c", "b"),
+            span("d", "a"),
+            span("e", "gone"),
+        ];
+        assert_eq!(depths(&spans), [0, 1, 2, 1, 0]);
+    }
+
+    #[test]
+    fn whatever_a_span_says_is_escaped() {
+        let evil = "<script>alert(1)</script>\"'&".to_owned();
+        let span = Span {
+            name: evil.clone(),
+            service: evil.clone(),
+            message: evil.clone(),
+            attributes: [(evil.clone(), evil.clone())].into(),
+            duration_us: u64::MAX,
+            offset_us: u64::MAX,
+            ..Span::default()
+        };
+        let trace = Trace {
+            name: evil,
+            spans: vec![span.clone()],
+            ..Trace::default()
+        };
+        let drawn = row(&trace, &span, 99, Timestamp::default()).0;
+        assert!(
+            drawn.contains("&lt;script&gt;") && !drawn.contains("<script>"),
+            "{drawn}"
+        );
+        assert!(drawn.contains("class=\"what d12\""));
+    }
+}
