@@ -13,8 +13,9 @@ use tokio::sync::watch;
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// How long it may take to answer.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
-/// How long it must have been silent to count as away: longer than an election among its members.
-const SILENCE_MAX: Duration = Duration::from_millis(1_500);
+/// How long it must have been silent to count as away: longer than an election among its members, which takes up to two
+/// seconds when its leader is cut off, behind one probe of a member that is cut off, too.
+const SILENCE_MAX: Duration = Duration::from_millis(3_500);
 
 /// The present answer. Clones share it.
 #[derive(Debug, Clone)]
@@ -54,12 +55,9 @@ impl Reach {
 }
 
 async fn probe(etcd: Etcd, clock: Clock, away: watch::Sender<bool>) {
-    // A key that always exists once a leader has; whether it does is of no interest.
-    let key = etcd.keys().manifest().to_owned();
     let mut heard = clock.monotonic();
     loop {
-        let answered = tokio::time::timeout(PROBE_WAIT, etcd.get(key.as_str())).await;
-        if matches!(answered, Ok(Ok(_))) {
+        if etcd.answers(PROBE_WAIT).await {
             heard = clock.monotonic();
         }
         let silent = clock.monotonic().saturating_sub(heard) >= SILENCE_MAX;
