@@ -4,6 +4,8 @@ mod analyze;
 mod cli;
 mod errors;
 mod grpcurl;
+mod infer;
 mod json;
 mod stage;
 mod tasks;
+mod traces;

@@ -1,7 +1,8 @@
 //! A Python virtual environment with what the tests compare with: numpy and its kin, the stock gRPC tools, grpcurl.
 //!
 //! Promises: made once, below the target directory, whichever of several test processes comes first; the versions are
-//! those of `python/requirements.txt`, and another list gives another environment. What is missing fails the test.
+//! those of `python/requirements.txt`, and another list gives another environment, as `python/clients.txt` does for
+//! peers' clients. What is missing fails the test.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,7 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+/// A list of what an environment has: its file and its text.
+type List = (&'static str, &'static str);
+
+const REQUIREMENTS: List = ("requirements.txt", include_str!("../python/requirements.txt"));
+const CLIENTS: List = ("clients.txt", include_str!("../python/clients.txt"));
 
 /// The environment.
 #[derive(Debug, Clone)]
@@ -21,7 +26,13 @@ pub struct Venv {
 /// The environment, made if it is not there yet.
 pub fn venv() -> &'static Venv {
     static VENV: OnceLock<Venv> = OnceLock::new();
-    VENV.get_or_init(make)
+    VENV.get_or_init(|| make(REQUIREMENTS))
+}
+
+/// The environment with peers' clients, made if it is not there yet.
+pub fn clients() -> &'static Venv {
+    static VENV: OnceLock<Venv> = OnceLock::new();
+    VENV.get_or_init(|| make(CLIENTS))
 }
 
 /// The folder of the tests' scripts.
@@ -87,24 +98,24 @@ pub fn attempt(command: &mut Command, stdin: &[u8]) -> Output {
     })
 }
 
-fn make() -> Venv {
+fn make(list: List) -> Venv {
     let test = std::env::current_exe().expect("a test has a file");
     let target = test.ancestors().nth(3).expect("tests lie in the target directory");
     let mut hasher = DefaultHasher::new();
-    REQUIREMENTS.hash(&mut hasher);
+    list.1.hash(&mut hasher);
     let root = target.join(format!("venv-tests-{:08x}", hasher.finish() as u32));
     let lock = File::create(root.with_extension("lock")).expect("the target directory is writable");
     // Held until the environment is whole; the end of the process frees it too.
     lock.lock().expect("files can be locked");
     let whole = root.join("whole");
     if !whole.exists() {
-        install(&root);
-        fs::write(whole, REQUIREMENTS).expect("the target directory is writable");
+        install(&root, list.0);
+        fs::write(whole, list.1).expect("the target directory is writable");
     }
     Venv { root }
 }
 
-fn install(root: &Path) {
+fn install(root: &Path, list: &str) {
     // What an interrupted run left behind is of no use.
     let _ = fs::remove_dir_all(root);
     let system = Path::new("/usr/bin/python3");
@@ -113,6 +124,6 @@ fn install(root: &Path) {
     run(venv, b"");
     let mut pip = Command::new(root.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    pip.arg(scripts().join("requirements.txt"));
+    pip.arg(scripts().join(list));
     run(pip, b"");
 }

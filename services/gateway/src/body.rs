@@ -4,18 +4,19 @@
 //! still read for a while, because many clients look for the answer only after they have sent everything. Leaves the
 //! meaning of the bytes to whoever asked for them.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use flate2::write::MultiGzDecoder;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use lepton_domain::reason::{Fault, Reason};
 
+use self::unpack::Unpacker;
+
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 /// Packed bytes that are unpacked at once: 4 KiB become at most 4 MiB.
 const UNPACK_BYTES: usize = 4 * 1024;
@@ -31,7 +32,7 @@ pub struct Incoming {
     /// The most unpacked bytes.
     limit: usize,
     read: usize,
-    gzip: Option<MultiGzDecoder<Vec<u8>>>,
+    unpacker: Option<Unpacker>,
     /// Packed bytes that have arrived.
     packed: Bytes,
     /// Whether the client waits for us before it sends anything.
@@ -42,14 +43,12 @@ pub struct Incoming {
 impl Incoming {
     /// The body of a request with these headers.
     pub fn new(headers: &HeaderMap, body: Body, limit: usize) -> Self {
-        let is_gzip = headers
-            .get(header::CONTENT_ENCODING)
-            .is_some_and(|name| name == "gzip" || name == "x-gzip");
+        let encoding = headers.get(header::CONTENT_ENCODING);
         Self {
             body,
             limit,
             read: 0,
-            gzip: is_gzip.then(|| MultiGzDecoder::new(Vec::new())),
+            unpacker: encoding.and_then(|name| Unpacker::named(name.as_bytes())),
             packed: Bytes::new(),
             waits: headers.contains_key(header::EXPECT),
             ended: false,
@@ -59,9 +58,9 @@ impl Incoming {
     /// Refuses what the headers alone rule out: a length beyond the limit, an encoding that is not known.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Fault> {
         if let Some(name) = headers.get(header::CONTENT_ENCODING).filter(|name| *name != "identity")
-            && self.gzip.is_none()
+            && self.unpacker.is_none()
         {
-            let message = format!("content-encoding {name:?} is not taken; send gzip or plain text");
+            let message = format!("content-encoding {name:?} is not taken; send gzip, deflate or plain text");
             return Err(Fault::new(Reason::ContentTypeUnsupported, message));
         }
         let length = headers
@@ -87,7 +86,7 @@ impl Incoming {
                 return Ok(None);
             }
             match self.frame().await? {
-                Some(piece) if self.gzip.is_some() => self.packed = piece,
+                Some(piece) if self.unpacker.is_some() => self.packed = piece,
                 Some(piece) if piece.is_empty() => {}
                 Some(piece) => return self.count(piece).map(Some),
                 None => {
@@ -156,17 +155,23 @@ impl Incoming {
 
     fn unpack(&mut self) -> Result<Bytes, Fault> {
         let step = self.packed.split_to(self.packed.len().min(UNPACK_BYTES));
-        let Some(gzip) = &mut self.gzip else { return Ok(step) };
-        gzip.write_all(&step).map_err(|error| not_gzip(&error))?;
-        Ok(std::mem::take(gzip.get_mut()).into())
+        let Some(unpacker) = &mut self.unpacker else {
+            return Ok(step);
+        };
+        match unpacker.unpack(&step) {
+            Ok(unpacked) => Ok(unpacked.into()),
+            Err(error) => Err(not_packed(unpacker.name(), &error)),
+        }
     }
 
     fn finish_unpacking(&mut self) -> Result<Bytes, Fault> {
-        let Some(gzip) = &mut self.gzip else {
+        let Some(unpacker) = &mut self.unpacker else {
             return Ok(Bytes::new());
         };
-        gzip.try_finish().map_err(|error| not_gzip(&error))?;
-        Ok(std::mem::take(gzip.get_mut()).into())
+        match unpacker.finish() {
+            Ok(rest) => Ok(rest.into()),
+            Err(error) => Err(not_packed(unpacker.name(), &error)),
+        }
     }
 
     fn count(&mut self, piece: Bytes) -> Result<Bytes, Fault> {
@@ -193,6 +198,6 @@ impl Incoming {
     }
 }
 
-fn not_gzip(error: &std::io::Error) -> Fault {
-    Fault::field("body", format!("content-encoding says gzip, and it is not: {error}"))
+fn not_packed(name: &str, error: &std::io::Error) -> Fault {
+    Fault::field("body", format!("content-encoding says {name}, and it is not: {error}"))
 }

@@ -27,7 +27,7 @@ use crate::origin::{self, Origin};
 use crate::tasks::{self, Tasks};
 use crate::transcode::table::{Binding, Table};
 use crate::transcode::{self, Bound, response};
-use crate::v2;
+use crate::v2::{self, V2};
 
 mod pages;
 
@@ -45,6 +45,8 @@ pub struct Front {
     pub online: Online,
     /// Tasks, whose payloads are copied, not parsed.
     pub tasks: Tasks,
+    /// The Open Inference Protocol.
+    pub v2: V2,
     /// Whether a request would succeed.
     pub readiness: Readiness,
     /// Counts requests.
@@ -146,7 +148,7 @@ impl Front {
         let mut body = Incoming::new(&head.headers, body, self.config.body_bytes_max);
         let request = Request::from_parts(head, ());
         let result = match dialect {
-            Dialect::V2 => v2::answer(request.method(), request.uri().path(), self.readiness.is_ready()),
+            Dialect::V2 => self.inference(&request, &mut body).await,
             _ => match pages::answer(self, &request) {
                 Some(result) => result,
                 None => self.bound(&request, &mut body).await,
@@ -161,6 +163,17 @@ impl Front {
         }
     }
 
+    async fn inference(&self, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
+        // Probes come for ever and are not load.
+        let measured = request.uri().path().ends_with("/infer").then(|| self.meter.begin());
+        let result = self.v2.answer(request, body).await;
+        let failed = result.as_ref().is_err_and(|fault| fault.reason.http_status() >= 500);
+        if let Some(mut measured) = measured.filter(|_| failed) {
+            measured.fail();
+        }
+        result
+    }
+
     /// Answers a request that is bound to an RPC.
     async fn bound(&self, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
         let (verb, path) = (request.method(), request.uri().path());
@@ -173,6 +186,7 @@ impl Front {
             binding,
             path: fields,
             query: request.uri().query(),
+            key: tasks::key::of(request.headers())?,
             deadline,
         };
         let result = self.dispatch(bound, body).await;

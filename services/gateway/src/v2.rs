@@ -1,120 +1,220 @@
 //! REST of the Open Inference Protocol under `/v2`, as KServe's and Triton's clients speak it.
 //!
-//! Promises: errors are `{"error":"..."}` with the reason in the header `lepton-reason`. Leaves models to a later version:
-//! every one is unknown here.
+//! The protocol: https://github.com/kserve/open-inference-protocol. Where Triton differs, it is right.
+//!
+//! Promises: errors are `{"error":"..."}` with the reason in the header `lepton-reason`; the same models and answers as
+//! over gRPC. Leaves bodies and tensors to its parts, and choosing a worker to `online`.
 
 use axum::body::Body;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use lepton_domain::reason::{Fault, Reason};
-use serde_json::json;
+use lepton_mesh::server::deadline::Deadline;
+use lepton_mesh::server::stack::Route;
+use lepton_proto::inference::model_metadata_response::TensorMetadata;
+use lepton_proto::inference::{ModelInferRequest, ModelInferResponse};
+use prost::Message as _;
+use serde_json::{Value, json};
 
-use crate::models;
-use crate::online::infer::SERVER_NAME;
+use self::request::{Asked, Form, JSON_LENGTH};
+use crate::body::Incoming;
+use crate::online::call::Wanted;
+use crate::online::infer::{self, Inference};
+use crate::online::message::Message;
 use crate::transcode::percent;
 use crate::transcode::response;
+
+mod answer;
+mod elements;
+mod print;
+mod request;
+mod tensor;
+#[cfg(test)]
+mod tests;
 
 /// Whether a path belongs here.
 pub fn serves(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
 }
 
-/// Answers a request. `ready` says whether an inference would succeed.
-pub fn answer(method: &Method, path: &str, ready: bool) -> Result<Response<Body>, Fault> {
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let target = match segments.as_slice() {
-        ["v2"] => Target::Server,
-        ["v2", "health", "live"] => Target::Health(true),
-        ["v2", "health", "ready"] => Target::Health(ready),
-        ["v2", "models", name, rest @ ..] if !name.is_empty() => model(name, rest, path)?,
-        _ => return Err(no_route(path)),
-    };
-    let allowed = if let Target::Infer(_) = target {
-        Method::POST
-    } else {
-        Method::GET
-    };
-    if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
-        let message = format!("{path} does not take {method}; it takes {allowed}");
-        return Err(Fault::new(Reason::MethodNotAllowed, message).with("allow", allowed.as_str()));
-    }
-    match target {
-        Target::Server => {
-            let server = json!({ "name": SERVER_NAME, "version": env!("CARGO_PKG_VERSION"), "extensions": [] });
-            Ok(response::json(server.to_string()))
-        }
-        Target::Health(good) => {
-            let mut response = Response::new(Body::empty());
-            if !good {
-                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            }
-            Ok(response)
-        }
-        Target::Model(name) | Target::Infer(name) => Err(models::not_found(&name)),
-    }
+/// What is asked about a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// What it takes and gives.
+    Signature,
+    /// Whether it would answer.
+    Readiness,
+    /// What it says to tensors.
+    Answer,
 }
 
-enum Target {
+/// What a path names.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The server.
     Server,
-    Health(bool),
-    Model(String),
-    Infer(String),
+    /// Whether it is up.
+    Live,
+    /// Whether a request would succeed.
+    Ready,
+    /// A model.
+    Model(Wanted, About),
 }
 
-fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
-    let name = percent::decode(name, false).ok_or_else(|| no_route(path))?;
-    let rest = match rest {
-        ["versions", version, rest @ ..] if !version.is_empty() => rest,
-        rest => rest,
+/// What answers under `/v2`.
+#[derive(Debug, Clone)]
+pub struct V2 {
+    /// Models.
+    pub inference: Inference,
+    /// The most bytes of a body, and of the tensors in it.
+    pub bytes_max: usize,
+}
+
+impl V2 {
+    /// Answers a request.
+    pub async fn answer(&self, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
+        let (method, path) = (request.method(), request.uri().path());
+        let target = target(path)?;
+        let allowed = match target {
+            Target::Model(_, About::Answer) => Method::POST,
+            _ => Method::GET,
+        };
+        if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
+            let message = format!("{path} does not take {method}; it takes {allowed}");
+            return Err(Fault::new(Reason::MethodNotAllowed, message).with("allow", allowed.as_str()));
+        }
+        let deadline = request.extensions().get().copied();
+        let (result, route) = match target {
+            Target::Server => (Ok(response::json(server().to_string())), "/v2"),
+            Target::Live => (Ok(health(true)), "/v2/health/live"),
+            Target::Ready => (Ok(health(self.inference.is_ready())), "/v2/health/ready"),
+            Target::Model(wanted, About::Readiness) => (
+                self.inference
+                    .check_ready(&wanted, deadline)
+                    .await
+                    .map(|()| health(true)),
+                "/v2/models/{model}/ready",
+            ),
+            Target::Model(wanted, About::Signature) => (self.describe(&wanted, deadline).await, "/v2/models/{model}"),
+            Target::Model(wanted, About::Answer) => {
+                (self.infer(&wanted, request, body).await, "/v2/models/{model}/infer")
+            }
+        };
+        result.map(|mut response| {
+            response
+                .extensions_mut()
+                .insert(Route(format!("{allowed} {route}").into()));
+            response
+        })
+    }
+
+    async fn describe(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
+        let model = self.inference.describe(wanted, deadline).await?;
+        let described = json!({
+            "name": model.name,
+            "versions": model.versions,
+            "platform": model.platform,
+            "inputs": tensors(&model.inputs),
+            "outputs": tensors(&model.outputs),
+        });
+        Ok(response::json(described.to_string()))
+    }
+
+    async fn infer(
+        &self,
+        wanted: &Wanted,
+        request: &Request<()>,
+        body: &mut Incoming,
+    ) -> Result<Response<Body>, Fault> {
+        let _inside = self.inference.enter()?;
+        let deadline = request.extensions().get().copied();
+        // A body is not read for a model that is not there.
+        self.inference.check(wanted, deadline).await?;
+        body.check(request.headers())?;
+        let json_length = json_length(request.headers())?;
+        let body = body.all().await?;
+        let asked = match json_length {
+            Some(0) => request::raw::read(body, &self.inference.describe(wanted, deadline).await?.inputs)?,
+            _ => request::read(&body, json_length, self.bytes_max)?,
+        };
+        let (message, form) = message(wanted, asked);
+        let encoded = self.inference.infer(wanted, message, deadline).await?;
+        let decoded = ModelInferResponse::decode(encoded);
+        let decoded = decoded.map_err(|error| Fault::new(Reason::Internal, format!("a worker's answer: {error}")))?;
+        answer::write(&decoded, &form).map(answer::respond)
+    }
+}
+
+/// The request for a worker, and the form of the answer to its caller.
+fn message(wanted: &Wanted, asked: Asked) -> (Message, Form) {
+    let head = ModelInferRequest {
+        model_name: wanted.name.clone(),
+        model_version: wanted.version.map(|version| version.to_string()).unwrap_or_default(),
+        id: asked.id,
+        parameters: asked.parameters,
+        inputs: asked.inputs,
+        outputs: asked.outputs,
+        raw_input_contents: Vec::new(),
     };
-    match rest {
-        [] | ["ready"] => Ok(Target::Model(name)),
-        ["infer"] => Ok(Target::Infer(name)),
+    (Message::with_contents(&head, asked.contents), asked.form)
+}
+
+/// What a path names.
+fn target(path: &str) -> Result<Target, Fault> {
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match segments.as_slice() {
+        ["v2"] => Ok(Target::Server),
+        ["v2", "health", "live"] => Ok(Target::Live),
+        ["v2", "health", "ready"] => Ok(Target::Ready),
+        ["v2", "models", name, rest @ ..] if !name.is_empty() => model(name, rest, path),
         _ => Err(no_route(path)),
     }
 }
 
-fn no_route(path: &str) -> Fault {
-    Fault::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
+fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
+    let name = percent::decode(name, false).ok_or_else(|| no_route(path))?;
+    let (version, rest) = match rest {
+        ["versions", version, rest @ ..] if !version.is_empty() => (*version, rest),
+        rest => ("", rest),
+    };
+    let about = match rest {
+        [] => About::Signature,
+        ["ready"] => About::Readiness,
+        ["infer"] => About::Answer,
+        _ => return Err(no_route(path)),
+    };
+    Ok(Target::Model(infer::wanted(name, version)?, about))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How many bytes of the body are JSON, if the client says so.
+fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Fault> {
+    let Some(length) = headers.get(JSON_LENGTH) else {
+        return Ok(None);
+    };
+    let number = length.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let refused = || Fault::field(JSON_LENGTH, format!("{length:?} is no number of bytes"));
+    number.map(Some).ok_or_else(refused)
+}
 
-    fn reason(method: Method, path: &str) -> Reason {
-        answer(&method, path, false).map(drop).expect_err("refused").reason
+fn health(good: bool) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    if !good {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
+    response
+}
 
-    #[test]
-    fn the_server_answers_for_itself() {
-        for path in ["/v2", "/v2/", "/v2/health/live"] {
-            assert_eq!(
-                answer(&Method::GET, path, false).expect("good").status(),
-                StatusCode::OK,
-                "{path}"
-            );
-        }
-        let ready = |ready| answer(&Method::GET, "/v2/health/ready", ready).expect("good").status();
-        assert_eq!(
-            (ready(true), ready(false)),
-            (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE)
-        );
-    }
+fn server() -> Value {
+    let server = infer::server();
+    json!({ "name": server.name, "version": server.version, "extensions": server.extensions })
+}
 
-    #[test]
-    fn models_are_unknown_and_routes_are_checked() {
-        for path in [
-            "/v2/models/m",
-            "/v2/models/m/ready",
-            "/v2/models/m/versions/1",
-            "/v2/models/m/versions/1/ready",
-        ] {
-            assert_eq!(reason(Method::GET, path), Reason::ModelNotFound, "{path}");
-        }
-        assert_eq!(reason(Method::POST, "/v2/models/m/infer"), Reason::ModelNotFound);
-        assert_eq!(reason(Method::GET, "/v2/models/m/infer"), Reason::MethodNotAllowed);
-        assert_eq!(reason(Method::DELETE, "/v2"), Reason::MethodNotAllowed);
-        assert_eq!(reason(Method::GET, "/v2/nothing"), Reason::RouteNotFound);
-        assert_eq!(reason(Method::GET, "/v2/models/"), Reason::RouteNotFound);
-    }
+fn tensors(tensors: &[TensorMetadata]) -> Value {
+    let tensors = tensors.iter();
+    tensors
+        .map(|it| json!({ "name": it.name, "datatype": it.datatype, "shape": it.shape }))
+        .collect()
+}
+
+fn no_route(path: &str) -> Fault {
+    Fault::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
 }

@@ -9,7 +9,8 @@ use lepton_domain::reason::Reason;
 
 use super::{DEPTH_MAX, INTEGER_MAX, JsonFault, too_deep};
 
-/// A position in a text. Every method skips the space before its token.
+/// A position in a text. Every method skips the space before its token. A copy reads on from the same place.
+#[derive(Debug, Clone)]
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -188,6 +189,13 @@ impl<'a> Reader<'a> {
     /// A number: as the nearest double. Integers beyond 2^53 are refused, for they would change silently.
     pub fn number(&mut self) -> Result<f64, JsonFault> {
         let start = self.at;
+        let literal = self.literal()?;
+        self.exact(start, !literal.contains(['.', 'e', 'E']))
+    }
+
+    /// The text of a number, for those who know what it has to fit into.
+    pub fn literal(&mut self) -> Result<&'a str, JsonFault> {
+        let start = self.at;
         let negative = usize::from(self.eat(b'-'));
         if self.digits() == 0 {
             self.at = start;
@@ -196,17 +204,41 @@ impl<'a> Reader<'a> {
         if self.text.as_bytes()[start + negative] == b'0' && self.at > start + negative + 1 {
             return Err(self.fault_at(start, "a number must not begin with 0"));
         }
-        let mut integer = true;
         if self.eat(b'.') {
-            integer = false;
             self.some_digits("a digit must follow the point")?;
         }
         if self.eat(b'e') || self.eat(b'E') {
-            integer = false;
             let _ = self.eat(b'+') || self.eat(b'-');
             self.some_digits("a digit must follow the exponent's sign")?;
         }
-        self.exact(start, integer)
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Steps over the value that begins here, whatever it is, and lies within `depth` arrays and objects.
+    pub fn skip(&mut self, depth: usize) -> Result<(), JsonFault> {
+        match self.peek()? {
+            open @ (b'{' | b'[') => {
+                let close = if open == b'{' { b'}' } else { b']' };
+                self.open(depth)?;
+                while self.element(close)? {
+                    if open == b'{' {
+                        self.key()?;
+                    }
+                    self.skip(depth + 1)?;
+                }
+                Ok(())
+            }
+            b'"' => self.text().map(drop),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.literal().map(drop),
+        }
+    }
+
+    /// A fault about what stands here, in the words of a caller who knows what was expected.
+    pub fn refuse(&self, message: &str) -> JsonFault {
+        self.fault(message)
     }
 
     /// The double that the number from `start` to here is, if it may be taken for it.

@@ -269,3 +269,33 @@ fn compact_text_keeps_the_order_of_keys() {
     assert_eq!(compact(br#"{"b":1,"a":2,"b":3}"#).unwrap(), r#"{"a":2,"b":3}"#);
     assert_eq!(canonical(br#"{"b":1,"a":2,"b":3}"#).unwrap(), r#"{"a":2,"b":3}"#);
 }
+
+proptest! {
+    #[test]
+    fn what_is_skipped_is_what_is_read(json in arbitrary_text()) {
+        let mut reader = Reader::new(json.as_bytes()).expect("UTF-8");
+        let skipped = reader.skip(0).and_then(|()| reader.end());
+        // Numbers that cannot be kept exactly are no matter to those who keep nothing.
+        match canonical(json.as_bytes()) {
+            Ok(_) => prop_assert_eq!(skipped, Ok(())),
+            Err(fault) if fault.reason == Reason::InvalidJson => prop_assert!(skipped.is_err()),
+            Err(_) => {}
+        }
+    }
+}
+
+fn arbitrary_text() -> impl Strategy<Value = String> {
+    r#"[\[\]{}":,0-9.eE ntrue\\-]{0,24}"#
+}
+
+#[test]
+fn numbers_can_be_taken_as_they_are_written() {
+    for literal in ["18446744073709551615", "-0", "1.50", "1e400"] {
+        let mut reader = Reader::new(literal.as_bytes()).expect("UTF-8");
+        assert_eq!(reader.literal().expect("a number"), literal);
+    }
+    for broken in ["01", "1.", "-", "1e", "NaN"] {
+        let mut reader = Reader::new(broken.as_bytes()).expect("UTF-8");
+        assert!(reader.literal().is_err(), "{broken}");
+    }
+}

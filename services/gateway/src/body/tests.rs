@@ -1,9 +1,10 @@
 //! Bodies packed, cut and too large.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 
 use super::*;
 
@@ -25,23 +26,33 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
+fn deflate(content: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).expect("memory");
+    encoder.finish().expect("memory")
+}
+
 #[tokio::test]
-async fn plain_and_gzip_bodies_are_the_same() {
+async fn plain_and_packed_bodies_are_the_same() {
     let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let (mut plain, _) = incoming(content.chunks(7_000).map(<[u8]>::to_vec).collect(), &[], 1 << 20);
-    let packed = gzip(&content).chunks(999).map(<[u8]>::to_vec).collect();
-    let (mut unpacked, _) = incoming(packed, &[("content-encoding", "gzip")], 1 << 20);
     assert_eq!(plain.all().await.expect("good"), content);
-    assert_eq!(unpacked.all().await.expect("good"), content);
+    for (name, packed) in [("gzip", gzip(&content)), ("deflate", deflate(&content))] {
+        let pieces = packed.chunks(999).map(<[u8]>::to_vec).collect();
+        let (mut unpacked, _) = incoming(pieces, &[("content-encoding", name)], 1 << 20);
+        assert_eq!(unpacked.all().await.expect("good"), content, "{name}");
+    }
 }
 
 #[tokio::test]
 async fn the_limit_counts_unpacked_bytes() {
-    let bomb = gzip(&vec![b' '; 8 << 20]);
-    assert!(bomb.len() < 20_000);
-    let (mut body, headers) = incoming(vec![bomb], &[("content-encoding", "gzip")], 1 << 20);
-    body.check(&headers).expect("small on the wire");
-    assert_eq!(body.all().await.expect_err("large").reason, Reason::RequestTooLarge);
+    let large = vec![b' '; 8 << 20];
+    for (name, bomb) in [("gzip", gzip(&large)), ("deflate", deflate(&large))] {
+        assert!(bomb.len() < 20_000);
+        let (mut body, headers) = incoming(vec![bomb], &[("content-encoding", name)], 1 << 20);
+        body.check(&headers).expect("small on the wire");
+        assert_eq!(body.all().await.expect_err("large").reason, Reason::RequestTooLarge);
+    }
     let (mut exact, _) = incoming(vec![vec![0; 1 << 20]], &[], 1 << 20);
     assert_eq!(exact.all().await.expect("just fits").len(), 1 << 20);
 }
@@ -61,10 +72,20 @@ async fn headers_alone_can_refuse() {
 }
 
 #[tokio::test]
-async fn broken_gzip_is_refused() {
-    let whole = gzip(b"hello hello hello");
-    for broken in [b"not gzip at all".to_vec(), whole[..whole.len() - 6].to_vec()] {
-        let (mut body, _) = incoming(vec![broken], &[("content-encoding", "gzip")], 1 << 20);
-        assert_eq!(body.all().await.expect_err("broken").reason, Reason::FieldInvalid);
+async fn broken_packing_is_refused() {
+    for (name, whole) in [
+        ("gzip", gzip(b"hello hello hello")),
+        ("deflate", deflate(b"hello hello hello")),
+    ] {
+        let cut = whole[..whole.len() - 6].to_vec();
+        let more = [&whole[..], b"more"].concat();
+        for broken in [b"not packed at all".to_vec(), cut, more] {
+            let (mut body, _) = incoming(vec![broken], &[("content-encoding", name)], 1 << 20);
+            assert_eq!(
+                body.all().await.expect_err("broken").reason,
+                Reason::FieldInvalid,
+                "{name}"
+            );
+        }
     }
 }

@@ -12,12 +12,15 @@ use lepton_proto::validate;
 use prost::Message as _;
 
 use super::call::{Calls, Wanted};
+use super::grpc::Bytewise;
 use super::message::{self, Message};
 use super::rows::Decoder;
 use crate::body::Incoming;
 
 /// The RPC, here and at the workers.
 pub const PATH: &str = "/lepton.analysis.v1.AnalysisService/Analyze";
+/// The numbers of the fields `target`, `model` and `consistency`, by which the gateway decides.
+const DECISIVE_FIELDS: [u32; 3] = [2, 3, 4];
 
 /// Analyses. Clones share what calls share.
 #[derive(Debug, Clone)]
@@ -48,7 +51,8 @@ impl Online {
     pub async fn analyze_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
         let _inside = self.calls.enter()?;
         let deadline = self.calls.deadline(deadline);
-        let head = message::peek(&request).map_err(|error| Fault::field("request", error.to_string()))?;
+        let head =
+            message::peek(&request, &DECISIVE_FIELDS).map_err(|error| Fault::field("request", error.to_string()))?;
         let wanted = check(&head)?;
         self.call(wanted, Message::encoded(request), deadline).await
     }
@@ -56,6 +60,15 @@ impl Online {
     async fn call(&self, wanted: Option<Wanted>, message: Message, deadline: Deadline) -> Result<Bytes, Fault> {
         let answer = self.calls.call(PATH, wanted.as_ref(), message, deadline).await;
         answer.map(traced)
+    }
+}
+
+impl Bytewise for Online {
+    const NAME: &'static str = "lepton.analysis.v1.AnalysisService";
+    const METHODS: &'static [&'static str] = &["Analyze"];
+
+    async fn answer(&self, _: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+        self.analyze_encoded(request, deadline).await
     }
 }
 

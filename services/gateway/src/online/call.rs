@@ -18,7 +18,7 @@ use super::budget::Budget;
 use super::config::OnlineConfig;
 use super::forward::{self, Outgoing};
 use super::message::Message;
-use crate::models;
+use crate::models::Routes;
 
 /// Workers that are tried for one call.
 const ATTEMPTS_MAX: usize = 2;
@@ -31,6 +31,7 @@ pub struct Calls {
     config: OnlineConfig,
     clock: Clock,
     workers: Pool,
+    routes: Routes,
     gate: Arc<Mutex<Gate>>,
     budget: Budget,
 }
@@ -54,8 +55,8 @@ pub struct Chosen {
 }
 
 impl Calls {
-    /// Calls go to the workers of this pool.
-    pub fn new(config: OnlineConfig, clock: Clock, workers: Pool) -> Self {
+    /// Calls go to the workers of this pool; `routes` knows which of them have a model.
+    pub fn new(config: OnlineConfig, clock: Clock, workers: Pool, routes: Routes) -> Self {
         let gate = Arc::new(Mutex::new(Gate::new(config.calls_max)));
         Self {
             gate,
@@ -63,6 +64,7 @@ impl Calls {
             config,
             clock,
             workers,
+            routes,
         }
     }
 
@@ -87,13 +89,13 @@ impl Calls {
     ) -> Result<Bytes, Fault> {
         self.budget.earn(self.clock.monotonic());
         if message.len() > self.config.retry_body_bytes_max {
-            let chosen = self.choose(wanted, &[]).await?;
+            let chosen = self.choose(wanted, &[], deadline).await?;
             return self.attempt(path, chosen, message, deadline).await.map_err(unanswered);
         }
         let whole = message.into_whole();
         let mut tried = Vec::new();
         loop {
-            let chosen = self.choose(wanted, &tried).await?;
+            let chosen = self.choose(wanted, &tried, deadline).await?;
             tried.push(chosen.picked.instance.clone());
             match self
                 .attempt(path, chosen, Message::encoded(whole.clone()), deadline)
@@ -108,9 +110,15 @@ impl Calls {
     }
 
     /// A worker for the call that was not tried yet.
-    async fn choose(&self, wanted: Option<&Wanted>, tried: &[InstanceId]) -> Result<Chosen, Fault> {
+    async fn choose(&self, wanted: Option<&Wanted>, tried: &[InstanceId], deadline: Deadline) -> Result<Chosen, Fault> {
         match wanted {
-            Some(wanted) => Err(models::not_found(&wanted.name)),
+            Some(Wanted { name, version }) => {
+                let (picked, version) = self.routes.choose(name, *version, tried, deadline).await?;
+                Ok(Chosen {
+                    picked,
+                    version: Some(version),
+                })
+            }
             None => {
                 let picked = self.workers.pick(tried).ok_or_else(no_worker)?;
                 Ok(Chosen { picked, version: None })
@@ -128,7 +136,9 @@ impl Calls {
             model_version: version,
         };
         let call = forward::unary(picked.channel, outgoing);
-        let result = tokio::time::timeout(patience, call).await.unwrap_or_else(|_| Err(late()));
+        let result = tokio::time::timeout(patience, call)
+            .await
+            .unwrap_or_else(|_| Err(late()));
         match &result {
             // One that lacks the model is well all the same.
             Err(fault) if fault.code() == Code::Unavailable && fault.reason != Reason::ModelNotReady => {

@@ -1,4 +1,4 @@
-//! `lepton.analysis.v1.AnalysisService` over gRPC: requests and answers pass as bytes, rows are never decoded here.
+//! gRPC services whose messages pass as bytes: what has to be decoded, the service decodes.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -8,32 +8,50 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::{Request, Response};
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::error;
+use lepton_mesh::server::deadline::Deadline;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
 
-use super::analyze::{Online, PATH};
+use super::deflate;
 
-/// The service. Its only method is [`PATH`].
+/// A service of unary RPCs.
+pub trait Bytewise: Clone + Send + Sync + 'static {
+    /// Its full name.
+    const NAME: &'static str;
+    /// Its RPCs.
+    const METHODS: &'static [&'static str];
+
+    /// Answers one of its RPCs, encoded as asked.
+    fn answer(
+        &self,
+        method: &str,
+        request: Bytes,
+        deadline: Option<Deadline>,
+    ) -> impl Future<Output = Result<Bytes, Fault>> + Send;
+}
+
+/// Serves such a service.
 #[derive(Debug, Clone)]
-pub struct AnalysisServer {
-    online: Online,
+pub struct Server<S> {
+    service: S,
     bytes_max: usize,
 }
 
-impl AnalysisServer {
+impl<S> Server<S> {
     /// Takes requests of at most so many bytes.
-    pub fn new(online: Online, bytes_max: usize) -> Self {
-        Self { online, bytes_max }
+    pub fn new(service: S, bytes_max: usize) -> Self {
+        Self { service, bytes_max }
     }
 }
 
-impl NamedService for AnalysisServer {
-    const NAME: &'static str = "lepton.analysis.v1.AnalysisService";
+impl<S: Bytewise> NamedService for Server<S> {
+    const NAME: &'static str = S::NAME;
 }
 
-impl tower::Service<Request<Body>> for AnalysisServer {
+impl<S: Bytewise> tower::Service<Request<Body>> for Server<S> {
     type Response = Response<tonic::body::Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -43,37 +61,51 @@ impl tower::Service<Request<Body>> for AnalysisServer {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { online, bytes_max } = self.clone();
+        let Self { service, bytes_max } = self.clone();
         Box::pin(async move {
-            if request.uri().path() != PATH {
-                return Ok(Status::unimplemented("").into_http());
-            }
+            let asked = request.uri().path().rsplit('/').next().unwrap_or_default();
+            let Some(method) = S::METHODS.iter().find(|method| **method == asked) else {
+                return Ok(error::status(&unknown::<S>(asked)).into_http());
+            };
+            let request = match deflate::unpacked(request, bytes_max).await {
+                Ok(request) => request,
+                Err(fault) => return Ok(error::status(&fault).into_http()),
+            };
             let mut grpc = Grpc::new(Raw)
                 .max_decoding_message_size(bytes_max)
                 .accept_compressed(tonic::codec::CompressionEncoding::Gzip);
-            Ok(grpc.unary(Analyze(online), request).await)
+            Ok(grpc.unary(Method { service, method }, request).await)
         })
     }
 }
 
-struct Analyze(Online);
+fn unknown<S: Bytewise>(method: &str) -> Fault {
+    let message = format!("{} has no {method} here; it has {}", S::NAME, S::METHODS.join(", "));
+    Fault::new(Reason::MethodNotAllowed, message).with("method", method)
+}
 
-impl UnaryService<Bytes> for Analyze {
+/// One RPC of a service.
+struct Method<S> {
+    service: S,
+    method: &'static str,
+}
+
+impl<S: Bytewise> UnaryService<Bytes> for Method<S> {
     type Response = Bytes;
     type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Bytes>, Status>> + Send>>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let online = self.0.clone();
+        let (service, method) = (self.service.clone(), self.method);
         Box::pin(async move {
             let deadline = request.extensions().get().copied();
-            let answer = online.analyze_encoded(request.into_inner(), deadline).await;
+            let answer = service.answer(method, request.into_inner(), deadline).await;
             answer.map(tonic::Response::new).map_err(|fault| error::status(&fault))
         })
     }
 }
 
-/// Messages as the bytes that they are.
-#[derive(Debug, Clone, Copy, Default)]
+/// Passes encoded messages through.
+#[derive(Debug, Clone, Copy)]
 struct Raw;
 
 impl Codec for Raw {

@@ -1,65 +1,192 @@
-//! `inference.GRPCInferenceService`. No model is served by this version, so every one is unknown.
+//! `inference.GRPCInferenceService`: models that are served, and inference on them.
+//!
+//! Promises: a gRPC request's tensors are never decoded or copied here; the same models, answers and refusals as over
+//! `/v2`. Leaves choosing a worker to `call` and everything about tensors to the workers.
 
-use lepton_mesh::error;
+use bytes::Bytes;
+use lepton_domain::model::{Signature, Tensor, version_not_found};
+use lepton_domain::reason::Fault;
+use lepton_mesh::server::deadline::Deadline;
 use lepton_mesh::server::health::Readiness;
-use lepton_proto::inference::grpc_inference_service_server::GrpcInferenceService;
+use lepton_proto::inference::model_metadata_response::TensorMetadata;
 use lepton_proto::inference::*;
-use tonic::{Request, Response, Status};
+use prost::Message as _;
 
-use crate::models;
+use super::call::{Calls, Inside, Wanted};
+use super::grpc::Bytewise;
+use super::message::{self, Message};
+use crate::models::Routes;
+use crate::models::board::Place;
 
+/// The RPC that runs a model, here and at the workers.
+const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
+/// The numbers of the fields `model_name` and `model_version`.
+const MODEL_FIELDS: [u32; 2] = [1, 2];
 /// The name that inference clients are told.
 pub const SERVER_NAME: &str = "lepton";
+/// What the server can do beyond the protocol.
+pub const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
+/// What all models are, in the protocol's words.
+pub const PLATFORM: &str = "onnx_onnxv1";
 
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Inference {
+    calls: Calls,
+    routes: Routes,
     readiness: Readiness,
 }
 
 impl Inference {
     /// Ready when the gateway is.
-    pub fn new(readiness: Readiness) -> Self {
-        Self { readiness }
+    pub fn new(calls: Calls, routes: Routes, readiness: Readiness) -> Self {
+        Self {
+            calls,
+            routes,
+            readiness,
+        }
+    }
+
+    /// Whether a request would succeed.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Takes a place among the calls under way.
+    pub fn enter(&self) -> Result<Inside, Fault> {
+        self.calls.enter()
+    }
+
+    /// Runs a model on tensors. Gives the worker's answer.
+    pub async fn infer(&self, wanted: &Wanted, request: Message, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+        let deadline = self.calls.deadline(deadline);
+        self.calls.call(MODEL_INFER, Some(wanted), request, deadline).await
+    }
+
+    /// Refuses a model that is not there, so that no body is read for it.
+    pub async fn check(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<(), Fault> {
+        let deadline = self.calls.deadline(deadline);
+        let found = self.routes.find(&wanted.name, wanted.version, deadline).await;
+        found.map(drop)
+    }
+
+    /// Refuses a model that would not answer now.
+    pub async fn check_ready(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<(), Fault> {
+        self.check(wanted, deadline).await?;
+        self.routes.ready(&wanted.name, wanted.version)
+    }
+
+    /// What a model takes and gives.
+    pub async fn describe(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<ModelMetadataResponse, Fault> {
+        let deadline = self.calls.deadline(deadline);
+        let found = self.routes.find(&wanted.name, wanted.version, deadline).await;
+        let (model, number) = found?;
+        let version = model.version(number);
+        let version = version.ok_or_else(|| version_not_found(&model.name, number))?;
+        let versions = match (wanted.version, self.routes.board().get(&model.name)) {
+            (Some(named), _) => vec![named],
+            (None, Some(place)) => ready(place),
+            (None, None) => Vec::new(),
+        };
+        Ok(described(&model.name, &version.signature, &versions))
+    }
+
+    async fn infer_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+        let _inside = self.enter()?;
+        let head: ModelInferRequest = message::peek(&request, &MODEL_FIELDS).map_err(not_decoded)?;
+        let wanted = wanted(head.model_name, &head.model_version)?;
+        self.infer(&wanted, Message::encoded(request), deadline).await
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+impl Bytewise for Inference {
+    const NAME: &'static str = "inference.GRPCInferenceService";
+    const METHODS: &'static [&'static str] = &[
+        "ServerLive",
+        "ServerReady",
+        "ModelReady",
+        "ServerMetadata",
+        "ModelMetadata",
+        "ModelInfer",
+    ];
 
-#[tonic::async_trait]
-impl GrpcInferenceService for Inference {
-    async fn server_live(&self, _: Request<ServerLiveRequest>) -> Answer<ServerLiveResponse> {
-        Ok(Response::new(ServerLiveResponse { live: true }))
-    }
-
-    async fn server_ready(&self, _: Request<ServerReadyRequest>) -> Answer<ServerReadyResponse> {
-        Ok(Response::new(ServerReadyResponse {
-            ready: self.readiness.is_ready(),
-        }))
-    }
-
-    async fn model_ready(&self, _: Request<ModelReadyRequest>) -> Answer<ModelReadyResponse> {
-        Ok(Response::new(ModelReadyResponse { ready: false }))
-    }
-
-    async fn server_metadata(&self, _: Request<ServerMetadataRequest>) -> Answer<ServerMetadataResponse> {
-        let (name, version) = (SERVER_NAME.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        Ok(Response::new(ServerMetadataResponse {
-            name,
-            version,
-            extensions: Vec::new(),
-        }))
-    }
-
-    async fn model_metadata(&self, request: Request<ModelMetadataRequest>) -> Answer<ModelMetadataResponse> {
-        Err(absent(&request.get_ref().name))
-    }
-
-    async fn model_infer(&self, request: Request<ModelInferRequest>) -> Answer<ModelInferResponse> {
-        Err(absent(&request.get_ref().model_name))
+    async fn answer(&self, method: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+        let answer = match method {
+            "ModelInfer" => return self.infer_encoded(request, deadline).await,
+            "ServerLive" => ServerLiveResponse { live: true }.encode_to_vec(),
+            "ServerReady" => ServerReadyResponse { ready: self.is_ready() }.encode_to_vec(),
+            "ServerMetadata" => server().encode_to_vec(),
+            "ModelReady" => {
+                let ModelReadyRequest { name, version } = ModelReadyRequest::decode(request).map_err(not_decoded)?;
+                let ready = match wanted(name, &version) {
+                    Ok(wanted) => self.check_ready(&wanted, deadline).await.is_ok(),
+                    Err(_) => false,
+                };
+                ModelReadyResponse { ready }.encode_to_vec()
+            }
+            _ => {
+                let ModelMetadataRequest { name, version } =
+                    ModelMetadataRequest::decode(request).map_err(not_decoded)?;
+                let wanted = wanted(name, &version)?;
+                self.describe(&wanted, deadline).await?.encode_to_vec()
+            }
+        };
+        Ok(answer.into())
     }
 }
 
-fn absent(name: &str) -> Status {
-    error::status(&models::not_found(name))
+/// The versions that a worker has in memory.
+fn ready(place: &Place) -> Vec<u32> {
+    let held = place.versions.iter().filter(|(_, holders)| !holders.ready.is_empty());
+    held.map(|(version, _)| *version).collect()
+}
+
+/// A signature, and the versions that may be asked for.
+fn described(name: &str, signature: &Signature, versions: &[u32]) -> ModelMetadataResponse {
+    let tensors = |tensors: &[Tensor]| {
+        let told = tensors.iter().map(|tensor| TensorMetadata {
+            name: tensor.name.clone(),
+            datatype: tensor.datatype.as_str().to_owned(),
+            shape: tensor.shape.clone(),
+        });
+        told.collect()
+    };
+    ModelMetadataResponse {
+        name: name.to_owned(),
+        versions: versions.iter().map(u32::to_string).collect(),
+        platform: PLATFORM.to_owned(),
+        inputs: tensors(&signature.inputs),
+        outputs: tensors(&signature.outputs),
+    }
+}
+
+/// What the server says of itself.
+pub fn server() -> ServerMetadataResponse {
+    ServerMetadataResponse {
+        name: SERVER_NAME.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        extensions: EXTENSIONS.map(str::to_owned).to_vec(),
+    }
+}
+
+/// The model of a request; an empty version leaves the choice to the mesh.
+pub fn wanted(name: String, version: &str) -> Result<Wanted, Fault> {
+    if name.is_empty() {
+        return Err(Fault::field("model_name", "is missing"));
+    }
+    let version = match version {
+        "" => None,
+        _ => Some(version.parse().map_err(|_| {
+            let shown: String = version.chars().take(40).collect();
+            Fault::field(
+                "model_version",
+                format!("{shown:?} is no version; versions are 1, 2, 3, ..."),
+            )
+        })?),
+    };
+    Ok(Wanted { name, version })
+}
+
+fn not_decoded(error: prost::DecodeError) -> Fault {
+    Fault::field("request", error.to_string())
 }

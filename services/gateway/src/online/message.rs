@@ -1,7 +1,7 @@
-//! An `AnalyzeRequest` as it is sent to a worker: bytes that nobody decodes on the way.
+//! A request as it is sent to a worker: bytes that nobody decodes on the way.
 //!
-//! Promises: columns are encoded one at a time while they are sent, and dropped, so that a table lies in memory once.
-//! Leaves the framing to `frames`.
+//! Promises: columns are encoded one at a time while they are sent, and dropped, so that a table lies in memory once;
+//! tensors are sent as the slices that came. Leaves the framing to `frames`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,7 +9,8 @@ use std::convert::Infallible;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use lepton_proto::analysis::v1::{AnalyzeRequest, Table, TableColumn};
+use lepton_proto::analysis::v1::{Table, TableColumn};
+use lepton_proto::inference::ModelInferRequest;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
@@ -23,12 +24,16 @@ mod tests;
 const TABLE_FIELD: u32 = 5;
 /// Number of the field `columns` of a table.
 const COLUMNS_FIELD: u32 = 1;
+/// Number of the field `raw_input_contents` of an inference request.
+const CONTENTS_FIELD: u32 = 7;
 
 /// A request, ready to be sent.
 #[derive(Debug)]
 pub struct Message {
-    /// Everything but the columns, encoded; their place is at its end.
+    /// Everything but the pieces and the columns, encoded; their place is at its end.
     head: Bytes,
+    /// More of the encoding, in slices of what came.
+    pieces: Vec<Bytes>,
     columns: Vec<TableColumn>,
     /// Length of the columns in the encoded table.
     columns_bytes: usize,
@@ -39,6 +44,7 @@ impl Message {
     pub fn encoded(bytes: Bytes) -> Self {
         Self {
             head: bytes,
+            pieces: Vec::new(),
             columns: Vec::new(),
             columns_bytes: 0,
         }
@@ -62,23 +68,42 @@ impl Message {
         head.extend_from_slice(&rest);
         Self {
             head: head.freeze(),
+            pieces: Vec::new(),
             columns,
             columns_bytes,
         }
     }
 
+    /// An inference request and the contents of its inputs.
+    pub fn with_contents(request: &ModelInferRequest, contents: Vec<Bytes>) -> Self {
+        let mut pieces = Vec::with_capacity(2 * contents.len());
+        for content in contents {
+            let mut key = BytesMut::new();
+            encode_key(CONTENTS_FIELD, WireType::LengthDelimited, &mut key);
+            encode_varint(content.len() as u64, &mut key);
+            pieces.extend([key.freeze(), content]);
+        }
+        Self {
+            head: request.encode_to_vec().into(),
+            pieces,
+            columns: Vec::new(),
+            columns_bytes: 0,
+        }
+    }
+
     /// Its encoded length.
     pub fn len(&self) -> usize {
-        self.head.len() + self.columns_bytes
+        self.head.len() + self.pieces.iter().map(Bytes::len).sum::<usize>() + self.columns_bytes
     }
 
     /// All of it in one piece, for a request that may have to be sent again.
     pub fn into_whole(self) -> Bytes {
-        if self.columns.is_empty() {
+        if self.columns.is_empty() && self.pieces.is_empty() {
             return self.head;
         }
         let mut whole = BytesMut::with_capacity(self.len());
         whole.extend_from_slice(&self.head);
+        self.pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
         self.columns.iter().for_each(|column| encode_column(column, &mut whole));
         whole.freeze()
     }
@@ -93,7 +118,8 @@ impl Message {
             encode_column(&column, &mut bytes);
             Some((bytes.freeze(), columns))
         });
-        let pieces = futures::stream::iter([prefix, self.head]).chain(columns);
+        let encoded = [prefix, self.head].into_iter().chain(self.pieces);
+        let pieces = futures::stream::iter(encoded).chain(columns);
         Body::from_stream(pieces.map(Ok::<_, Infallible>))
     }
 }
@@ -110,17 +136,16 @@ fn encode_column(column: &TableColumn, out: &mut BytesMut) {
     column.encode_raw(out);
 }
 
-/// The fields of an encoded request that the gateway decides by; the rows are skipped, not decoded.
-pub fn peek(mut bytes: &[u8]) -> Result<AnalyzeRequest, prost::DecodeError> {
+/// Some fields of an encoded message, by number; the others are skipped, not decoded.
+pub fn peek<M: prost::Message + Default>(mut bytes: &[u8], wanted: &[u32]) -> Result<M, prost::DecodeError> {
     let mut kept = BytesMut::new();
     while !bytes.is_empty() {
         let field = bytes;
         let (tag, wire_type) = prost::encoding::decode_key(&mut bytes)?;
         prost::encoding::skip_field(wire_type, tag, &mut bytes, Default::default())?;
-        // 1 is `data`, 5 is `table`.
-        if !matches!(tag, 1 | TABLE_FIELD) {
+        if wanted.contains(&tag) {
             kept.extend_from_slice(&field[..field.len() - bytes.len()]);
         }
     }
-    AnalyzeRequest::decode(kept.freeze())
+    M::decode(kept.freeze())
 }

@@ -1,7 +1,9 @@
 //! Requests encoded piece by piece are those that prost encodes at once.
 
 use http_body_util::BodyExt as _;
+use lepton_proto::analysis::v1::AnalyzeRequest;
 use lepton_proto::convert::analysis::{Cell, TableBuilder};
+use lepton_proto::inference::model_infer_request::InferInputTensor;
 use proptest::prelude::*;
 
 use super::*;
@@ -41,7 +43,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_peeked_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let _ = peek(&bytes);
+        let _ = peek::<AnalyzeRequest>(&bytes, &[2, 3, 4]);
     }
 }
 
@@ -57,5 +59,28 @@ fn peeking_leaves_the_rows_out() {
         table: Some(Table::default()),
         ..request.clone()
     };
-    assert_eq!(peek(&with_rows.encode_to_vec()).expect("well formed"), request);
+    let peeked: AnalyzeRequest = peek(&with_rows.encode_to_vec(), &[2, 3, 4]).expect("well formed");
+    assert_eq!(peeked, request);
+}
+
+#[tokio::test]
+async fn tensors_are_sent_as_they_came() {
+    let contents = vec![Bytes::from_static(b"abcd"), Bytes::new(), Bytes::from(vec![7; 300])];
+    let request = ModelInferRequest {
+        model_name: "m".into(),
+        inputs: vec![InferInputTensor::default(); 3],
+        ..Default::default()
+    };
+    let expected = ModelInferRequest {
+        raw_input_contents: contents.clone(),
+        ..request.clone()
+    };
+    let message = Message::with_contents(&request, contents);
+    let length = message.len();
+    let body = message.into_body().collect().await.expect("infallible").to_bytes();
+    assert_eq!(length, body.len() - frames::PREFIX_BYTES);
+    let sent = ModelInferRequest::decode(body.slice(frames::PREFIX_BYTES..)).expect("well formed");
+    assert_eq!(sent, expected);
+    let whole = Message::with_contents(&request, expected.raw_input_contents.clone()).into_whole();
+    assert_eq!(whole, body.slice(frames::PREFIX_BYTES..));
 }

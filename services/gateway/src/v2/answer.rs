@@ -1,0 +1,153 @@
+//! The answer of an inference as HTTP: JSON, and binary tensors behind it where they were asked for.
+//!
+//! Promises: binary contents are passed on as the slices that came; the JSON's length is in the header whenever binary
+//! tensors follow. Leaves single elements to `print`.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, header};
+use lepton_domain::model::DataType;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_proto::inference::infer_parameter::ParameterChoice;
+use lepton_proto::inference::model_infer_response::InferOutputTensor;
+use lepton_proto::inference::{InferParameter, ModelInferResponse};
+use serde_json::{Map, Value, json};
+
+use super::print::{self, quote};
+use super::request::{Form, JSON_LENGTH};
+use crate::transcode::response;
+
+mod lists;
+#[cfg(test)]
+mod tests;
+
+/// An answer, written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The JSON.
+    pub json: Vec<u8>,
+    /// What follows it.
+    pub binary: Vec<Bytes>,
+    /// Whether any output is binary, an empty one too.
+    pub has_binary: bool,
+}
+
+/// Writes an answer in the form that was asked for.
+pub fn write(answer: &ModelInferResponse, form: &Form) -> Result<Written, Fault> {
+    let mut written = Written::default();
+    let out = &mut written.json;
+    out.push(b'{');
+    if !answer.id.is_empty() {
+        member("id", &answer.id, out);
+    }
+    member("model_name", &answer.model_name, out);
+    member("model_version", &answer.model_version, out);
+    if !answer.parameters.is_empty() {
+        out.extend_from_slice(b"\"parameters\":");
+        out.extend_from_slice(parameters(&answer.parameters).to_string().as_bytes());
+        out.push(b',');
+    }
+    written.json.extend_from_slice(b"\"outputs\":[");
+    for (index, output) in answer.outputs.iter().enumerate() {
+        if index > 0 {
+            written.json.push(b',');
+        }
+        let content = content(answer, index)?;
+        tensor(output, &content, form.is_binary(&output.name), &mut written)?;
+    }
+    written.json.extend_from_slice(b"]}");
+    Ok(written)
+}
+
+/// The answer over HTTP.
+pub fn respond(written: Written) -> Response<Body> {
+    let Written {
+        json,
+        binary,
+        has_binary,
+    } = written;
+    if !has_binary {
+        return response::json(json);
+    }
+    let length = json.len();
+    let pieces = std::iter::once(Bytes::from(json)).chain(binary);
+    let body = Body::from_stream(futures::stream::iter(pieces.map(Ok::<_, Infallible>)));
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(HeaderName::from_static(JSON_LENGTH), length.into());
+    response
+}
+
+fn member(name: &str, text: &str, out: &mut Vec<u8>) {
+    quote(name, out);
+    out.push(b':');
+    quote(text, out);
+    out.push(b',');
+}
+
+fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &mut Written) -> Result<(), Fault> {
+    let out = &mut written.json;
+    out.push(b'{');
+    member("name", &output.name, out);
+    member("datatype", &output.datatype, out);
+    out.extend_from_slice(format!("\"shape\":{}", json!(output.shape)).as_bytes());
+    let mut shown = parameters(&output.parameters);
+    if binary {
+        shown["binary_data_size"] = content.len().into();
+    }
+    if shown.as_object().is_some_and(|shown| !shown.is_empty()) {
+        out.extend_from_slice(format!(",\"parameters\":{shown}").as_bytes());
+    }
+    if binary {
+        written.binary.push(content.clone());
+        written.has_binary = true;
+    } else {
+        let datatype: DataType = output.datatype.parse().map_err(|error| unreadable(output, &error))?;
+        out.extend_from_slice(b",\"data\":");
+        print::elements(&output.name, datatype, count(&output.shape), content, out)?;
+    }
+    written.json.push(b'}');
+    Ok(())
+}
+
+/// An output's content, as bytes.
+fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, Fault> {
+    let output = &answer.outputs[index];
+    if let Some(raw) = answer.raw_output_contents.get(index) {
+        return Ok(raw.clone());
+    }
+    let datatype: DataType = output.datatype.parse().map_err(|error| unreadable(output, &error))?;
+    let raw = output.contents.as_ref().and_then(|lists| lists::raw(datatype, lists));
+    raw.ok_or_else(|| unreadable(output, &"it has no content"))
+}
+
+fn count(shape: &[i64]) -> usize {
+    let dimensions = shape.iter().map(|dimension| usize::try_from(*dimension).unwrap_or(0));
+    dimensions.fold(1, usize::saturating_mul)
+}
+
+fn parameters(parameters: &BTreeMap<String, InferParameter>) -> Value {
+    let members = parameters.iter().filter_map(|(name, parameter)| {
+        let value = match parameter.parameter_choice.as_ref()? {
+            ParameterChoice::BoolParam(flag) => json!(flag),
+            ParameterChoice::Int64Param(number) => json!(number),
+            ParameterChoice::Uint64Param(number) => json!(number),
+            ParameterChoice::DoubleParam(number) => json!(number),
+            ParameterChoice::StringParam(text) => json!(text),
+        };
+        Some((name.clone(), value))
+    });
+    Value::Object(members.collect::<Map<_, _>>())
+}
+
+fn unreadable(output: &InferOutputTensor, error: &dyn std::fmt::Display) -> Fault {
+    let message = format!("the worker's output {:?}: {error}", output.name);
+    Fault::new(Reason::Internal, message)
+}

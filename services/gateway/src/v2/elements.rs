@@ -1,0 +1,248 @@
+//! The `data` of a tensor: JSON text in, little-endian elements out, in one pass.
+//!
+//! Promises: integers are exact to the last digit of 64 bits; nothing wraps, rounds to infinity or is cut; nested lists
+//! have the tensor's shape. Leaves what surrounds the data to `request`.
+
+use bytes::Bytes;
+use lepton_domain::model::DataType;
+use lepton_domain::reason::{Fault, Reason};
+use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::read::Reader;
+
+#[cfg(test)]
+mod tests;
+
+/// Room that is taken before the first element is there: a shape alone must not cost memory.
+const ROOM_BYTES: usize = 64 * 1024;
+/// The advice of the JSON reader about NaN, which is none for tensors.
+const NULL_ADVICE: &str = "write null for a missing value";
+
+/// What to do with elements that JSON cannot tell.
+const BINARY: &str = "send it as binary data, with `binary_data_size`";
+
+/// A tensor whose elements come.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What its elements are.
+    pub datatype: DataType,
+    /// Its dimensions.
+    pub shape: &'a [i64],
+    /// The product of its dimensions.
+    pub count: usize,
+}
+
+/// Reads a tensor's `data`, which lies within `depth` arrays and objects. Takes the bytes that it needs from `room`.
+pub fn read(reader: &mut Reader<'_>, depth: usize, expected: &Expected<'_>, room: &mut usize) -> Result<Bytes, Fault> {
+    let bytes = expected
+        .datatype
+        .size_bytes()
+        .map_or(0, |size| size.saturating_mul(expected.count));
+    let mut elements = Elements {
+        expected,
+        depth,
+        nested: false,
+        read: 0,
+        out: Vec::with_capacity(bytes.min(ROOM_BYTES)),
+        room: *room,
+    };
+    if matches!(expected.datatype, DataType::Fp16 | DataType::Bf16) {
+        return Err(elements.refused(format!("{} cannot be told in JSON: {BINARY}", expected.datatype)));
+    }
+    if reader.peek().map_err(json)? != b'[' {
+        return Err(elements.at(reader, "the data must be a list"));
+    }
+    elements.list(reader, 0)?;
+    if elements.read != expected.count {
+        let (read, count) = (elements.read, expected.count);
+        return Err(elements.at(reader, &format!("the data has {read} elements, its shape {count}")));
+    }
+    *room -= elements.out.len();
+    Ok(elements.out.into())
+}
+
+/// What is read so far.
+struct Elements<'a> {
+    expected: &'a Expected<'a>,
+    depth: usize,
+    /// Whether the lists lie within each other as the shape has it, or all elements in one.
+    nested: bool,
+    read: usize,
+    out: Vec<u8>,
+    /// The most bytes that the elements may take.
+    room: usize,
+}
+
+impl Elements<'_> {
+    /// The list of a dimension, or of all elements.
+    fn list(&mut self, reader: &mut Reader<'_>, dimension: usize) -> Result<(), Fault> {
+        let shape = self.expected.shape;
+        reader.open(self.depth + dimension).map_err(json)?;
+        let mut length = 0_i64;
+        while reader.element(b']').map_err(json)? {
+            let is_list = reader.peek().map_err(json)? == b'[';
+            if dimension == 0 && length == 0 {
+                self.nested = is_list;
+            }
+            let holds_lists = self.nested && dimension + 1 < shape.len();
+            match (is_list, holds_lists) {
+                (true, true) => self.list(reader, dimension + 1)?,
+                (false, false) => self.element(reader)?,
+                (true, false) if self.nested => {
+                    return Err(self.at(reader, &format!("the data is nested deeper than its shape {shape:?}")));
+                }
+                _ => return Err(self.at(reader, "lists and single elements stand beside each other")),
+            }
+            length += 1;
+        }
+        let dimensions = shape.get(dimension).copied().unwrap_or_default();
+        if self.nested && length != dimensions {
+            let which = dimension + 1;
+            let why =
+                format!("dimension {which} of the data has {length} entries, its shape {shape:?} has {dimensions}");
+            return Err(self.at(reader, &why));
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        if self.read == self.expected.count {
+            let why = format!(
+                "the data has more than the {} elements of its shape",
+                self.expected.count
+            );
+            return Err(self.at(reader, &why));
+        }
+        // Faults point at the element's first byte.
+        let start = reader.clone();
+        match self.expected.datatype {
+            DataType::Bool => self.boolean(reader)?,
+            DataType::Bytes => self.text(reader)?,
+            _ => {
+                let literal = match reader.peek().map_err(json)? {
+                    b'"' | b'{' | b't' | b'f' | b'n' => return Err(self.misfit(&start, None)),
+                    _ => reader.literal().map_err(number)?,
+                };
+                if !put(self.expected.datatype, literal, &mut self.out) {
+                    return Err(self.misfit(&start, Some(literal)));
+                }
+            }
+        }
+        if self.out.len() > self.room {
+            let why = "the tensors together have more bytes than a body may have; send less at once";
+            return Err(Fault::new(Reason::RequestTooLarge, why).with("tensor", self.expected.name));
+        }
+        self.read += 1;
+        Ok(())
+    }
+
+    fn boolean(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        let (word, value) = match reader.peek().map_err(json)? {
+            b't' => ("true", 1),
+            b'f' => ("false", 0),
+            _ => return Err(self.misfit(reader, None)),
+        };
+        reader.word(word).map_err(json)?;
+        self.out.push(value);
+        Ok(())
+    }
+
+    fn text(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        if reader.peek().map_err(json)? != b'"' {
+            return Err(self.misfit(reader, None));
+        }
+        let text = reader.text().map_err(json)?;
+        let length = u32::try_from(text.len()).expect("bodies are bounded far below 4 GiB");
+        self.out.extend_from_slice(&length.to_le_bytes());
+        self.out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    /// The fault of an element that its type does not take.
+    fn misfit(&self, start: &Reader<'_>, literal: Option<&str>) -> Fault {
+        let datatype = self.expected.datatype;
+        let takes = match datatype {
+            DataType::Bool => "true and false".to_owned(),
+            DataType::Bytes => "texts in double quotes".to_owned(),
+            DataType::Fp32 | DataType::Fp64 => "numbers that are not beyond its largest".to_owned(),
+            _ => range(datatype),
+        };
+        let shown: String = literal.unwrap_or("this").chars().take(40).collect();
+        self.at(
+            start,
+            &format!("element {}: {datatype} takes {takes}, not {shown}", self.read),
+        )
+    }
+
+    fn at(&self, reader: &Reader<'_>, why: &str) -> Fault {
+        let JsonFault { line, column, .. } = reader.refuse(why);
+        self.refused(format!("{why} (line {line}, column {column})"))
+            .with("line", line.to_string())
+            .with("column", column.to_string())
+    }
+
+    fn refused(&self, why: String) -> Fault {
+        let name = self.expected.name;
+        Fault::new(Reason::TensorData, format!("input {name:?}: {why}")).with("tensor", name)
+    }
+}
+
+/// Appends a number; says whether it is one of this type.
+fn put(datatype: DataType, literal: &str, out: &mut Vec<u8>) -> bool {
+    macro_rules! append {
+        ($number:ty) => {
+            match literal.parse::<$number>() {
+                Ok(number) => {
+                    out.extend_from_slice(&number.to_le_bytes());
+                    true
+                }
+                Err(_) => false,
+            }
+        };
+        ($number:ty, finite) => {
+            match literal.parse::<$number>() {
+                Ok(number) if number.is_finite() => {
+                    out.extend_from_slice(&number.to_le_bytes());
+                    true
+                }
+                _ => false,
+            }
+        };
+    }
+    match datatype {
+        DataType::Uint8 => append!(u8),
+        DataType::Uint16 => append!(u16),
+        DataType::Uint32 => append!(u32),
+        DataType::Uint64 => append!(u64),
+        DataType::Int8 => append!(i8),
+        DataType::Int16 => append!(i16),
+        DataType::Int32 => append!(i32),
+        DataType::Int64 => append!(i64),
+        DataType::Fp32 => append!(f32, finite),
+        DataType::Fp64 => append!(f64, finite),
+        DataType::Bool | DataType::Bytes | DataType::Fp16 | DataType::Bf16 => false,
+    }
+}
+
+/// The whole numbers of a type, in words.
+fn range(datatype: DataType) -> String {
+    let bits = datatype.size_bytes().unwrap_or_default() * 8;
+    let (least, most) = match datatype {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1)
+        }
+        _ => (0, (1_i128 << bits) - 1),
+    };
+    format!("whole numbers from {least} to {most}, without point and exponent")
+}
+
+fn json(fault: JsonFault) -> Fault {
+    fault.into()
+}
+
+/// A fault of something that is no number.
+fn number(fault: JsonFault) -> Fault {
+    let message = fault.message.replace(NULL_ADVICE, BINARY);
+    JsonFault { message, ..fault }.into()
+}
