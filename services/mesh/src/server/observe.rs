@@ -27,6 +27,9 @@ use crate::telemetry::trace::TRACEPARENT;
 #[derive(Clone, Debug)]
 pub struct Route(pub Arc<str>);
 
+/// The service whose pages show traces.
+const VIEWER: &str = "monitor";
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -56,7 +59,7 @@ impl Call {
     }
 
     /// A span in the caller's trace. Probes, reflection and the streams that services keep among themselves have none:
-    /// they are too many, too dull or too long for one.
+    /// they are too many, too dull or too long for one. Looking at traces makes none.
     fn span(&self, headers: &HeaderMap) -> Span {
         let parent = headers
             .get(TRACEPARENT)
@@ -118,7 +121,7 @@ impl Call {
         const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
         const KEPT_OPEN: [&str; 4] = ["WatchStats", "Intake", "OpenSession", "GetPosition"];
         if !self.grpc {
-            return PROBES.contains(&&*self.path);
+            return PROBES.contains(&&*self.path) || self.path.starts_with("/api/v1/traces");
         }
         let method = self.path.rsplit('/').next().unwrap_or_default();
         let ours = self.path.starts_with("/lepton.");
@@ -206,7 +209,10 @@ impl Observer {
     /// Notes that a request has arrived.
     pub(super) fn begin(self: &Arc<Self>, call: Call, headers: &HeaderMap) -> Observation {
         self.in_flight.inc();
-        let (span, begun) = (call.span(headers), self.clock.monotonic());
+        // The console looks about all the time: what shows traces must not fill them.
+        let looks = self.service == VIEWER && !headers.contains_key(TRACEPARENT);
+        let span = if looks { Span::none() } else { call.span(headers) };
+        let begun = self.clock.monotonic();
         Observation {
             observer: self.clone(),
             call,

@@ -16,6 +16,12 @@ mod tests;
 
 /// Reads a message.
 pub(super) fn parse(body: &[u8]) -> serde_json::Result<ExportTraceServiceRequest> {
+    // A list would be taken for the fields of the message in their order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(serde::de::Error::custom(
+            "a list, where an object with `resourceSpans` is expected",
+        ));
+    }
     let request: Request = serde_json::from_slice(body)?;
     Ok(ExportTraceServiceRequest {
         resource_spans: request.resource_spans.into_iter().map(resource_spans).collect(),

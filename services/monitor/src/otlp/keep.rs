@@ -4,8 +4,9 @@
 //! and again when more of it comes; ordinary ones go before those that failed, were slow or are the sample, and always
 //! the oldest first. Leaves what slow means to `slow`.
 //!
-//! Ordinary traces have a quarter of the memory to themselves: after a long outage, with memory full of failures,
-//! somebody who asks for the request that they just made still finds it.
+//! What is notable has three quarters of the memory, and the rest is for what is ordinary or still arrives: after a long
+//! outage, with memory full of failures, somebody who asks for the request that they just made still finds it, and a
+//! flood of requests does not wash the failures away.
 
 mod entry;
 mod slow;
@@ -154,16 +155,14 @@ impl Keep {
         }
     }
 
-    /// Who goes next.
+    /// Who goes next. Without ordinary ones, what is not notable is pending.
     fn victim(&self) -> Option<u128> {
         let oldest = |class| self.ages.get(&class)?.first().map(|(_, id)| *id);
         let notable = self.bytes.get(&Class::Notable).copied().unwrap_or(0);
         if notable > self.config.bytes_max / 4 * 3 {
             return oldest(Class::Notable);
         }
-        oldest(Class::Ordinary)
-            .or_else(|| oldest(Class::Notable))
-            .or_else(|| oldest(Class::Pending))
+        oldest(Class::Ordinary).or_else(|| oldest(Class::Pending))
     }
 
     /// Takes a trace out of every index.

@@ -59,7 +59,7 @@ fn the_example_is_read() {
 fn what_is_wrong_is_said() {
     for (body, why) in [
         ("", "EOF"),
-        ("[]", "expected struct"),
+        ("[]", "a list"),
         (
             r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xy"}]}]}]}"#,
             "hexadecimal",

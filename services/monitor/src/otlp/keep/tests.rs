@@ -120,7 +120,11 @@ fn ordinary_ones_go_first_and_the_oldest_of_them() {
         "the oldest ordinary one made room"
     );
     keep.add((10..=11).map(|id| span(id, 1, 0, 1)).collect(), s(12));
-    assert_eq!(kept(&keep), [3, 5, 6, 7, 8, 9, 10, 11], "then the oldest notable one");
+    assert_eq!(
+        kept(&keep),
+        [2, 3, 6, 7, 8, 9, 10, 11],
+        "then the oldest that nobody has judged"
+    );
     assert_eq!(keep.counts().evicted_traces, 3);
 }
 
@@ -168,6 +172,12 @@ fn memory_full_of_failures_leaves_room_for_the_ordinary() {
     let ordinary = keep.ages[&Class::Ordinary].len();
     assert!((20..=30).contains(&ordinary), "{ordinary}");
     assert!(keep.traces.contains_key(&600) && !keep.traces.contains_key(&501));
+    let notable: Vec<u128> = keep.ages[&Class::Notable].iter().map(|(_, id)| *id).collect();
+    assert_eq!(
+        notable,
+        (426..=500).collect::<Vec<_>>(),
+        "the newest failures, which a flood leaves alone"
+    );
 }
 
 #[test]

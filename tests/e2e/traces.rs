@@ -1,0 +1,235 @@
+//! Traces as their readers see them: one request, everything that was done for it, and nothing lost on the way.
+
+use std::time::Duration;
+
+use http::Method;
+use lepton_tests::rest::{Answer, Rest};
+use lepton_tests::wait::eventually;
+use serde_json::{Value, json};
+
+use crate::stage::shared;
+
+mod command;
+mod monitors;
+mod otlp;
+
+/// How long spans may be on their way. They are sent within half a second; the machine may be busy.
+const ARRIVAL_MAX: Duration = Duration::from_secs(20);
+/// The span of the caller, who sends none.
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// A trace id of this test alone.
+fn fresh(number: u128) -> String {
+    let process = u128::from(std::process::id());
+    format!(
+        "{:032x}",
+        0x7e57_0000_0000_0000_0000_0000_0000_0000 | process << 16 | number
+    )
+}
+
+/// Posts as a part of this trace, sampled.
+async fn post(rest: &Rest, trace: &str, path: &str, body: &Value) -> Answer {
+    let mut request = rest.request(Method::POST, path, body.to_string().into());
+    let context = format!("00-{trace}-{CALLER}-01").parse().expect("plain text");
+    request.headers_mut().insert("traceparent", context);
+    let answer = rest.send(request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer
+}
+
+/// Waits until the trace shows what is looked for; gives its spans.
+async fn spans(rest: &Rest, trace: &str, is_there: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let path = format!("/api/v1/traces/{trace}");
+    let found = eventually(ARRIVAL_MAX, || async {
+        let answer = rest.get(&path).await;
+        let spans = answer.json()["spans"].as_array().cloned().unwrap_or_default();
+        is_there(&spans).then_some(spans)
+    });
+    found.await
+}
+
+/// The spans that are called so.
+fn named<'a>(spans: &'a [Value], name: &str) -> Vec<&'a Value> {
+    spans.iter().filter(|span| span["name"] == name).collect()
+}
+
+/// The only span of which this holds.
+#[track_caller]
+fn only<'a>(spans: &'a [Value], is_it: impl Fn(&Value) -> bool) -> &'a Value {
+    let found: Vec<&Value> = spans.iter().filter(|span| is_it(span)).collect();
+    assert_eq!(found.len(), 1, "{spans:#?}");
+    found[0]
+}
+
+fn number(span: &Value, field: &str) -> u64 {
+    let text = span[field].as_str().and_then(|text| text.parse().ok());
+    text.unwrap_or_else(|| panic!("no {field}: {span}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_failed_once_shows_every_step() {
+    let up = shared().await;
+    let (rest, trace) = (up.rest(), fresh(1));
+    let body = json!({"kind": "echo", "input": {"fail_times": 1}});
+    let task = post(&rest, &trace, "/api/v1/tasks", &body).await.json();
+    assert_eq!(task["traceId"], *trace);
+    let wait = format!("/api/v1/tasks/{}:wait?timeout=30s", task["id"].as_str().unwrap());
+    let task = rest.get(&wait).await.json();
+    assert_eq!(
+        (&task["state"], &task["attempts"]),
+        (&json!("STATE_SUCCEEDED"), &json!(2))
+    );
+
+    let all = |spans: &[Value]| {
+        let counts =
+            ["journal commit", "queue wait", "process echo", "result commit"].map(|name| named(spans, name).len());
+        counts == [1, 2, 2, 2] && spans.iter().any(|span| span["parentSpanId"] == CALLER)
+    };
+    let spans = spans(&rest, &trace, all).await;
+    let edge = only(&spans, |span| span["parentSpanId"] == CALLER);
+    assert_eq!(
+        (&edge["service"], &edge["kind"]),
+        (&json!("gateway"), &json!("SPAN_KIND_SERVER"))
+    );
+    assert_eq!(
+        (&edge["name"], &edge["offsetUs"]),
+        (&json!("POST /api/v1/tasks"), &json!("0"))
+    );
+    let attributes = &edge["attributes"];
+    let expected = json!(["POST", "/api/v1/tasks", "200", "/api/v1/tasks"]);
+    let shown = [
+        "http.request.method",
+        "http.route",
+        "http.response.status_code",
+        "url.path",
+    ];
+    assert_eq!(json!(shown.map(|key| &attributes[key])), expected);
+
+    let ids: Vec<&Value> = spans.iter().map(|span| &span["spanId"]).collect();
+    for span in spans.iter().filter(|span| *span != edge) {
+        assert!(ids.contains(&&span["parentSpanId"]), "it hangs below another: {span}");
+    }
+    let attempts = named(&spans, "process echo");
+    let (first, second) = match attempts[0]["attributes"]["lepton.attempt"] == "1" {
+        true => (attempts[0], attempts[1]),
+        false => (attempts[1], attempts[0]),
+    };
+    assert_eq!((&first["failed"], &second["failed"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&first["service"], &second["service"]),
+        (&json!("worker"), &json!("worker"))
+    );
+    assert_eq!(
+        second["links"][0]["spanId"], first["spanId"],
+        "a retry links to the attempt before"
+    );
+    assert!(number(first, "offsetUs") < number(second, "offsetUs"));
+    let commit = named(&spans, "journal commit")[0];
+    assert_eq!(
+        (&commit["service"], &commit["parentSpanId"]),
+        (&json!("scheduler"), &edge["spanId"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_goes_from_the_gateway_to_a_worker() {
+    let up = shared().await;
+    let (rest, trace) = (up.rest(), fresh(2));
+    let body = json!({"data": [{"a": 1}, {"a": 2}]});
+    let report = post(&rest, &trace, "/api/v1/analyze", &body).await.json();
+    assert_eq!(report["traceId"], *trace);
+
+    let spans = spans(&rest, &trace, |spans| spans.len() >= 3).await;
+    let method = "lepton.analysis.v1.AnalysisService/Analyze";
+    let edge = only(&spans, |span| span["parentSpanId"] == CALLER);
+    let call = only(&spans, |span| span["kind"] == "SPAN_KIND_CLIENT");
+    let served = only(&spans, |span| {
+        span["service"] == "worker" && span["kind"] == "SPAN_KIND_SERVER"
+    });
+    assert_eq!(
+        (&call["parentSpanId"], &call["service"]),
+        (&edge["spanId"], &json!("gateway"))
+    );
+    assert_eq!(served["parentSpanId"], call["spanId"]);
+    for span in [call, served] {
+        let attributes = &span["attributes"];
+        assert_eq!(
+            (&span["name"], &attributes["rpc.method"]),
+            (&json!(method), &json!(method))
+        );
+        assert_eq!(attributes["rpc.system.name"], "grpc");
+        assert_eq!(attributes["rpc.response.status_code"], "OK");
+    }
+    assert_eq!(call["attributes"]["server.address"], "worker");
+    let order: Vec<&Value> = spans.iter().map(|span| &span["spanId"]).take(3).collect();
+    assert_eq!(
+        order,
+        [&edge["spanId"], &call["spanId"], &served["spanId"]],
+        "parents come first"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_are_listed_and_filtered() {
+    let up = shared().await;
+    let (rest, quick, slow) = (up.rest(), fresh(3), fresh(4));
+    let echo = |input: Value| json!({"kind": "echo", "input": input});
+    post(&rest, &quick, "/api/v1/tasks", &echo(json!(1))).await;
+    post(&rest, &slow, "/api/v1/tasks", &echo(json!({"delay_ms": 700}))).await;
+    let listed = |query: &'static str| {
+        let rest = rest.clone();
+        async move {
+            let answer = rest.get(&format!("/api/v1/traces?pageSize=1000{query}")).await.json();
+            answer["traces"]
+                .as_array()
+                .cloned()
+                .unwrap_or_else(|| panic!("no traces: {answer}"))
+        }
+    };
+    let has = |traces: &[Value], id: &str| traces.iter().any(|trace| trace["traceId"] == id);
+    let long = eventually(ARRIVAL_MAX, || async {
+        let all = listed("").await;
+        let long = listed("&durationUsMin=500000").await;
+        (has(&all, &quick) && has(&all, &slow) && has(&long, &slow)).then_some(long)
+    });
+    assert!(!has(&long.await, &quick));
+    let failed = listed("&failed=true").await;
+    assert!(failed.iter().all(|trace| trace["failed"] == true), "{failed:?}");
+    assert!(!has(&failed, &slow));
+    let one = rest.get("/api/v1/traces?pageSize=1").await.json();
+    assert_eq!(one["traces"].as_array().map(Vec::len), Some(1));
+    assert_eq!(one["traces"][0]["spans"], json!([]), "summaries have no spans");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_kept_is_said_with_reasons() {
+    let up = shared().await;
+    let rest = up.rest();
+    let answer = rest.get(&format!("/api/v1/traces/{}", fresh(5))).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.reason().as_deref()),
+        (404, Some("TRACE_NOT_FOUND"))
+    );
+    for why in ["not sampled", "made room", "on their way"] {
+        assert!(answer.text().contains(why), "{}", answer.text());
+    }
+    for bad in ["abc", &"F".repeat(32)] {
+        assert_eq!(rest.get(&format!("/api/v1/traces/{bad}")).await.status, 400, "{bad}");
+    }
+    assert_eq!(rest.get("/api/v1/traces?pageSize=1001").await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_have_the_names_of_the_conventions() {
+    let up = shared().await;
+    up.rest().submit("/api/v1/analyze", &json!({"data": [{"a": 1}]})).await;
+    let text = Rest::at(&up.admin).get("/metrics").await.text();
+    let http = "lepton_http_server_request_duration_seconds_count{service=\"gateway\",http_request_method=\"POST\",\
+                http_route=\"/api/v1/analyze\",http_response_status_code=\"200\"}";
+    assert!(text.contains(http), "{text}");
+    assert!(
+        text.contains("lepton_rpc_server_call_duration_seconds_bucket"),
+        "{text}"
+    );
+    assert!(text.contains("lepton_telemetry_spans_dropped_total"), "{text}");
+}
