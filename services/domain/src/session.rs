@@ -126,6 +126,16 @@ fn reconcile_one(ledger: &Ledger, attempt: AttemptId, worker: &InstanceId) -> Re
     }
 }
 
+/// Of the attempts that a worker says have ended, those whose reports may still settle their tasks, though the ledger has
+/// given the attempts up: such a task should not be started again before the report is there.
+pub fn awaited(ledger: &Ledger, ended: &[AttemptId]) -> BTreeSet<AttemptId> {
+    let pending = |attempt: &&AttemptId| {
+        let task = ledger.task(&attempt.task);
+        task.is_some_and(|task| task.state == State::Pending && attempt.number <= task.attempts)
+    };
+    ended.iter().filter(pending).copied().collect()
+}
+
 /// Losses to decide: tasks that run according to the ledger, but that no session heard of lately has. Nothing, until
 /// workers have had time to find a new leader.
 pub fn overdue(

@@ -10,8 +10,7 @@ use futures::Stream;
 use lepton_domain::ids::Tenant;
 use lepton_domain::ledger::Submission;
 use lepton_domain::reason::Fault;
-use lepton_domain::task::Task;
-use lepton_mesh::telemetry::trace;
+use lepton_mesh::telemetry::trace::TraceContext;
 use lepton_proto::convert;
 use lepton_proto::journal::v1::Submitted;
 use lepton_proto::scheduler::v1 as wire;
@@ -23,7 +22,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
 use tracing::Span;
 
-use crate::leader::message::{Answer, Message};
+use crate::leader::message::{Answer, Message, Seen};
 use crate::office::{LeaderHandle, resigned};
 
 /// Requests of one stream that may be unanswered.
@@ -45,22 +44,26 @@ struct Reply {
 }
 
 impl Reply {
-    fn give(mut self, outcome: Result<Arc<Task>, Fault>) {
+    fn give(mut self, outcome: Result<Seen, Fault>) {
         self.send(outcome);
     }
 
-    fn send(&mut self, outcome: Result<Arc<Task>, Fault>) {
+    fn send(&mut self, outcome: Result<Seen, Fault>) {
         let Some(permit) = self.permit.take() else { return };
-        let outcome = match outcome {
-            Ok(task) => Outcome::Task(Box::new(task.as_ref().into())),
-            Err(fault) => Outcome::Refusal((&fault).into()),
+        let (outcome, progress) = match outcome {
+            Ok(Seen { task, progress }) => (Outcome::Task(Box::new(task.as_ref().into())), progress),
+            Err(fault) => {
+                self.span.record("otel.status_code", "error");
+                self.span.record("otel.status_description", fault.reason.as_str());
+                (Outcome::Refusal((&fault).into()), None)
+            }
         };
         // The gateway may have left; then nobody waits for the answer.
         let _left = self.outbox.send((
             wire::IntakeResponse {
                 number: self.number,
                 outcome: Some(outcome),
-                progress: None,
+                progress: progress.as_deref().cloned(),
             },
             permit,
         ));
@@ -130,17 +133,19 @@ fn message(wish: Option<Wish>, mut reply: Reply) -> Option<Message> {
     }
 }
 
-/// The span of a submit in its submitter's trace.
+/// The span of a submit in its submitter's trace; none where that is not exported.
 fn span(submit: &Submitted) -> Span {
-    if submit.traceparent.is_empty() {
+    let traceparent = submit.traceparent.as_str();
+    if !TraceContext::parse(traceparent).is_some_and(|context| context.is_sampled()) {
         return Span::none();
     }
-    let span = tracing::info_span!(
-        "journal.commit",
-        kind = submit.spec.as_ref().map(|spec| spec.kind.as_str())
-    );
-    trace::with_parent(&span, &submit.traceparent);
-    span
+    tracing::info_span!(
+        "journal commit",
+        traceparent,
+        otel.status_code = tracing::field::Empty,
+        otel.status_description = tracing::field::Empty,
+        lepton.kind = submit.spec.as_ref().map(|spec| spec.kind.as_str()),
+    )
 }
 
 enum Read {

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use lepton_domain::ids::Epoch;
-use lepton_domain::ledger::{Command, Event, Ledger, Policy, Rejection, apply, decide};
+use lepton_domain::ledger::{Command, Effect, Event, Ledger, Policy, Rejection, apply, decide};
 use lepton_domain::queue::Queue;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::time::Timestamp;
@@ -25,11 +25,14 @@ use lepton_mesh::random::Random;
 use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::{mpsc, watch};
 
-use batch::{Batch, Release};
+use batch::Batch;
 use commit::{Committer, InFlight, Pace};
+use headway::Headway;
+use holds::Holds;
 use message::Message;
 use roster::Roster;
 use snapshot::Snapshots;
+use spans::Waits;
 use watchers::Watchers;
 
 use crate::config::Tuning;
@@ -40,10 +43,13 @@ mod assign;
 mod batch;
 mod commit;
 mod effects;
+pub(crate) mod headway;
+mod holds;
 mod intake;
 pub(crate) mod message;
 mod roster;
 mod snapshot;
+mod spans;
 mod watchers;
 
 /// How many messages are taken at a time before batches and workers are looked after.
@@ -118,6 +124,9 @@ pub(crate) struct Leader {
     queue: Queue,
     roster: Roster,
     watchers: Watchers,
+    headway: Headway,
+    holds: Holds,
+    waits: Waits,
     snapshots: Snapshots,
     stopping: bool,
     /// Why the ledger must be thrown away, once it must.
@@ -127,13 +136,10 @@ pub(crate) struct Leader {
 impl Leader {
     /// Begins on a ledger whose epoch has just been opened by `writer`.
     pub fn new(incarnation: String, ledger: Ledger, writer: Writer, clock: JournalClock, world: Surroundings) -> Self {
-        let mut queue = Queue::new();
-        for task in ledger.pending() {
-            queue.push(effects::ticket(task));
-        }
+        let pending: Vec<_> = ledger.pending().cloned().collect();
         let roster = Roster::new(clock.monotonic(), ledger.running().next().is_some());
         let snapshots = Snapshots::new(world.tuning.snapshot_bytes, writer.growth(), writer.position().clone());
-        Self {
+        let mut leader = Self {
             epoch: ledger.epoch(),
             incarnation,
             committer: Committer::start(writer, world.blobs.clone()),
@@ -142,14 +148,19 @@ impl Leader {
             batch: None,
             in_flight: None,
             pace: Pace::default(),
-            queue,
+            queue: Queue::new(),
             roster,
             watchers: Watchers::default(),
+            headway: Headway::default(),
+            holds: Holds::default(),
+            waits: Waits::default(),
             snapshots,
             world,
             stopping: false,
             broken: None,
-        }
+        };
+        pending.iter().for_each(|task| leader.enqueue(task));
+        leader
     }
 
     /// Leads until another does or the service stops.
@@ -248,10 +259,14 @@ impl Leader {
                 return;
             }
         };
-        let releases: Vec<Release> = effects
-            .into_iter()
-            .filter_map(|effect| self.release_of(effect))
-            .collect();
+        let mut releases = Vec::new();
+        for effect in effects {
+            if let Effect::Changed(id) = &effect {
+                let task = self.ledger.task(id).map(AsRef::as_ref);
+                self.headway.changed(id, task);
+            }
+            releases.extend(self.release_of(effect));
+        }
         let batch = self.gather();
         batch.add(event);
         batch.releases.extend(releases);

@@ -11,6 +11,7 @@ use lepton_mesh::election::Leader;
 use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use crate::leader::message::{Message, SessionNumber};
 
@@ -45,6 +46,8 @@ pub(crate) struct Office {
     numbers: Arc<AtomicU64>,
     tasks: TaskTracker,
     closing: Shutdown,
+    /// The service that works here, as its spans name it.
+    scope: Span,
 }
 
 impl Office {
@@ -60,6 +63,7 @@ impl Office {
             numbers: Arc::default(),
             tasks: TaskTracker::new(),
             closing,
+            scope: Span::current(),
         }
     }
 
@@ -88,11 +92,12 @@ impl Office {
     /// Runs something on behalf of a stream until it ends or the office closes.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let closing = self.closing.clone();
-        self.tasks.spawn(async move {
+        let until_closing = async move {
             tokio::select! {
                 () = closing.triggered() => {}
                 () = work => {}
             }
-        });
+        };
+        self.tasks.spawn(until_closing.instrument(self.scope.clone()));
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::intake;
-use crate::leader::message::{Filter, Message};
+use crate::leader::message::{Filter, Message, Seen, Watched};
 use crate::office::{Office, resigned};
 use crate::progress::Progress;
 
@@ -123,12 +123,10 @@ enum Next {
     Nothing,
 }
 
-type States = watch::Receiver<std::sync::Arc<lepton_domain::task::Task>>;
-
 /// Sends the present state, then each change, until the end; a leader that goes ends the stream with an error.
 async fn next_state(
-    (mut states, next): (States, Next),
-) -> Option<(Result<wire::WatchTaskResponse, Status>, (States, Next))> {
+    (mut states, next): (Watched, Next),
+) -> Option<(Result<wire::WatchTaskResponse, Status>, (Watched, Next))> {
     match next {
         Next::Nothing => return None,
         Next::Change if states.changed().await.is_err() => {
@@ -136,7 +134,7 @@ async fn next_state(
         }
         Next::First | Next::Change => {}
     }
-    let task = states.borrow_and_update().clone();
+    let Seen { task, progress } = states.borrow_and_update().clone();
     let next = if task.state.is_final() {
         Next::Nothing
     } else {
@@ -145,7 +143,7 @@ async fn next_state(
     Some((
         Ok(wire::WatchTaskResponse {
             task: Some(task.as_ref().into()),
-            progress: None,
+            progress: progress.as_deref().cloned(),
         }),
         (states, next),
     ))

@@ -14,7 +14,8 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Content, Payload};
 use lepton_mesh::blob::Blobs;
 use lepton_mesh::clock::Clock;
-use lepton_mesh::telemetry::trace;
+use lepton_mesh::random::Random;
+use lepton_mesh::telemetry::trace::{self, TraceContext};
 use lepton_proto::convert::task::trace_id;
 use lepton_proto::worker::v1 as wire;
 use tokio::sync::Semaphore;
@@ -101,15 +102,9 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Runs an attempt to its end; gives its trace context too. `before` is that of the attempt before it, if known.
-    pub async fn run(
-        self,
-        assignment: Assignment,
-        before: Option<String>,
-        progress: Progress,
-        stop: CancellationToken,
-    ) -> (Outcome, Option<String>) {
-        let span = span(&assignment, before.as_deref());
+    /// Runs an attempt to its end.
+    pub async fn run(self, assignment: Assignment, progress: Progress, stop: CancellationToken) -> Outcome {
+        let span = span(&assignment);
         let deadline_in = assignment.deadline_in;
         let ended = async {
             tokio::select! {
@@ -120,11 +115,8 @@ impl Runner {
             }
         };
         let outcome = ended.instrument(span.clone()).await;
-        let trace = span.in_scope(|| {
-            tell(&assignment, &outcome);
-            trace::traceparent()
-        });
-        (outcome, trace)
+        span.in_scope(|| tell(&assignment, &outcome));
+        outcome
     }
 
     /// Waits for a slot and runs.
@@ -243,7 +235,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
 }
 
 /// A span in the submitter's trace, which also links to the attempt before.
-fn span(assignment: &Assignment, before: Option<&str>) -> Span {
+fn span(assignment: &Assignment) -> Span {
     let Assignment {
         attempt,
         kind,
@@ -265,10 +257,30 @@ fn span(assignment: &Assignment, before: Option<&str>) -> Span {
         lepton.attempt = attempt.number,
         lepton.tenant = %tenant,
     );
-    if let Some(before) = before {
-        trace::link(&span, before);
+    trace::identify(&span, span_id(*attempt));
+    if let Some(before) = before(assignment) {
+        trace::link(&span, &before.to_string());
     }
     span
+}
+
+/// The span of an attempt, the same for whoever works it out: so a retry can link to the attempt before wherever that
+/// ran, also where it was lost with its worker and nobody heard its end.
+fn span_id(attempt: AttemptId) -> u64 {
+    let task = attempt.task.as_u128();
+    // The lower half of a task's id is random; the number makes it the attempt's.
+    let seed = (task as u64) ^ ((task >> 64) as u64).rotate_left(32) ^ (u64::from(attempt.number) << 32);
+    Random::seeded(seed).next_u64().max(1)
+}
+
+/// The trace context of the attempt before.
+fn before(assignment: &Assignment) -> Option<TraceContext> {
+    let AttemptId { task, number } = assignment.attempt;
+    let earlier = AttemptId {
+        task,
+        number: number.checked_sub(1).filter(|number| *number > 0)?,
+    };
+    TraceContext::parse(&assignment.traceparent)?.with_span(span_id(earlier))
 }
 
 /// Notes the end in the span and, where something failed, in the log.

@@ -135,11 +135,11 @@ impl Session {
 
     /// Says hello and waits for the welcome.
     async fn open(&self, link: &LeaderLink, standing: &mut Standing) -> Result<(Incoming, Line), Ended> {
-        let running = self.slots.declare().await?;
+        let held = self.slots.declare().await?;
         // Room for every report at once: the slots never wait for the leader.
         let capacity = self.slots.held_max() + PROGRESS_WAITING_MAX + OUTGOING_SPARE;
         let (sender, outgoing) = mpsc::channel(capacity);
-        let hello = message::hello(&self.identity, running, standing.mark());
+        let hello = message::hello(&self.identity, held, standing.mark());
         sender.try_send(hello).map_err(|_| Ended::Closed)?;
         let mut client = SessionServiceClient::new(link.channel.clone());
         let opened = timeout(SILENCE_MAX, client.open_session(ReceiverStream::new(outgoing))).await;

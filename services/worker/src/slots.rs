@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::Reason;
-use lepton_proto::journal::v1::Attempt;
 use lepton_proto::worker::v1::OpenSessionRequest;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -17,16 +16,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use self::desk::{Assigned, Desk};
-use self::trail::Trail;
 use crate::attempt::{Assignment, Outcome, Runner};
 use crate::kind::Failure;
 use crate::progress::Progress;
 use crate::session::message::report;
 
+pub use self::desk::Held;
+
 mod desk;
 #[cfg(test)]
 mod tests;
-mod trail;
 
 /// Orders that may wait. The session, which is the only sender, waits for room.
 const ORDERS_MAX: usize = 256;
@@ -40,7 +39,7 @@ pub const PROGRESS_WAITING_MAX: usize = 1_024;
 /// What the session has to say.
 #[derive(Debug)]
 enum Order {
-    Declare { answer: oneshot::Sender<Vec<Attempt>> },
+    Declare { answer: oneshot::Sender<Held> },
     Connect { line: Line },
     Assign { assignment: Box<Assignment> },
     Stop { attempt: AttemptId },
@@ -76,7 +75,7 @@ impl SlotsHandle {
     }
 
     /// The attempts that run or whose reports are not settled.
-    pub async fn declare(&self) -> Result<Vec<Attempt>, Gone> {
+    pub async fn declare(&self) -> Result<Held, Gone> {
         let (answer, declared) = oneshot::channel();
         self.order(Order::Declare { answer }).await?;
         declared.await.map_err(|_| Gone)
@@ -121,8 +120,7 @@ impl SlotsHandle {
 pub struct Slots {
     runner: Runner,
     desk: Desk,
-    trail: Trail,
-    attempts: JoinSet<(AttemptId, Outcome, Option<String>)>,
+    attempts: JoinSet<(AttemptId, Outcome)>,
     line: Option<Line>,
     orders: mpsc::Receiver<Order>,
     held: watch::Sender<usize>,
@@ -140,12 +138,10 @@ impl Slots {
             held_max,
         };
         let desk = Desk::new(held_max);
-        let trail = Trail::default();
         (
             Self {
                 runner,
                 desk,
-                trail,
                 attempts: JoinSet::new(),
                 line: None,
                 orders,
@@ -166,7 +162,7 @@ impl Slots {
                     None => return,
                 },
                 Some(ended) = self.attempts.join_next() => match ended {
-                    Ok((attempt, outcome, trace)) => self.ended(attempt, outcome, trace),
+                    Ok((attempt, outcome)) => self.ended(attempt, outcome),
                     // Kinds' panics are caught where they happen; this would be one of ours.
                     Err(error) => tracing::error!(%error, "an attempt was lost"),
                 },
@@ -208,19 +204,12 @@ impl Slots {
                 return;
             }
         };
-        let before = self.trail.before(attempt);
-        let run = self.runner.clone().run(assignment, before, progress, stop);
-        let named = async move {
-            let (outcome, trace) = run.await;
-            (attempt, outcome, trace)
-        };
+        let run = self.runner.clone().run(assignment, progress, stop);
+        let named = async move { (attempt, run.await) };
         self.attempts.spawn(named.in_current_span());
     }
 
-    fn ended(&mut self, attempt: AttemptId, outcome: Outcome, trace: Option<String>) {
-        if let (Outcome::Failure(_), Some(trace)) = (&outcome, trace) {
-            self.trail.leave(attempt, trace);
-        }
+    fn ended(&mut self, attempt: AttemptId, outcome: Outcome) {
         if let Some(message) = self.desk.ended(attempt, outcome) {
             self.say(message);
         }

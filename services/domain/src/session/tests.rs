@@ -128,6 +128,19 @@ fn declared_attempts_are_adopted_started_or_stopped() {
 }
 
 #[test]
+fn a_report_is_awaited_where_it_may_still_settle_a_task() {
+    let ended: Vec<_> = [(1, 1), (3, 1), (3, 2), (4, 1), (5, 1), (9, 1)]
+        .map(|(t, n)| attempt(t, n))
+        .into();
+    let awaited = awaited(&ledger(), &ended);
+    assert_eq!(
+        awaited,
+        BTreeSet::from([attempt(3, 1)]),
+        "given up, pending, and once started"
+    );
+}
+
+#[test]
 fn what_nobody_declares_is_lost_after_the_wait() {
     let ledger = ledger();
     let worker = InstanceId::new("a");

@@ -91,7 +91,7 @@ impl Leader {
     }
 
     fn start(&mut self, ticket: &Ticket, worker: &InstanceId) {
-        let Some(task) = self.ledger.task(&ticket.task) else {
+        let Some(task) = self.ledger.task(&ticket.task).cloned() else {
             return;
         };
         let attempt = AttemptId {
@@ -112,6 +112,7 @@ impl Leader {
         {
             return;
         }
+        self.waits.end(&task, attempt, worker, self.clock.monotonic());
         let taken = self
             .roster
             .sessions

@@ -4,6 +4,7 @@
 //! write that stands in for an empty one, has succeeded. Leaves performing them to `effects`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, Seq};
 use lepton_domain::ledger::{Effect, Event, StateDigest};
@@ -48,6 +49,8 @@ pub(crate) enum Release {
         number: SessionNumber,
         attempt: AttemptId,
         refused: Option<Fault>,
+        /// When it came, by the monotonic clock.
+        reported: Duration,
     },
     /// Hand out an attempt that may be handed out only once.
     Dispatch { number: SessionNumber, attempt: AttemptId },

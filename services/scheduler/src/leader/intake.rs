@@ -41,6 +41,11 @@ impl Leader {
                 outgoing,
             } => self.opened(number, hello, outgoing),
             Message::Heard { number } => self.heard(number),
+            Message::Advanced {
+                number,
+                attempt,
+                progress,
+            } => self.advanced(number, attempt, progress),
             Message::Draining { number } => self.draining(number),
             Message::Reported {
                 number,

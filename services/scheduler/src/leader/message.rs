@@ -10,12 +10,22 @@ use lepton_domain::ledger::Submission;
 use lepton_domain::reason::Fault;
 use lepton_domain::task::{Payload, State, Task, TaskError};
 use lepton_proto::journal::v1::Mark;
+use lepton_proto::task::v1::Progress;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::session::stream::Outgoing;
 
+/// A task as it is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// Its record at a committed position.
+    pub task: Arc<Task>,
+    /// How far its running attempt is, as far as it says.
+    pub progress: Option<Arc<Progress>>,
+}
+
 /// Called once with the task as it is at the position that the answer depends on.
-pub(crate) type Answer = Box<dyn FnOnce(Result<Arc<Task>, Fault>) + Send>;
+pub(crate) type Answer = Box<dyn FnOnce(Result<Seen, Fault>) + Send>;
 
 /// Names one connection of a worker; a worker that comes back gets a new number.
 pub(crate) type SessionNumber = u64;
@@ -59,6 +69,12 @@ pub(crate) enum Message {
     },
     /// A worker gave a sign of life.
     Heard { number: SessionNumber },
+    /// An attempt says how far it is.
+    Advanced {
+        number: SessionNumber,
+        attempt: AttemptId,
+        progress: Progress,
+    },
     /// A worker takes nothing new.
     Draining { number: SessionNumber },
     /// An attempt ended.
@@ -98,7 +114,7 @@ pub(crate) struct Page {
 }
 
 /// A followed task: the channel holds its latest committed state and closes when the leader goes.
-pub(crate) type Watched = watch::Receiver<Arc<Task>>;
+pub(crate) type Watched = watch::Receiver<Seen>;
 
 /// Who a worker is.
 pub(crate) struct Hello {
@@ -110,8 +126,10 @@ pub(crate) struct Hello {
     pub kinds: std::collections::BTreeSet<Kind>,
     /// Its labels.
     pub labels: std::collections::BTreeMap<String, String>,
-    /// What it still runs.
+    /// What it still runs, or has not had acknowledged.
     pub running: Vec<AttemptId>,
+    /// Those of them that have ended.
+    pub ended: Vec<AttemptId>,
 }
 
 /// How an attempt ended.

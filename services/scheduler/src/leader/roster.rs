@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use lepton_domain::ids::{AttemptId, InstanceId};
-use lepton_domain::ledger::Command;
+use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
+use lepton_domain::ledger::{Command, Effect};
 use lepton_domain::reason::Fault;
-use lepton_domain::session::{Reconciled, SILENCE_MAX, Session, TAKEOVER_WAIT, overdue, reconcile};
+use lepton_domain::session::{Reconciled, SILENCE_MAX, Session, TAKEOVER_WAIT, awaited, overdue, reconcile};
 use lepton_proto::journal::v1::Mark;
+use lepton_proto::task::v1::Progress;
 use tokio::sync::mpsc;
 
 use super::Leader;
@@ -122,15 +123,19 @@ impl Leader {
             kinds,
             labels,
             running,
+            ended,
         } = hello;
         let mut session = Session::new(worker.clone(), slots, self.clock.now());
         session.kinds = kinds;
         session.labels = labels;
         let mut stops = Vec::new();
         let mut kept = Vec::new();
+        let awaited = awaited(&self.ledger, &ended);
         for found in reconcile(&self.ledger, &running, &worker) {
             match found {
                 Reconciled::Adopt(attempt) => kept.push(attempt),
+                // Its report is on its way: running the task once more would be for nothing.
+                Reconciled::Stop(attempt) if awaited.contains(&attempt) => self.hold(attempt),
                 Reconciled::Stop(attempt) => stops.push(attempt),
                 Reconciled::Start(command) => match (started(&command), self.carry_out(command)) {
                     (Some(attempt), Ok(())) => kept.push(attempt),
@@ -185,6 +190,19 @@ impl Leader {
         }
     }
 
+    /// An attempt says how far it is. Only the one that runs is heard.
+    pub(super) fn advanced(&mut self, number: SessionNumber, attempt: AttemptId, progress: Progress) {
+        self.heard(number);
+        let has_it = self
+            .session_mut(number)
+            .is_some_and(|session| session.running.contains(&attempt));
+        let task = self.ledger.task(&attempt.task);
+        if has_it && task.is_some_and(|task| task.running_attempt() == Some(attempt)) {
+            let progress = self.headway.note(attempt.task, progress);
+            self.watchers.advance(attempt, &progress);
+        }
+    }
+
     /// A worker takes nothing new.
     pub(super) fn draining(&mut self, number: SessionNumber) {
         if let Some(session) = self.session_mut(number) {
@@ -228,7 +246,11 @@ impl Leader {
             number,
             attempt,
             refused,
+            reported: self.clock.monotonic(),
         });
+        if self.holds.end(&attempt.task) {
+            self.resume(attempt.task);
+        }
     }
 
     /// A worker's stream ended.
@@ -252,7 +274,23 @@ impl Leader {
             let lost = overdue(&self.ledger, &self.roster.sessions, self.clock.now(), since_takeover);
             self.roster.losses.extend(lost);
         }
+        for task in self.holds.expire(now) {
+            tracing::warn!(%task, "a report that a worker announced did not come; the task runs again");
+            self.resume(task);
+        }
         self.catch_up();
+    }
+
+    /// Keeps a task out of the queue until the report of this attempt is here.
+    fn hold(&mut self, attempt: AttemptId) {
+        if self.holds.hold(attempt, self.clock.monotonic()) {
+            self.queue.remove(&attempt.task);
+        }
+    }
+
+    /// Lets a task that was held go on, if it is still pending once everything decided so far has committed.
+    fn resume(&mut self, task: TaskId) {
+        self.release(Release::Effect(Effect::Enqueue(task)));
     }
 
     fn beat(&mut self) {

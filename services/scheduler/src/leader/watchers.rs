@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lepton_domain::ids::TaskId;
-use lepton_domain::task::Task;
+use lepton_domain::ids::{AttemptId, TaskId};
+use lepton_proto::task::v1::Progress;
 use tokio::sync::watch;
 
+use super::message::{Seen, Watched};
+
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Names a watcher.
 pub(crate) type WatcherNumber = u64;
@@ -22,7 +24,7 @@ pub(crate) const WATCHERS_MAX: usize = 50_000;
 struct Watcher {
     number: WatcherNumber,
     /// Nothing until the state at the request has committed.
-    sender: Option<watch::Sender<Arc<Task>>>,
+    sender: Option<watch::Sender<Seen>>,
 }
 
 /// All watchers.
@@ -52,10 +54,10 @@ impl Watchers {
     }
 
     /// Serves a watcher from here on.
-    pub fn serve(&mut self, number: WatcherNumber, task: Arc<Task>) -> watch::Receiver<Arc<Task>> {
-        let id = task.id;
-        let ended = task.state.is_final();
-        let (sender, receiver) = watch::channel(task);
+    pub fn serve(&mut self, number: WatcherNumber, seen: Seen) -> Watched {
+        let id = seen.task.id;
+        let ended = seen.task.state.is_final();
+        let (sender, receiver) = watch::channel(seen);
         let waiting = self
             .by_task
             .get_mut(&id)
@@ -75,12 +77,26 @@ impl Watchers {
     }
 
     /// Shows a committed state, and lets go of watchers that left or have seen the end.
-    pub fn publish(&mut self, task: &Arc<Task>) {
-        let ended = task.state.is_final();
-        self.forget(task.id, |watcher| match &watcher.sender {
+    pub fn publish(&mut self, seen: &Seen) {
+        let ended = seen.task.state.is_final();
+        self.forget(seen.task.id, |watcher| match &watcher.sender {
             None => true,
-            Some(sender) => sender.send(task.clone()).is_ok() && !ended,
+            Some(sender) => sender.send(seen.clone()).is_ok() && !ended,
         });
+    }
+
+    /// Shows how far an attempt is to those who have seen it start: the state that they see does not change.
+    pub fn advance(&self, attempt: AttemptId, progress: &Arc<Progress>) {
+        let followed = self.by_task.get(&attempt.task).into_iter().flatten();
+        for sender in followed.filter_map(|watcher| watcher.sender.as_ref()) {
+            sender.send_if_modified(|seen| {
+                let runs = seen.task.running_attempt() == Some(attempt);
+                if runs {
+                    seen.progress = Some(progress.clone());
+                }
+                runs
+            });
+        }
     }
 
     fn forget(&mut self, task: TaskId, keep: impl FnMut(&Watcher) -> bool) {

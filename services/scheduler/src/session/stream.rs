@@ -22,6 +22,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::leader::headway::bounded;
 use crate::leader::message::{Hello, Message, Outcome, SessionNumber};
 use crate::office::{LeaderHandle, Office};
 
@@ -142,11 +143,7 @@ async fn greet(incoming: &mut Streaming<wire::OpenSessionRequest>) -> Result<(He
             format!("{} slots, 1 to {SLOTS_MAX} are taken", hello.slots),
         ));
     }
-    let running = hello
-        .running
-        .iter()
-        .map(AttemptId::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
+    let (running, ended) = (attempts(&hello.running)?, attempts(&hello.ended)?);
     let mark = hello.mark;
     let hello = Hello {
         worker: InstanceId::new(hello.worker),
@@ -154,8 +151,14 @@ async fn greet(incoming: &mut Streaming<wire::OpenSessionRequest>) -> Result<(He
         kinds: hello.kinds.into_iter().map(Kind::new).collect(),
         labels: hello.labels,
         running,
+        ended,
     };
     Ok((hello, mark))
+}
+
+fn attempts(named: &[journal::Attempt]) -> Result<Vec<AttemptId>, Fault> {
+    let read = named.iter().map(AttemptId::try_from);
+    Ok(read.collect::<Result<_, _>>()?)
 }
 
 /// Passes a worker's messages on until its stream ends or breaks a rule.
@@ -180,10 +183,25 @@ async fn listen(leader: LeaderHandle, number: SessionNumber, mut incoming: Strea
 fn read(number: SessionNumber, message: In) -> Result<Message, Fault> {
     Ok(match message {
         In::Hello(_) => return Err(Fault::new(Reason::FieldInvalid, "`hello` is said once, first")),
-        // Progress is a sign of life too.
-        In::Heartbeat(_) | In::Progress(_) => Message::Heard { number },
+        In::Heartbeat(_) => Message::Heard { number },
+        In::Progress(said) => read_progress(number, said)?,
         In::Draining(_) => Message::Draining { number },
         In::Report(report) => read_report(number, report)?,
+    })
+}
+
+/// What cannot be shown is a sign of life, at least.
+fn read_progress(number: SessionNumber, said: wire::AttemptProgress) -> Result<Message, Fault> {
+    let attempt = said.attempt.ok_or_else(|| Fault::field("attempt", "missing"))?;
+    let attempt = AttemptId::try_from(&attempt)?;
+    let progress = said.progress.filter(|progress| progress.attempt == attempt.number);
+    Ok(match progress.and_then(bounded) {
+        Some(progress) => Message::Advanced {
+            number,
+            attempt,
+            progress,
+        },
+        None => Message::Heard { number },
     })
 }
 

@@ -92,9 +92,8 @@ impl Bench {
     async fn run(&self, assignment: Assignment) -> Outcome {
         self.runner
             .clone()
-            .run(assignment, None, Progress::unheard(), CancellationToken::new())
+            .run(assignment, Progress::unheard(), CancellationToken::new())
             .await
-            .0
     }
 
     async fn fails(&self, assignment: Assignment) -> (String, bool) {
@@ -187,11 +186,11 @@ async fn a_stop_reaches_what_runs_and_what_waits() {
     let running = bench
         .runner
         .clone()
-        .run(assignment("tell"), None, Progress::unheard(), stop.clone());
+        .run(assignment("tell"), Progress::unheard(), stop.clone());
     let waiting = bench
         .runner
         .clone()
-        .run(assignment("copy"), None, Progress::unheard(), stop_waiting.clone());
+        .run(assignment("copy"), Progress::unheard(), stop_waiting.clone());
     let (running, waiting) = (tokio::spawn(running), tokio::spawn(waiting));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(
@@ -199,9 +198,9 @@ async fn a_stop_reaches_what_runs_and_what_waits() {
         (1, 1)
     );
     stop_waiting.cancel();
-    assert_eq!(waiting.await.unwrap().0, Outcome::Stopped);
+    assert_eq!(waiting.await.unwrap(), Outcome::Stopped);
     stop.cancel();
-    assert_eq!(running.await.unwrap().0, Outcome::Stopped);
+    assert_eq!(running.await.unwrap(), Outcome::Stopped);
     let told = async {
         while STOPPED.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await
@@ -219,16 +218,30 @@ async fn a_deadline_frees_the_slot_and_leaves_the_verdict_to_the_leader() {
         ..assignment("hang")
     };
     let stop = CancellationToken::new();
-    let attempt = tokio::spawn(
-        bench
-            .runner
-            .clone()
-            .run(late(), None, Progress::unheard(), stop.clone()),
-    );
+    let attempt = tokio::spawn(bench.runner.clone().run(late(), Progress::unheard(), stop.clone()));
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(bench.runner.slots.available_permits(), 1);
     stop.cancel();
-    assert_eq!(attempt.await.unwrap().0, Outcome::Stopped);
+    assert_eq!(attempt.await.unwrap(), Outcome::Stopped);
     // A leader that says nothing hears it from the worker.
     assert_eq!(bench.fails(late()).await, ("DEADLINE_EXCEEDED".to_owned(), false));
+}
+
+#[test]
+fn a_retry_finds_the_span_of_the_attempt_before_wherever_that_ran() {
+    let mut retry = assignment("copy");
+    assert_eq!(before(&retry), None, "it is in no trace");
+    retry.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    assert_eq!(before(&retry), None, "it is the first");
+    let first = span_id(retry.attempt);
+    retry.attempt.number = 2;
+    let linked = before(&retry).unwrap();
+    assert_eq!(linked.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(linked.span_id(), format!("{first:016x}"));
+    let other = AttemptId {
+        task: TaskId::from_u128(8),
+        number: 1,
+    };
+    let ids = std::collections::BTreeSet::from([first, span_id(retry.attempt), span_id(other)]);
+    assert_eq!(ids.len(), 3, "each attempt has its own");
 }

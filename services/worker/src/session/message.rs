@@ -12,6 +12,7 @@ use lepton_proto::worker::v1::open_session_response::Message as In;
 use super::Identity;
 use crate::attempt::{Assignment, Outcome};
 use crate::kind::Failure;
+use crate::slots::Held;
 
 /// What a leader says after its welcome.
 #[derive(Debug)]
@@ -45,13 +46,14 @@ fn attempt(named: Option<Attempt>) -> Result<AttemptId, Fault> {
 }
 
 /// Who the worker is and what it holds.
-pub(super) fn hello(identity: &Identity, running: Vec<Attempt>, mark: &Mark) -> wire::OpenSessionRequest {
+pub(super) fn hello(identity: &Identity, held: Held, mark: &Mark) -> wire::OpenSessionRequest {
     outgoing(Out::Hello(wire::Hello {
         worker: identity.instance.to_string(),
         slots: identity.slots,
         kinds: identity.kinds.clone(),
         labels: identity.labels.clone(),
-        running,
+        running: held.all,
+        ended: held.ended,
         // Nothing seen yet is told as nothing, not as a mark at zero.
         mark: Some(mark.clone()).filter(|mark| !mark.incarnation.is_empty()),
     }))

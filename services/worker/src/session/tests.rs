@@ -12,6 +12,7 @@ use super::message::{Heard, hello, read, report};
 use super::*;
 use crate::attempt::Outcome;
 use crate::kind::Failure;
+use crate::slots::Held;
 
 fn welcome(incarnation: &str, epoch: u64, segment: u64) -> wire::Welcome {
     let mark = Mark {
@@ -62,7 +63,7 @@ fn a_first_hello_carries_no_mark() {
         kinds: vec!["echo".to_owned()],
         labels: [("zone".to_owned(), "a".to_owned())].into(),
     };
-    let said = |mark: &Mark| match hello(&identity, Vec::new(), mark).message {
+    let said = |mark: &Mark| match hello(&identity, Held::default(), mark).message {
         Some(Out::Hello(hello)) => hello,
         other => panic!("{other:?}"),
     };

@@ -15,6 +15,15 @@ use crate::attempt::Outcome;
 use crate::progress::Said;
 use crate::session::message::{progress, report};
 
+/// What a worker holds, as leaders are told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Held {
+    /// The attempts that run or whose reports are not settled.
+    pub all: Vec<Attempt>,
+    /// Those of them that have ended.
+    pub ended: Vec<Attempt>,
+}
+
 /// The attempts that the leader has not settled.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -103,8 +112,15 @@ impl Desk {
     }
 
     /// What a new leader is told.
-    pub(super) fn declare(&self) -> Vec<Attempt> {
-        self.attempts.keys().map(|attempt| Attempt::from(*attempt)).collect()
+    pub(super) fn declare(&self) -> Held {
+        let ended = self
+            .attempts
+            .iter()
+            .filter(|(_, stage)| matches!(stage, Stage::Ended(_)));
+        Held {
+            all: self.attempts.keys().map(|attempt| Attempt::from(*attempt)).collect(),
+            ended: ended.map(|(attempt, _)| Attempt::from(*attempt)).collect(),
+        }
     }
 
     /// The reports that no leader has taken.

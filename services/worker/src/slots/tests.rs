@@ -94,7 +94,8 @@ async fn a_report_is_said_again_to_every_leader_until_one_has_taken_it() {
         let (line, mut leader) = line(8);
         slots.connect(line).await.unwrap();
         assert_eq!(next_report(&mut leader).await.attempt, Some(id(1).into()));
-        assert_eq!(slots.declare().await.unwrap(), [id(1).into()]);
+        let held = slots.declare().await.unwrap();
+        assert_eq!((held.all, held.ended), (vec![id(1).into()], vec![id(1).into()]));
     }
     slots.settled(id(1)).await.unwrap();
     timeout(Duration::from_secs(10), slots.idle()).await.unwrap();
@@ -114,7 +115,8 @@ async fn a_stopped_attempt_is_not_heard_of_again() {
     let (line, mut leader) = line(8);
     slots.connect(line).await.unwrap();
     slots.assign(echo(1, r#"{"delay_ms":86400000}"#)).await.unwrap();
-    assert_eq!(slots.declare().await.unwrap().len(), 1);
+    let held = slots.declare().await.unwrap();
+    assert_eq!((held.all.len(), held.ended.len()), (1, 0), "it runs");
     slots.stop(id(1)).await.unwrap();
     timeout(Duration::from_secs(10), slots.idle()).await.unwrap();
     slots.assign(echo(2, "8")).await.unwrap();
@@ -250,28 +252,10 @@ fn the_desk_keeps_what_is_not_settled_and_runs_nothing_twice() {
     desk.settled(id(1));
     assert_eq!(desk.len(), 2, "one that runs is not forgotten");
     assert!(desk.ended(id(2), Outcome::Output(Payload::json("7"))).is_some());
-    assert_eq!((desk.unsettled().len(), desk.declare().len()), (1, 2));
+    assert_eq!((desk.unsettled().len(), desk.declare().all.len()), (1, 2));
+    assert_eq!(desk.declare().ended, [id(2).into()]);
     desk.stop(id(1));
     assert!(stop.is_cancelled() && desk.ended(id(1), Outcome::Stopped).is_none());
     desk.settled(id(2));
     assert_eq!(desk.len(), 0);
-}
-
-#[test]
-fn a_trail_leads_to_an_earlier_attempt_only_and_is_bounded() {
-    let mut trail = Trail::default();
-    trail.leave(id(1), "first".to_owned());
-    trail.leave(id(2), "second".to_owned());
-    assert_eq!(trail.before(id(3)).as_deref(), Some("second"));
-    assert_eq!(trail.before(id(2)), None);
-    for task in 100..2_000 {
-        trail.leave(
-            AttemptId {
-                task: TaskId::from_u128(task),
-                number: 1,
-            },
-            "other".to_owned(),
-        );
-    }
-    assert_eq!(trail.before(id(3)), None);
 }
