@@ -14,4 +14,4 @@ pub mod validate;
 mod tests;
 
 pub use bindings::inference;
-pub use bindings::lepton::{analysis, cluster, fleet, journal, model, monitor, options, scheduler, task, worker};
+pub use bindings::lepton::{analysis, cluster, data, fleet, journal, model, monitor, options, scheduler, task, worker};

@@ -8,6 +8,8 @@ use lepton_mesh::config::{Common, ServiceConfig, duration, list};
 use lepton_mesh::server::limits::Limits;
 use serde::{Deserialize, Serialize};
 
+use crate::data::DataConfig;
+use crate::models::config::ModelsConfig;
 use crate::online::config::OnlineConfig;
 use crate::tasks::config::TasksConfig;
 
@@ -23,6 +25,10 @@ pub struct Config {
     pub online: OnlineConfig,
     /// Calls about tasks.
     pub tasks: TasksConfig,
+    /// Models.
+    pub models: ModelsConfig,
+    /// Uploads.
+    pub data: DataConfig,
     /// Limits of the listener.
     pub server: Limits,
 }
@@ -51,6 +57,8 @@ impl Default for Config {
             edge: EdgeConfig::default(),
             online: OnlineConfig::default(),
             tasks: TasksConfig::default(),
+            models: ModelsConfig::default(),
+            data: DataConfig::default(),
             server: Limits::default(),
         }
     }

@@ -1,72 +1,163 @@
-//! `lepton.model.v1.ModelService`. No model is kept by this version: the registry is empty, and a push is checked and
-//! then refused.
+//! `lepton.model.v1.ModelService`: the registry of models over gRPC and REST.
+//!
+//! Promises: reads are of etcd itself, so two gateways agree; states are what the workers told last. Leaves decisions to
+//! `domain::model`, keeping to `mesh::models`, and running models to the workers.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::model::check_name;
+pub use lepton_domain::model::not_found;
+use lepton_domain::reason::Fault;
 use lepton_mesh::error;
+use lepton_mesh::models::Models as Registry;
+use lepton_mesh::registry::Directory;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
-use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
-mod onnx;
+pub use import::Import;
+pub use push::Intake;
+pub use route::Routes;
+
+pub mod board;
+pub mod config;
+mod import;
+mod push;
+mod route;
+mod show;
+pub mod sweep;
+#[cfg(test)]
+mod tests;
 
 /// The service.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Models;
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// What is kept.
+    pub registry: Registry,
+    /// How files become versions.
+    pub intake: Intake,
+    /// Who has which version.
+    pub routes: Routes,
+    /// The workers, as they are registered.
+    pub workers: Directory,
+    /// The blob store.
+    pub store: crate::tasks::payloads::Payloads,
+    /// Limits.
+    pub config: config::ModelsConfig,
+}
 
 type Answer<T> = Result<Response<T>, Status>;
+
+fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
+    result.map(Response::new).map_err(|fault| error::status(&fault))
+}
+
+impl Models {
+    fn show(&self, model: &lepton_domain::model::Model) -> Option<Model> {
+        Some(show::model(model, &self.routes.board()))
+    }
+
+    async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, Fault> {
+        let PushModelRequest { name, content } = request;
+        let (model, number, _) = self.intake.push(&name, content, None).await?;
+        let version = model.version(number);
+        let version = version.map(|version| show::version(&model, version, &self.routes.board()));
+        Ok(PushModelResponse { version })
+    }
+
+    async fn list(&self) -> Result<ListModelsResponse, Fault> {
+        let (models, board) = (self.registry.list().await?, self.routes.board());
+        let models = models.iter().map(|model| show::model(model, &board)).collect();
+        Ok(ListModelsResponse { models })
+    }
+
+    async fn get(&self, name: &str) -> Result<GetModelResponse, Fault> {
+        check_name(name)?;
+        let model = self.registry.read(name).await?.ok_or_else(|| not_found(name))?;
+        Ok(GetModelResponse {
+            model: self.show(&model),
+        })
+    }
+
+    async fn deploy(&self, request: DeployModelRequest) -> Result<DeployModelResponse, Fault> {
+        let DeployModelRequest { name, version } = request;
+        let version = (version != 0).then_some(version);
+        let wait = self.config.deploy_wait;
+        let model = self.registry.deploy(&self.workers, &name, version, wait).await?;
+        Ok(DeployModelResponse {
+            model: self.show(&model),
+        })
+    }
+
+    async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, Fault> {
+        let model = self
+            .registry
+            .change(name, lepton_domain::model::Change::Undeploy)
+            .await?;
+        Ok(UndeployModelResponse {
+            model: self.show(&model),
+        })
+    }
+
+    async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, Fault> {
+        let model = self
+            .registry
+            .rollback(&self.workers, name, self.config.deploy_wait)
+            .await?;
+        Ok(RollbackModelResponse {
+            model: self.show(&model),
+        })
+    }
+
+    async fn delete(&self, request: DeleteModelVersionRequest) -> Result<DeleteModelVersionResponse, Fault> {
+        let DeleteModelVersionRequest { name, version } = request;
+        let board = self.routes.board();
+        if let Some(place) = board.get(&name)
+            && place.serving == Some(version)
+        {
+            return Err(still_served(&name, version));
+        }
+        let blobs = self.store.store()?;
+        self.registry.delete(&blobs, &name, version).await?;
+        Ok(DeleteModelVersionResponse {})
+    }
+}
+
+/// A version that is being replaced answers requests until its successor can.
+fn still_served(name: &str, version: u32) -> Fault {
+    let message = format!("version {version} of model {name:?} is served; deploy another one or undeploy it first");
+    let fault = Fault::new(lepton_domain::reason::Reason::ModelInUse, message).with("model", name);
+    fault.with("version", version.to_string())
+}
 
 #[tonic::async_trait]
 impl ModelService for Models {
     async fn push_model(&self, request: Request<PushModelRequest>) -> Answer<PushModelResponse> {
-        let PushModelRequest { name, content } = request.into_inner();
-        let checked = async {
-            // Without the file, which no rule is about.
-            let named = PushModelRequest {
-                name,
-                ..Default::default()
-            };
-            validate::check_typed("lepton.model.v1.PushModelRequest", &named)?;
-            onnx::check(&content)?;
-            let message = "the file is a valid ONNX model, but this version does not keep models yet";
-            Err(Fault::new(Reason::NotBuilt, message).with("model", named.name))
-        };
-        checked.await.map_err(|fault| error::status(&fault))
+        answer(self.push(request.into_inner()).await)
     }
 
     async fn list_models(&self, _: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
-        Ok(Response::new(ListModelsResponse { models: Vec::new() }))
+        answer(self.list().await)
     }
 
     async fn get_model(&self, request: Request<GetModelRequest>) -> Answer<GetModelResponse> {
-        Err(absent(&request.get_ref().name))
+        answer(self.get(&request.get_ref().name).await)
     }
 
     async fn deploy_model(&self, request: Request<DeployModelRequest>) -> Answer<DeployModelResponse> {
-        Err(absent(&request.get_ref().name))
+        answer(self.deploy(request.into_inner()).await)
     }
 
     async fn undeploy_model(&self, request: Request<UndeployModelRequest>) -> Answer<UndeployModelResponse> {
-        Err(absent(&request.get_ref().name))
+        answer(self.undeploy(&request.get_ref().name).await)
     }
 
     async fn rollback_model(&self, request: Request<RollbackModelRequest>) -> Answer<RollbackModelResponse> {
-        Err(absent(&request.get_ref().name))
+        answer(self.rollback(&request.get_ref().name).await)
     }
 
     async fn delete_model_version(
         &self,
         request: Request<DeleteModelVersionRequest>,
     ) -> Answer<DeleteModelVersionResponse> {
-        Err(absent(&request.get_ref().name))
+        answer(self.delete(request.into_inner()).await)
     }
-}
-
-fn absent(name: &str) -> Status {
-    error::status(&not_found(name))
-}
-
-/// What callers are told about a model that is not there.
-pub fn not_found(name: &str) -> Fault {
-    Fault::new(Reason::ModelNotFound, format!("there is no model {name:?}")).with("model", name)
 }

@@ -13,22 +13,27 @@ use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::channel::pool::{Pool, PoolConfig};
 use lepton_mesh::context::Context;
 use lepton_mesh::election::LeaderWatch;
-use lepton_mesh::entry::{self, Sockets};
+use lepton_mesh::entry::{self, Flag, Sockets};
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::fleet::Fleet;
+use lepton_mesh::models::Models as Registry;
 use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::shutdown::Shutdown;
 use lepton_mesh::{admin, server};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::cluster::{Cluster, ELECTING};
 use crate::config::Config;
+use crate::data::Data;
 use crate::fleet::{Meter, Own};
 use crate::incidents::Incidents;
+use crate::models::{Import, Intake, Models, Routes, sweep};
 use crate::online::analyze::Online;
 use crate::online::call::Calls;
+use crate::online::infer::Inference;
 use crate::readiness;
 use crate::route::Front;
 use crate::stack::{self, Services};
@@ -37,6 +42,7 @@ use crate::tasks::reach::Reach;
 use crate::tasks::{Tasks, intake};
 use crate::transcode::openapi;
 use crate::transcode::table::Table;
+use crate::v2::V2;
 
 /// The gateway.
 #[derive(Debug)]
@@ -56,12 +62,20 @@ struct Mesh {
     etcd: Etcd,
     directory: Directory,
     workers: Pool,
+    worker_entries: Directory,
+    models: Registry,
     leaders: Vec<(&'static str, LeaderWatch)>,
     scheduler: LeaderChannel,
 }
 
 impl entry::Service for Gateway {
     const NAME: &'static str = "gateway";
+    const FLAGS: &'static [Flag] = &[Flag {
+        name: "model-dir",
+        key: "models.directory",
+        value: "DIR",
+        help: "Models to register at start, as DIR/name/version/model.onnx",
+    }];
     type Config = Config;
 
     async fn build(config: Config, context: Context) -> Result<Self, Fault> {
@@ -86,13 +100,19 @@ impl entry::Service for Gateway {
         let registrar = Registrar::start(mesh.etcd.clone(), &self.context, self.entry());
         let mut background = Background::new();
         let tasks = self.tasks(&mesh, &shutdown, &mut background);
+        let models = self.models(&mesh, &tasks, &shutdown, &mut background);
+        let imported = self.import(&models, &mut background);
         let (workers, link, reach) = (mesh.workers.clone(), tasks.intake.link(), tasks.reach.clone());
         let kept = readiness::keep(self.readiness.clone(), workers, link, reach, shutdown.clone());
+        let kept = after(imported, shutdown.clone(), kept);
         background.spawn(kept.map(Ok).in_current_span());
 
         let (closing, readiness, metrics) = (Shutdown::new(), self.readiness.clone(), self.context.metrics.clone());
         let (limits, notice) = (self.config.server.clone(), self.config.edge.drain_notice);
-        let app = stack::apply(&self.context.clone(), self.front(mesh, tasks, &shutdown, &closing));
+        let app = stack::apply(
+            &self.context.clone(),
+            self.front(mesh, tasks, models, &shutdown, &closing),
+        );
         let serving = async {
             let serve = server::serve(sockets.serve, app, limits, closing.clone());
             let admin = admin::serve(sockets.admin, readiness.clone(), metrics, closing.clone());
@@ -153,7 +173,43 @@ impl Gateway {
         }
     }
 
-    fn front(self, mesh: Mesh, tasks: Tasks, shutdown: &Shutdown, closing: &Shutdown) -> Front {
+    /// Makes the models' side and starts what works for it.
+    fn models(&self, mesh: &Mesh, tasks: &Tasks, shutdown: &Shutdown, background: &mut Background) -> Models {
+        let Context { clock, random, .. } = self.context.clone();
+        let (registry, config) = (mesh.models.clone(), self.config.models.clone());
+        let (store, workers, entries) = (
+            tasks.payloads.clone(),
+            mesh.workers.clone(),
+            mesh.worker_entries.clone(),
+        );
+        let interval = config.sweep_interval;
+        let sweeping = sweep::keep(registry.clone(), store.clone(), random, interval, shutdown.clone());
+        background.spawn(sweeping.map(Ok).in_current_span());
+        Models {
+            intake: Intake::new(registry.clone(), store.clone(), workers.clone(), config.pushes_max),
+            routes: Routes::start(registry.clone(), entries.clone(), workers, clock),
+            workers: entries,
+            registry,
+            store,
+            config,
+        }
+    }
+
+    /// Registers the models of the configured directory; says whether readiness has to wait no longer.
+    fn import(&self, models: &Models, background: &mut Background) -> watch::Receiver<bool> {
+        let (sender, done) = watch::channel(!models.config.directory_first);
+        let import = Import {
+            intake: models.intake.clone(),
+            registry: models.registry.clone(),
+            workers: models.workers.clone(),
+            config: models.config.clone(),
+            bytes_max: self.config.edge.body_bytes_max,
+        };
+        background.spawn(import.run(sender).map(Ok).in_current_span());
+        done
+    }
+
+    fn front(self, mesh: Mesh, tasks: Tasks, models: Models, shutdown: &Shutdown, closing: &Shutdown) -> Front {
         let Self {
             config,
             context,
@@ -174,13 +230,26 @@ impl Gateway {
             meter: meter.clone(),
             readiness: readiness.clone(),
         };
-        let calls = Calls::new(config.online, context.clock, workers);
+        let routes = models.routes.clone();
+        let calls = Calls::new(config.online, context.clock, workers, routes.clone());
+        let inference = Inference::new(calls.clone(), routes, readiness.clone());
         let online = Online::new(calls);
+        let v2 = V2 {
+            inference: inference.clone(),
+            bytes_max: config.edge.body_bytes_max,
+        };
         let cluster = Cluster::new(etcd, directory.clone(), leaders);
         let services = Services {
             bytes_max: config.edge.body_bytes_max,
             online: online.clone(),
+            inference,
             tasks: tasks.clone(),
+            models,
+            data: Data {
+                store: tasks.payloads.clone(),
+                context: context.clone(),
+                config: config.data,
+            },
             incidents: Incidents::new(context.net, directory, cluster.clone()),
             cluster,
             fleet: Fleet::new(own, shutdown.clone(), closing.clone()),
@@ -195,6 +264,7 @@ impl Gateway {
             grpc: stack::grpc(services),
             online,
             tasks,
+            v2,
             readiness,
             meter,
         }
@@ -210,13 +280,28 @@ impl Mesh {
         let leaders = ELECTING.map(watch).to_vec();
         let (_, scheduler) = leaders[0].clone();
         Self {
-            workers: Pool::start(workers, context, PoolConfig::default()),
+            workers: Pool::start(workers.clone(), context, PoolConfig::default()),
+            worker_entries: workers,
+            models: Registry::start(etcd.clone(), context),
             scheduler: LeaderChannel::start(scheduler, directory.clone(), context),
             etcd,
             directory,
             leaders,
         }
     }
+}
+
+/// Does something once the models of the directory are there, if that is to be waited for.
+async fn after(mut done: watch::Receiver<bool>, shutdown: Shutdown, then: impl Future<Output = ()>) {
+    let imported = async {
+        // The import says so before it ends.
+        let _ = done.wait_for(|done| *done).await;
+    };
+    tokio::select! {
+        () = imported => {}
+        () = shutdown.triggered() => return,
+    }
+    then.await;
 }
 
 /// Tells the registry how this instance is doing, from the first success to the drain.

@@ -20,44 +20,51 @@ use lepton_mesh::server::stack::{self, StackConfig, mount};
 use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::cluster::v1::cluster_service_server::{self as cluster_service, ClusterServiceServer};
 use lepton_proto::cluster::v1::journal_service_server::{self as journal_service, JournalServiceServer};
+use lepton_proto::data::v1::data_service_server::{self as data_service, DataServiceServer};
 use lepton_proto::fleet::v1::fleet_service_server::{self as fleet_service, FleetServiceServer};
-use lepton_proto::inference::grpc_inference_service_server::{self as inference_service, GrpcInferenceServiceServer};
 use lepton_proto::model::v1::model_service_server::{self as model_service, ModelServiceServer};
 use lepton_proto::monitor::v1::monitor_service_server::{self as monitor_service, MonitorServiceServer};
 use lepton_proto::task::v1::task_service_server::{self as task_service, TaskServiceServer};
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic::server::NamedService as _;
 
 use crate::cluster::Cluster;
+use crate::data::Data;
 use crate::fleet::Own;
 use crate::incidents::Incidents;
 use crate::models::Models;
 use crate::online::analyze::Online;
-use crate::online::grpc::AnalysisServer;
+use crate::online::grpc::{Bytewise as _, Server};
 use crate::online::infer::Inference;
 use crate::route::{Front, unknown_service};
 use crate::tasks::Tasks;
 
 /// The full names of the gRPC services.
-const NAMES: [&str; 8] = [
-    AnalysisServer::NAME,
+const NAMES: [&str; 9] = [
+    Online::NAME,
     task_service::SERVICE_NAME,
     cluster_service::SERVICE_NAME,
     journal_service::SERVICE_NAME,
     monitor_service::SERVICE_NAME,
     model_service::SERVICE_NAME,
+    data_service::SERVICE_NAME,
     fleet_service::SERVICE_NAME,
-    inference_service::SERVICE_NAME,
+    Inference::NAME,
 ];
 
 /// What stands behind the gRPC services.
 pub struct Services {
     /// The largest message, in bytes.
     pub bytes_max: usize,
-    /// Online calls.
+    /// Analyses.
     pub online: Online,
+    /// Inference on models.
+    pub inference: Inference,
     /// Tasks.
     pub tasks: Tasks,
+    /// Models.
+    pub models: Models,
+    /// Uploads.
+    pub data: Data,
     /// Instances and journal.
     pub cluster: Cluster,
     /// Incidents.
@@ -84,24 +91,27 @@ pub fn grpc(services: Services) -> Router {
     let Services {
         bytes_max,
         online,
+        inference,
         tasks,
+        models,
+        data,
         cluster,
         incidents,
         fleet,
         readiness,
         draining,
     } = services;
-    let inference = Inference::new(readiness.clone());
     let router = reflection::mount_on(Router::new(), &NAMES);
     let router = mount(router, health::service(readiness, &NAMES, draining));
-    let router = mount(router, AnalysisServer::new(online, bytes_max));
+    let router = mount(router, Server::new(online, bytes_max));
     let router = mount(router, limited!(TaskServiceServer, tasks, bytes_max));
     let router = mount(router, limited!(ClusterServiceServer, cluster.clone(), bytes_max));
     let router = mount(router, limited!(JournalServiceServer, cluster, bytes_max));
     let router = mount(router, limited!(MonitorServiceServer, incidents, bytes_max));
-    let router = mount(router, limited!(ModelServiceServer, Models, bytes_max));
+    let router = mount(router, limited!(ModelServiceServer, models, bytes_max));
+    let router = mount(router, limited!(DataServiceServer, data, bytes_max));
     let router = mount(router, limited!(FleetServiceServer, fleet, bytes_max));
-    let router = mount(router, limited!(GrpcInferenceServiceServer, inference, bytes_max));
+    let router = mount(router, Server::new(inference, bytes_max));
     router.fallback(async |request: Request<Body>| unknown_service(&request))
 }
 

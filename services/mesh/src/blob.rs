@@ -122,7 +122,7 @@ impl Blobs {
 }
 
 /// The digest of a content. That of a large one takes long, so it is not computed where requests are answered.
-pub(crate) async fn digest_of(content: &Bytes) -> ContentDigest {
+pub async fn digest_of(content: &Bytes) -> ContentDigest {
     if content.len() <= DIGEST_INLINE_BYTES_MAX {
         return sha256(content);
     }

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::etcd::Etcd;
 use crate::etcd::watch::{Entry, Mirror, View};
 use crate::random::Random;
+pub use push::{File, discard};
 use record::Record;
 
 mod change;

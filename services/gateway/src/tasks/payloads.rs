@@ -64,16 +64,17 @@ impl Payloads {
         }
     }
 
-    /// Fetches what a task has in the store.
-    pub async fn resolve(&self, task: &Task) -> Result<Resolved, Fault> {
+    /// Fetches what a task has in the store, except an input that is at hand.
+    pub async fn resolve(&self, task: &Task, input: Option<Bytes>) -> Result<Resolved, Fault> {
         let output = match &task.output {
             Some(output) => self.fetch(task.id, output).await?,
             None => None,
         };
-        Ok(Resolved {
-            input: self.fetch(task.id, &task.spec.input).await?,
-            output,
-        })
+        let input = match input {
+            Some(input) => Some(input),
+            None => self.fetch(task.id, &task.spec.input).await?,
+        };
+        Ok(Resolved { input, output })
     }
 
     async fn fetch(&self, task: TaskId, payload: &Payload) -> Result<Option<Bytes>, Fault> {
@@ -83,7 +84,8 @@ impl Payloads {
         }
     }
 
-    fn store(&self) -> Result<Blobs, Fault> {
+    /// The store itself; refused while it is not open.
+    pub fn store(&self) -> Result<Blobs, Fault> {
         self.blobs.borrow().clone().ok_or_else(|| {
             let message = "the blob store is not open yet, as etcd has not answered since this gateway started";
             Fault::new(Reason::JournalUnavailable, message).retry_after(RETRY)

@@ -1,0 +1,194 @@
+//! Models that lie in a directory, registered at start: `name/version/model.onnx`, as Triton lays them out
+//! (https://github.com/triton-inference-server/server/blob/main/docs/user_guide/model_repository.md).
+//!
+//! Promises: versions keep the numbers of their directories; what is already registered is left as it is; a file that is no
+//! model is named in the log and skipped, whatever the others are. Leaves what a model is to the workers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lepton_domain::model::{Model, check_name};
+use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_mesh::models::Models;
+use lepton_mesh::registry::Directory;
+use tokio::fs;
+use tokio::sync::watch;
+
+use super::Intake;
+use super::config::ModelsConfig;
+
+/// The file's name in a version's directory.
+const FILE: &str = "model.onnx";
+/// Entries that are looked at in one directory.
+const ENTRIES_MAX: usize = 10_000;
+/// The pause before something is tried again that may work later.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Registers the models of a directory.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// How files become versions.
+    pub intake: Intake,
+    /// What is kept.
+    pub registry: Models,
+    /// The workers, as they are registered.
+    pub workers: Directory,
+    /// Where the models lie.
+    pub config: ModelsConfig,
+    /// The largest file, in bytes.
+    pub bytes_max: usize,
+}
+
+/// Versions of each model, by number.
+type Found = BTreeMap<String, BTreeMap<u32, PathBuf>>;
+
+impl Import {
+    /// Registers all, then says so.
+    pub async fn run(self, done: watch::Sender<bool>) {
+        if !self.config.directory.as_os_str().is_empty() {
+            match find(&self.config.directory).await {
+                Ok(found) => {
+                    for (name, versions) in found {
+                        self.register(&name, versions).await;
+                    }
+                }
+                Err(fault) => tracing::error!(%fault, "no model of the directory is registered"),
+            }
+        }
+        done.send_replace(true);
+    }
+
+    /// Registers the versions of one model, and deploys the newest where nobody has decided otherwise before.
+    async fn register(&self, name: &str, versions: BTreeMap<u32, PathBuf>) {
+        let mut newest = None;
+        for (number, path) in versions {
+            match self.push(name, number, &path).await {
+                Ok((model, version, new)) => {
+                    tracing::info!(model = name, version, new, path = %path.display(), "a model of the directory is registered");
+                    newest = Some((model, version, new)).or(newest);
+                }
+                Err(fault) => tracing::error!(model = name, path = %path.display(), %fault, "a model is left out"),
+            }
+        }
+        let Some((model, version, new)) = newest else { return };
+        if !new && !never_deployed(&model) {
+            return;
+        }
+        let deployed = patiently(|| {
+            let wait = self.config.deploy_wait;
+            self.registry.deploy(&self.workers, name, Some(version), wait)
+        });
+        if let Err(fault) = deployed.await {
+            tracing::error!(model = name, version, %fault, "a model of the directory is not deployed");
+        }
+    }
+
+    async fn push(&self, name: &str, number: u32, path: &Path) -> Result<(Model, u32, bool), Fault> {
+        check_name(name)?;
+        let unreadable =
+            |error: std::io::Error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", path.display()));
+        let length = fs::metadata(path).await.map_err(unreadable)?.len();
+        if length > self.bytes_max as u64 {
+            let message = format!("the file has {length} bytes; at most {} are taken", self.bytes_max);
+            return Err(Fault::new(Reason::RequestTooLarge, message));
+        }
+        let content = bytes::Bytes::from(fs::read(path).await.map_err(unreadable)?);
+        patiently(|| self.intake.push(name, content.clone(), Some(number))).await
+    }
+}
+
+fn never_deployed(model: &Model) -> bool {
+    model.deployed.is_none() && model.previous.is_none()
+}
+
+/// Repeats what fails only because something is not there yet.
+async fn patiently<T, F: Future<Output = Result<T, Fault>>>(mut work: impl FnMut() -> F) -> Result<T, Fault> {
+    loop {
+        match work().await {
+            Err(fault) if fault.code() == Code::Unavailable || fault.reason == Reason::Overloaded => {
+                tracing::debug!(%fault, "a model of the directory is tried again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            decided => return decided,
+        }
+    }
+}
+
+/// What lies in the directory. Hidden entries, and versions that are no numbers, are left out, as Triton does.
+async fn find(directory: &Path) -> Result<Found, Fault> {
+    let mut found = Found::new();
+    for name in entries(directory).await? {
+        let path = directory.join(&name);
+        let versions = match entries(&path).await {
+            Ok(versions) => versions,
+            // A file beside the models is no model.
+            Err(_) if !path.is_dir() => continue,
+            Err(fault) => {
+                tracing::error!(model = name, %fault, "a model is left out");
+                continue;
+            }
+        };
+        let numbered = versions.into_iter().filter_map(|version| {
+            let number = version.parse().ok().filter(|number: &u32| *number > 0)?;
+            let file = path.join(version).join(FILE);
+            file.is_file().then_some((number, file))
+        });
+        let numbered: BTreeMap<u32, PathBuf> = numbered.collect();
+        if numbered.is_empty() {
+            tracing::warn!(model = name, "there is no <version>/{FILE} in {}", path.display());
+        }
+        found.insert(name, numbered);
+    }
+    Ok(found)
+}
+
+/// The names in a directory, the first so many.
+async fn entries(directory: &Path) -> Result<Vec<String>, Fault> {
+    let unreadable = |error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", directory.display()));
+    let mut entries = fs::read_dir(directory).await.map_err(unreadable)?;
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
+        match entry.file_name().into_string() {
+            Ok(name) if !name.starts_with('.') => names.push(name),
+            Ok(_) => {}
+            Err(name) => tracing::warn!(?name, "a name that is not UTF-8 is left out"),
+        }
+        if names.len() > ENTRIES_MAX {
+            let message = format!("{} has more than {ENTRIES_MAX} entries", directory.display());
+            return Err(Fault::new(Reason::FileUnreadable, message));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn versions_are_found_by_number_and_everything_else_is_left_out() {
+        let root = std::env::temp_dir().join(format!("lepton-import-{}", std::process::id()));
+        for file in [
+            "a/1/model.onnx",
+            "a/10/model.onnx",
+            "a/2/model.plan",
+            "a/x/model.onnx",
+            "a/0/model.onnx",
+        ] {
+            let path = root.join(file);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            std::fs::write(path, b"x").expect("written");
+        }
+        std::fs::create_dir_all(root.join(".git/1")).expect("made");
+        std::fs::write(root.join("README"), b"x").expect("written");
+        let found = find(&root).await;
+        let absent = find(&root.join("nowhere")).await;
+        std::fs::remove_dir_all(&root).expect("removed");
+        let found = found.expect("readable");
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(found["a"].keys().copied().collect::<Vec<_>>(), [1, 10]);
+        assert_eq!(absent.expect_err("absent").reason, Reason::FileUnreadable);
+    }
+}

@@ -1,0 +1,142 @@
+//! From a file to a version: kept, looked at by a worker, registered.
+//!
+//! Promises: what a worker refuses, and what is broken off before it is registered, leaves nothing behind. Leaves the look
+//! itself to the workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lepton_domain::model::{Model, Signature, check_name};
+use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_mesh::blob::{Blobs, digest_of};
+use lepton_mesh::channel::pool::Pool;
+use lepton_mesh::error;
+use lepton_mesh::models::{File, Models, discard};
+use lepton_mesh::telemetry::propagate::Propagate;
+use lepton_proto::convert::model::read_signature;
+use lepton_proto::worker::v1::InspectModelRequest;
+use lepton_proto::worker::v1::model_host_service_client::ModelHostServiceClient;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tonic::Request;
+
+use crate::online::call::no_worker;
+use crate::tasks::payloads::Payloads;
+
+/// How long a worker may take to look at a file.
+const LOOK_MAX: Duration = Duration::from_secs(150);
+/// Workers that are asked for one file.
+const LOOKS_MAX: usize = 2;
+/// Bytes of an answer: signatures are limited, yet far from small.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Takes files in. Clones share the places.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    models: Models,
+    store: Payloads,
+    workers: Pool,
+    places: Arc<Semaphore>,
+}
+
+/// A stored file that is deleted unless it is said to be needed.
+struct Draft {
+    file: File,
+    blobs: Blobs,
+    needed: bool,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.needed {
+            return;
+        }
+        // Also when the caller has gone: nobody else knows of the file. What this misses is swept later.
+        let (blobs, blob) = (self.blobs.clone(), self.file.blob.clone());
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { discard(&blobs, &blob).await });
+        }
+    }
+}
+
+impl Intake {
+    /// Takes at most so many files at a time.
+    pub fn new(models: Models, store: Payloads, workers: Pool, pushes_max: usize) -> Self {
+        Self {
+            models,
+            store,
+            workers,
+            places: Arc::new(Semaphore::new(pushes_max.max(1))),
+        }
+    }
+
+    /// Makes a file a version; gives the model, the version's number, and whether it is new.
+    pub async fn push(&self, name: &str, content: Bytes, number: Option<u32>) -> Result<(Model, u32, bool), Fault> {
+        check_name(name)?;
+        if content.is_empty() {
+            let message = "the file is empty; send the ONNX file as the body";
+            return Err(Fault::new(Reason::ModelInvalid, message));
+        }
+        let _place = self.places.acquire().await;
+        let blobs = self.store.store()?;
+        let before = self.models.read(name).await?;
+        let digest = digest_of(&content).await;
+        if let Some(model) = before
+            && let Some(version) = model.with_digest(digest)
+        {
+            let number = version.number;
+            return Ok((model, number, false));
+        }
+        let file = self.models.store(&blobs, name, content).await?;
+        let mut draft = Draft {
+            file,
+            blobs: blobs.clone(),
+            needed: false,
+        };
+        let signature = self.look(&draft.file.blob).await?;
+        // From here on the registry decides what becomes of the file.
+        draft.needed = true;
+        let (file, lineage) = (draft.file.clone(), Default::default());
+        let (model, version) = self
+            .models
+            .register(&blobs, name, file, signature, lineage, number)
+            .await?;
+        Ok((model, version, true))
+    }
+
+    /// Has a worker look at a stored file.
+    async fn look(&self, blob: &str) -> Result<Signature, Fault> {
+        let mut tried = Vec::new();
+        loop {
+            let picked = self.workers.pick(&tried).ok_or_else(no_worker)?;
+            tried.push(picked.instance.clone());
+            let mut request = Request::new(InspectModelRequest { blob: blob.to_owned() });
+            request.set_timeout(LOOK_MAX);
+            let channel = Propagate::to("worker", picked.channel);
+            let mut worker = ModelHostServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+            let answer = worker.inspect_model(request).await;
+            let fault = match answer {
+                Ok(answer) => {
+                    picked.lease.succeed();
+                    let answer = answer.into_inner();
+                    let signature = read_signature(&answer.inputs, &answer.outputs);
+                    return signature.map_err(|error| Fault::new(Reason::ModelInvalid, error.to_string()));
+                }
+                Err(status) => error::fault(&status),
+            };
+            if fault.code() != Code::Unavailable {
+                picked.lease.succeed();
+                return Err(fault);
+            }
+            picked.lease.fail();
+            if tried.len() >= LOOKS_MAX {
+                let message = format!(
+                    "no worker finished looking at the file, and it may be repeated: {}",
+                    fault.message
+                );
+                return Err(Fault::new(Reason::NoWorker, message).retry_after(Duration::from_secs(1)));
+            }
+        }
+    }
+}

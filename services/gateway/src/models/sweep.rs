@@ -1,0 +1,30 @@
+//! Now and then deletes files that no version names. Every gateway does; doing it twice changes nothing.
+
+use lepton_mesh::models::Models;
+use lepton_mesh::random::Random;
+use lepton_mesh::shutdown::Shutdown;
+use std::time::Duration;
+
+use crate::tasks::payloads::Payloads;
+
+/// Sweeps until the gateway leaves.
+pub async fn keep(models: Models, store: Payloads, random: Random, interval: Duration, shutdown: Shutdown) {
+    loop {
+        // At random, so that gateways that started together do not list the same files together.
+        let half = interval / 2;
+        let pause = half + Duration::from_micros(random.below(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)));
+        tokio::select! {
+            () = shutdown.triggered() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let swept = match store.store() {
+            Ok(blobs) => models.sweep(&blobs).await,
+            Err(fault) => Err(fault),
+        };
+        match swept {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "deleted files that no version of a model names"),
+            Err(fault) => tracing::warn!(%fault, "files of models were not swept"),
+        }
+    }
+}
