@@ -33,6 +33,7 @@ use self::view::View;
 pub mod config;
 pub mod grpc;
 pub mod intake;
+pub mod key;
 pub mod kinds;
 mod leader;
 mod page;

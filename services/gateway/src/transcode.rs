@@ -33,6 +33,8 @@ pub struct Bound<'a> {
     pub path: Fields<'a>,
     /// Its query, undecoded.
     pub query: Option<&'a str>,
+    /// What names its submits that have no request id.
+    pub key: Option<&'a str>,
     /// When its caller gives up.
     pub deadline: Option<Deadline>,
 }
@@ -43,6 +45,7 @@ pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Respon
         binding,
         path,
         query,
+        key: _,
         deadline,
     } = bound;
     let message = request::message(binding, &path, query, &body)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::{TASKS, end};
@@ -49,6 +50,34 @@ async fn submits_without_an_id_get_one_each() {
             .collect::<BTreeSet<_>>()
     };
     assert_eq!((of("id").len(), of("requestId").len()), (20, 20));
+}
+
+/// What a proxy sends to a second gateway, because the first one died over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_names_submits_that_have_no_id() {
+    let rest = shared().await.rest();
+    let send = async |path: &str, body: Value| {
+        let mut request = rest.request(Method::POST, path, body.to_string().into());
+        let key = HeaderValue::from_static("repeat-key");
+        request.headers_mut().insert("idempotency-key", key);
+        rest.send(request).await.json()
+    };
+    let echo = |input: u32| json!({"kind": "echo", "input": input});
+    let (first, second) = (send(TASKS, echo(1)).await, send(TASKS, echo(1)).await);
+    assert!(
+        first["id"].is_string() && first["id"] == second["id"],
+        "{first} {second}"
+    );
+    assert_eq!(first["requestId"], "repeat-key");
+    let other = send(TASKS, echo(2)).await;
+    assert_eq!(other["error"]["details"][0]["reason"], "REQUEST_ID_REUSED", "{other}");
+
+    let batch = json!({"requests": [echo(1), echo(1)]});
+    let path = "/api/v1/tasks:batchSubmit";
+    let ids = [send(path, batch.clone()).await, send(path, batch).await]
+        .map(|answer| [0, 1].map(|index| answer["results"][index]["task"]["id"].clone()));
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0][0], ids[0][1], "each submit of a batch has a key of its own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use lepton_proto::validate;
 use prost_reflect::DynamicMessage;
 
 use super::view::View;
-use super::{Tasks, grpc, submit};
+use super::{Tasks, grpc, key, submit};
 use crate::transcode::sse::Event;
 use crate::transcode::{Bound, request, response};
 
@@ -27,8 +27,12 @@ pub fn serves(rpc: &str) -> bool {
 pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
     let deadline = bound.deadline;
     match bound.binding.rpc.name() {
-        "SubmitTask" => one(tasks.submit(submit::one(&body)?, deadline).await?),
-        "BatchSubmitTasks" => batch(tasks, body, deadline).await,
+        "SubmitTask" => {
+            let mut submit = submit::one(&body)?;
+            key::name(&mut submit, bound.key);
+            one(tasks.submit(submit, deadline).await?)
+        }
+        "BatchSubmitTasks" => batch(tasks, body, &bound).await,
         "ListTasks" => list(tasks, &typed(&bound, &body)?, deadline).await,
         "CancelTask" => {
             let CancelTaskRequest { id, message } = typed(&bound, &body)?;
@@ -59,11 +63,12 @@ fn one(view: View) -> Result<Response<Body>, Fault> {
     Ok(response::json(view.to_json()?))
 }
 
-async fn batch(tasks: &Tasks, body: Bytes, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
-    let submits = submit::batch(&body)?;
+async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, Fault> {
+    let mut submits = submit::batch(&body)?;
     drop(body);
+    key::name_all(&mut submits, bound.key);
     let mut json = b"{\"results\":[".to_vec();
-    let mut results = std::pin::pin!(tasks.submit_all(submits, deadline));
+    let mut results = std::pin::pin!(tasks.submit_all(submits, bound.deadline));
     let mut separator: &[u8] = b"";
     while let Some(result) = results.next().await {
         json.extend_from_slice(separator);
