@@ -25,12 +25,14 @@ use lepton_proto::scheduler::v1::{CancelCommand, GetQuery, ListTasksRequest as L
 use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest};
 
 use self::config::TasksConfig;
+use self::current::Current;
 use self::intake::{Handle, Sent};
 use self::payloads::Payloads;
 use self::reach::Reach;
 use self::view::View;
 
 pub mod config;
+mod current;
 pub mod grpc;
 pub mod intake;
 pub mod key;
@@ -40,6 +42,7 @@ mod page;
 pub mod payloads;
 pub mod reach;
 pub mod rest;
+mod show;
 mod submit;
 mod view;
 pub mod watch;
@@ -197,7 +200,7 @@ impl Tasks {
                 next = last_seq(&tasks);
                 break;
             }
-            tasks.push(self.view(task).await?);
+            tasks.push(self.view(Current::of(task)).await?);
         }
         let next = if next == 0 {
             String::new()
@@ -223,8 +226,8 @@ impl Tasks {
         let left = timeout.saturating_sub(clock.monotonic().saturating_sub(started));
         let until_the_end = async {
             // A break that lasts ends the wait early, with the last state that is known.
-            while let Some(Ok(task)) = states.next().await {
-                last = task;
+            while let Some(Ok(current)) = states.next().await {
+                last = current;
             }
         };
         // Whether it ended or not, the task is the answer.
@@ -232,26 +235,26 @@ impl Tasks {
         self.view(last).await
     }
 
-    /// The committed states of a task, the present one first, until it has ended. The last item may be a fault.
+    /// The committed states of a task, the present one first, and its progress in between, until it has ended. The last
+    /// item may be a fault.
     pub fn watch(&self, id: &str) -> Result<impl Stream<Item = Result<View, Fault>> + Send + use<>, Fault> {
-        let tasks = self.clone();
-        let states = self.follow(parse_id(id)?);
-        Ok(states.then(move |task| {
-            let tasks = tasks.clone();
-            async move { tasks.view(task?).await }
-        }))
+        let states = Box::pin(self.follow(parse_id(id)?));
+        Ok(show::views(states, self.payloads.clone(), self.context.clock))
     }
 
-    fn follow(&self, task: TaskId) -> impl Stream<Item = Result<Task, Fault>> + Send + use<> {
+    fn follow(&self, task: TaskId) -> impl Stream<Item = Result<Current, Fault>> + Send + use<> {
         watch::follow(self.leader.clone(), task, self.draining.clone())
     }
 
     /// Asks the leader, whoever it is, until the deadline; says honestly what is known when no answer came.
-    async fn ask(&self, request: Request, deadline: Option<Deadline>) -> Result<Task, Fault> {
+    async fn ask(&self, request: Request, deadline: Option<Deadline>) -> Result<Current, Fault> {
         let is_read = matches!(request, Request::Get(_));
         let sent = Sent::no();
         tokio::select! {
-            answer = self.intake.ask(request, sent.clone()) => Task::try_from(answer?).map_err(unreadable),
+            answer = self.intake.ask(request, sent.clone()) => {
+                let (record, progress) = answer?;
+                Current::read(record, progress).map_err(unreadable)
+            }
             () = self.reach.away() => Err(journal_away()),
             () = tokio::time::sleep(self.patience(deadline)) => {
                 Err(if sent.get() && !is_read { outcome_unknown() } else { no_leader() })
@@ -270,9 +273,9 @@ impl Tasks {
             .min(deadline.remaining(&self.context.clock).mul_f64(0.95))
     }
 
-    async fn view(&self, task: Task) -> Result<View, Fault> {
-        let resolved = self.payloads.resolve(&task).await?;
-        Ok(View { task, resolved })
+    async fn view(&self, current: Current) -> Result<View, Fault> {
+        let resolved = self.payloads.resolve(&current.task, None).await?;
+        Ok(View::new(current, resolved))
     }
 }
 
@@ -292,10 +295,10 @@ fn last_seq(tasks: &[View]) -> u64 {
 }
 
 /// Whether it is certain that no task with this id has come of a submit. What is not certain may have happened.
-fn is_unwanted(asked: &Result<Task, Fault>, id: TaskId) -> bool {
+fn is_unwanted(asked: &Result<Current, Fault>, id: TaskId) -> bool {
     use Reason::{FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused};
     match asked {
-        Ok(task) => task.id != id,
+        Ok(current) => current.task.id != id,
         Err(fault) => [FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused].contains(&fault.reason),
     }
 }

@@ -19,6 +19,7 @@ use lepton_proto::journal::v1::{Mark, TaskRecord};
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
 use lepton_proto::scheduler::v1::{GetPositionRequest, IntakeRequest, IntakeResponse};
+use lepton_proto::task::v1::Progress;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -39,6 +40,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How often the leader is asked how far it is.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 
+/// A task's record, and how far its running attempt is.
+pub type Answer = (TaskRecord, Option<Progress>);
+
 /// Sends requests to the actor.
 #[derive(Debug, Clone)]
 pub struct Handle {
@@ -50,7 +54,7 @@ pub struct Handle {
 #[derive(Debug)]
 struct Ask {
     request: Request,
-    reply: oneshot::Sender<Result<TaskRecord, Fault>>,
+    reply: oneshot::Sender<Result<Answer, Fault>>,
     sent: Arc<AtomicBool>,
 }
 
@@ -72,7 +76,7 @@ impl Sent {
 
 impl Handle {
     /// Asks and waits for the answer, however long it takes. `sent` tells the caller how far it came.
-    pub async fn ask(&self, request: Request, sent: Sent) -> Result<TaskRecord, Fault> {
+    pub async fn ask(&self, request: Request, sent: Sent) -> Result<Answer, Fault> {
         let (reply, answer) = oneshot::channel();
         let gone = || Fault::new(Reason::InstanceDraining, "this gateway stops; ask another");
         self.asks
@@ -232,7 +236,7 @@ impl Intake {
     /// Gives an answer to its caller. A leader that does not lead any more gives no answer at all.
     fn settle(&mut self, answer: IntakeResponse) -> Result<(), End> {
         let outcome = match answer.outcome {
-            Some(Outcome::Task(task)) => Ok(*task),
+            Some(Outcome::Task(task)) => Ok((*task, answer.progress)),
             Some(Outcome::Refusal(refusal)) => Err(Fault::from(refusal)),
             None => Err(Fault::new(
                 Reason::Internal,

@@ -13,26 +13,45 @@ use lepton_domain::task::{Content, Encoding, Payload, State, Task};
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::task::{self as convert, Resolved};
 use lepton_proto::convert::time::timestamp;
+use lepton_proto::proto_json;
 use lepton_proto::task::v1 as wire;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::current::Current;
+
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// A task with everything that it keeps in the blob store.
 #[derive(Debug, Clone)]
 pub struct View {
     /// The task.
     pub task: Task,
+    /// How far its running attempt is.
+    pub progress: Option<wire::Progress>,
     /// Its large payloads.
     pub resolved: Resolved,
 }
 
 impl View {
+    /// What the leader told, with what it left in the blob store.
+    pub fn new(current: Current, resolved: Resolved) -> Self {
+        let Current { task, progress } = current;
+        Self {
+            task,
+            progress,
+            resolved,
+        }
+    }
+
     /// As a message.
     pub fn to_wire(&self) -> Result<wire::Task, Fault> {
-        Ok(convert::to_wire(&self.task, &self.resolved)?)
+        let task = convert::to_wire(&self.task, &self.resolved)?;
+        Ok(wire::Task {
+            progress: self.progress.clone(),
+            ..task
+        })
     }
 
     /// As JSON.
@@ -84,6 +103,7 @@ impl View {
             priority: task.spec.priority.get(),
             labels: &task.spec.labels,
             worker: running.map_or("", |attempt| attempt.worker.as_str()),
+            progress: self.progress.as_ref().map(progress).transpose()?,
         })
     }
 }
@@ -118,6 +138,8 @@ struct Json<'a> {
     priority: u8,
     labels: &'a BTreeMap<String, String>,
     worker: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +188,12 @@ fn payload<'a>(
             Ok((Some(serde_json::from_slice(content).map_err(corrupt)?), None))
         }
     }
+}
+
+fn progress(progress: &wire::Progress) -> Result<Box<RawValue>, Fault> {
+    let unprintable = |error: &dyn std::fmt::Display| Fault::new(Reason::Internal, format!("the progress: {error}"));
+    let json = proto_json::encode("lepton.task.v1.Progress", progress).map_err(|error| unprintable(&error))?;
+    serde_json::from_slice(&json).map_err(|error| unprintable(&error))
 }
 
 fn time(time: Timestamp) -> String {

@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use futures::Stream;
-use lepton_domain::ids::{TaskId, Version};
+use lepton_domain::ids::TaskId;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_domain::task::Task;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_mesh::error;
 use lepton_mesh::shutdown::Shutdown;
@@ -16,6 +15,7 @@ use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
 use tonic::Streaming;
 
+use super::current::{Current, Seen};
 use super::{TENANT, leader};
 
 /// How long a watcher waits for a leader before it is told that there is none.
@@ -25,26 +25,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// When to try again after that.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The committed states of a task, the present one first, until it has ended. The last item may be a fault.
+/// The committed states of a task, the present one first, and its progress in between, until it has ended. The last item may be a fault.
 ///
 /// From `draining` on it ends, so that a watcher goes elsewhere and does not hold up the drain.
 pub fn follow(
     leader: LeaderChannel,
     task: TaskId,
     draining: Shutdown,
-) -> impl Stream<Item = Result<Task, Fault>> + Send {
+) -> impl Stream<Item = Result<Current, Fault>> + Send {
     let watcher = Watcher {
         leader,
         task,
         draining,
         stream: None,
-        seen: None,
+        seen: Seen::default(),
     };
     futures::stream::unfold(Some(watcher), |state| async {
         let mut watcher = state?;
         match watcher.next().await {
-            Some(Ok(task)) if task.state.is_final() => Some((Ok(task), None)),
-            Some(Ok(task)) => Some((Ok(task), Some(watcher))),
+            Some(Ok(current)) if current.task.state.is_final() => Some((Ok(current), None)),
+            Some(Ok(current)) => Some((Ok(current), Some(watcher))),
             Some(Err(fault)) => Some((Err(fault), None)),
             None => None,
         }
@@ -56,11 +56,11 @@ struct Watcher {
     task: TaskId,
     draining: Shutdown,
     stream: Option<(LeaderLink, Streaming<WatchTaskResponse>)>,
-    seen: Option<Version>,
+    seen: Seen,
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Option<Result<Task, Fault>> {
+    async fn next(&mut self) -> Option<Result<Current, Fault>> {
         loop {
             let Some((link, stream)) = &mut self.stream else {
                 match tokio::time::timeout(PATIENCE, self.connect()).await {
@@ -83,7 +83,7 @@ impl Watcher {
             match message.map_err(|status| error::fault(&status)) {
                 Ok(Some(message)) => match self.newer(message) {
                     Ok(None) => {}
-                    Ok(Some(task)) => return Some(Ok(task)),
+                    Ok(Some(current)) => return Some(Ok(current)),
                     Err(fault) => return Some(Err(fault)),
                 },
                 Err(fault) if !may_pass(&fault) => return Some(Err(fault)),
@@ -117,15 +117,11 @@ impl Watcher {
         }
     }
 
-    /// The task in a message, unless it is older than one that was seen.
-    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<Task>, Fault> {
+    /// The task in a message, if it is news.
+    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<Current>, Fault> {
         let absent = || Fault::new(Reason::Internal, "the leader sent a change without a task");
-        let task = Task::try_from(message.task.ok_or_else(absent)?)?;
-        if self.seen.is_some_and(|seen| task.version <= seen) {
-            return Ok(None);
-        }
-        self.seen = Some(task.version);
-        Ok(Some(task))
+        let current = Current::read(message.task.ok_or_else(absent)?, message.progress)?;
+        Ok(self.seen.is_news(&current).then_some(current))
     }
 }
 

@@ -3,11 +3,10 @@
 use lepton_domain::ids::{ContentDigest, Epoch, InstanceId, Seq, TaskId, Version};
 use lepton_domain::reason::Code;
 use lepton_domain::task::{Attempt, Spec, TaskError};
-use lepton_proto::proto_json;
 
 use super::*;
 
-fn task(input: Payload) -> Task {
+pub fn task(input: Payload) -> Task {
     let time = Timestamp::from_micros(1_700_000_000_123_456);
     Task {
         id: TaskId::v7(1_700_000_000_000, 7),
@@ -46,6 +45,7 @@ fn assert_same(view: &View) {
 fn the_json_is_that_of_the_message() {
     let mut pending = View {
         task: task(Payload::json(r#"{"a":[1,null,"x"]}"#)),
+        progress: None,
         resolved: Resolved::default(),
     };
     assert_same(&pending);
@@ -64,6 +64,18 @@ fn the_json_is_that_of_the_message() {
         message: "m".into(),
     });
     assert_same(&pending);
+    pending.progress = Some(wire::Progress {
+        attempt: 2,
+        fraction: 0.5,
+        figures: [("loss".to_owned(), 1e-9), ("epoch".to_owned(), 40.0)].into(),
+        update_time: Some(timestamp(Timestamp::from_micros(1_700_000_001_500_000))),
+    });
+    assert_same(&pending);
+    let json: serde_json::Value = serde_json::from_slice(&pending.to_json().expect("printable")).expect("JSON");
+    assert_eq!(
+        (&json["worker"], &json["progress"]["fraction"]),
+        (&"worker-1".into(), &0.5.into())
+    );
 }
 
 #[test]
@@ -82,11 +94,13 @@ fn binary_and_resolved_payloads_are_the_same_too() {
     ended.traceparent = None;
     let unresolved = View {
         task: ended.clone(),
+        progress: None,
         resolved: Resolved::default(),
     };
     assert!(unresolved.to_json().is_err());
     assert_same(&View {
         task: ended,
+        progress: None,
         resolved: Resolved {
             input: None,
             output: Some(Bytes::from_static(b"[]")),
