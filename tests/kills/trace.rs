@@ -11,6 +11,7 @@ use crate::audit::text;
 use crate::turn::{PATIENCE, turn};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const UNSAMPLED: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "00f067aa0ba902b7";
 
 /// A cluster that sends its traces to a receiver.
@@ -36,9 +37,13 @@ async fn observed() -> (Cluster, Receiver) {
 
 /// Sends a request as part of the caller's trace.
 async fn call(cluster: &Cluster, path: &str, body: &Value) -> Value {
+    call_in(cluster, &format!("00-{TRACE}-{CALLER}-01"), path, body).await
+}
+
+async fn call_in(cluster: &Cluster, context: &str, path: &str, body: &Value) -> Value {
     let rest = cluster.rest(0);
     let mut request = rest.request(Method::POST, path, body.to_string().into());
-    let context = format!("00-{TRACE}-{CALLER}-01").parse().expect("plain text");
+    let context = context.parse().expect("plain text");
     request.headers_mut().insert("traceparent", context);
     let answer = rest.send(request).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -71,10 +76,19 @@ fn is_above(receiver: &Receiver, above: &Sent, below: &Sent) -> bool {
     false
 }
 
+fn began(sent: &Sent) -> u64 {
+    sent.span.start_time_unix_nano
+}
+
+fn ended(sent: &Sent) -> u64 {
+    sent.span.end_time_unix_nano
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_one_trace() {
     let _turn = turn().await;
     let (cluster, receiver) = observed().await;
+    unsampled(&cluster).await;
     let task = call(
         &cluster,
         "/api/v1/tasks",
@@ -97,14 +111,42 @@ async fn a_task_is_one_trace() {
     .await;
     let first = span(&receiver, "first attempt", attempt("1")).await;
     let second = span(&receiver, "second attempt", attempt("2")).await;
-    let commit = span(&receiver, "commit", |sent| sent.service == "scheduler").await;
-    for below in [&first, &second, &commit] {
+    let of_leader = |name: &'static str, number: &'static str| {
+        move |sent: &Sent| {
+            sent.service == "scheduler" && sent.span.name == name && sent.attribute("lepton.attempt") == number
+        }
+    };
+    let commit = span(&receiver, "commit", of_leader("journal commit", "")).await;
+    let mut below = vec![first.clone(), second.clone(), commit.clone()];
+    for (number, attempt) in [("1", &first), ("2", &second)] {
+        let waited = span(&receiver, "wait", of_leader("queue wait", number)).await;
+        let result = span(&receiver, "result", of_leader("result commit", number)).await;
+        assert!(began(&commit) <= began(&waited), "it waits once it is committed");
+        assert!(began(&waited) <= began(attempt), "an attempt waits before it begins");
+        assert!(
+            ended(attempt) <= ended(&result),
+            "its result is committed when it has ended"
+        );
+        below.extend([waited, result]);
+    }
+    for below in &below {
         assert!(is_above(&receiver, &edge, below), "{below:?} hangs below the request");
     }
     assert_eq!([&first.service, &second.service], ["worker", "worker"]);
     assert!(first.links().is_empty(), "{:?}", first.links());
     assert_eq!(second.links(), [first.id()], "a retry links to the attempt before");
     assert_eq!(first.attribute("messaging.message.id"), text(&task, "id"));
+    // It had ended before the other began, whose spans have arrived.
+    assert_eq!(receiver.trace(UNSAMPLED), [], "nothing of a trace that is not sampled");
+}
+
+/// A task whose submitter does not sample.
+async fn unsampled(cluster: &Cluster) {
+    let context = format!("00-{UNSAMPLED}-{CALLER}-00");
+    let task = call_in(cluster, &context, "/api/v1/tasks", &json!({"kind": "echo", "input": 7})).await;
+    assert_eq!(text(&task, "traceId"), UNSAMPLED);
+    let path = format!("/api/v1/tasks/{}:wait?timeout=30s", text(&task, "id"));
+    assert_eq!(cluster.rest(0).get(&path).await.json()["state"], "STATE_SUCCEEDED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
