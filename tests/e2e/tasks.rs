@@ -10,6 +10,7 @@ mod echo;
 mod follow;
 mod list;
 mod payload;
+mod progress;
 mod repeat;
 
 const TASKS: &str = "/api/v1/tasks";
