@@ -47,7 +47,11 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::NoWorker => "No worker answers; `lepton nodes` shows which there are.",
         Reason::OutcomeUnknown => "It may have happened. Repeating a submit with the same --request-id is safe.",
         Reason::TaskNotFound => "`lepton task list` shows the tasks; ended ones are kept for an hour.",
-        Reason::KindUnknown => "Kinds: echo, analyze.",
+        Reason::KindUnknown => "Kinds: echo, analyze, train, evaluate.",
+        Reason::ModelNotFound => "`lepton model list` shows the models.",
+        Reason::ModelNotDeployed => "`lepton model deploy NAME` serves it.",
+        Reason::ModelInUse => "`lepton model undeploy NAME` stops serving it, or deploy another version.",
+        Reason::TrainingDiverged => "Take a smaller --learning-rate, or --method closed-form.",
         _ => return None,
     })
 }

@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lepton_mesh::entry::refusal;
 
 use crate::up;
+use model::{BenchInfer, Infer, Model, Train};
+
+pub mod model;
 
 /// The version with the commit, when the build knew it.
 const VERSION: &str = match option_env!("LEPTON_VERSION") {
@@ -55,10 +58,19 @@ pub enum Command {
     /// Submit tasks and follow them.
     #[command(subcommand)]
     Task(Task),
+    /// Train a model on the rows of a file.
+    Train(Train),
+    /// Keep models and choose which version is served.
+    #[command(subcommand)]
+    Model(Model),
+    /// Run a deployed model.
+    Infer(Infer),
     /// List every instance.
     Nodes,
     /// List incidents, newest first.
     Incidents,
+    /// Draw a request and everything that was done for it.
+    Trace(Trace),
     /// Read the journal.
     Journal(Journal),
     /// Measure this mesh.
@@ -77,6 +89,16 @@ pub struct Analyze {
     /// A deployed model that predicts one number a row.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+}
+
+/// Draw a request and everything that was done for it.
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// The trace's id, as answers name it in `traceId`.
+    pub id: String,
+    /// How long to wait for a trace that has not arrived, as 5s.
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub wait: String,
 }
 
 /// Submit tasks and follow them.
@@ -127,7 +149,7 @@ pub enum Task {
 /// Submit a task.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// What runs it: echo, analyze.
+    /// What runs it: echo, analyze, train, evaluate.
     pub kind: String,
     /// Its input as JSON; `@FILE` reads a file, `-` standard input.
     #[arg(default_value = "null")]
@@ -188,6 +210,8 @@ pub enum Bench {
     Tasks(BenchTasks),
     /// Analyse the same rows again and again.
     Analyze(BenchAnalyze),
+    /// Call a deployed model again and again, over gRPC.
+    Infer(BenchInfer),
 }
 
 /// Submit `echo` tasks.

@@ -60,6 +60,11 @@ impl Client {
         self.call(Method::POST, path, body.into(), Duration::ZERO).await
     }
 
+    /// Asks that what a path names be deleted.
+    pub async fn delete(&self, path: &str) -> Result<Bytes, Fault> {
+        self.call(Method::DELETE, path, Bytes::new(), Duration::ZERO).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: Bytes, wait: Duration) -> Result<Bytes, Fault> {
         let call = async {
             let response = self.send(method, path, body).await?;
@@ -120,16 +125,12 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        let status = response.status();
-        Err(read_fault(
-            status,
-            &response
-                .into_body()
-                .collect()
-                .await
-                .map_err(|error| broken(&error))?
-                .to_bytes(),
-        ))
+        let (status, named) = (response.status(), reason_header(&response));
+        let body = collect(response).await?;
+        Err(match named {
+            Some(reason) => short_fault(reason, &body),
+            None => read_fault(status, &body),
+        })
     }
 
     fn silent(&self) -> Fault {
@@ -175,6 +176,21 @@ fn broken(error: &dyn std::fmt::Display) -> Fault {
 pub(crate) fn read_json(body: &[u8]) -> Result<Value, Fault> {
     serde_json::from_slice(body)
         .map_err(|error| Fault::new(Reason::Internal, format!("the gateway's answer is not JSON: {error}")))
+}
+
+/// The reason that errors under `/v2` carry beside their body.
+fn reason_header(response: &Response<Incoming>) -> Option<Reason> {
+    response.headers().get("lepton-reason")?.to_str().ok()?.parse().ok()
+}
+
+/// The fault of a failed call under `/v2`, whose body has a text only.
+fn short_fault(reason: Reason, body: &[u8]) -> Fault {
+    let said = serde_json::from_slice::<Value>(body).ok();
+    let message = said
+        .as_ref()
+        .and_then(|said| said["error"].as_str())
+        .unwrap_or_default();
+    Fault::new(reason, message)
 }
 
 /// The fault in the body of a failed call.

@@ -12,9 +12,13 @@ use crate::client::Client;
 mod analyze;
 mod bench;
 mod incidents;
+mod infer;
 mod journal;
+mod model;
 mod nodes;
 mod task;
+mod trace;
+mod train;
 
 /// What every command needs.
 pub(crate) struct Session {
@@ -63,10 +67,15 @@ async fn carry_out(parsed: Parsed) -> Result<ExitCode, Fault> {
         Command::Up(_) => unreachable!("`up` is no client"),
         Command::Analyze(wish) => analyze::run(&session, &wish).await.map(|()| EXIT_DONE),
         Command::Task(wish) => task::run(&session, wish).await,
+        Command::Train(wish) => train::run(&session, &wish).await,
+        Command::Model(wish) => model::run(&session, wish).await,
+        Command::Infer(wish) => infer::run(&session, &wish).await.map(|()| EXIT_DONE),
         Command::Nodes => nodes::run(&session).await.map(|()| EXIT_DONE),
+        Command::Trace(wish) => trace::run(&session, &wish).await.map(|()| EXIT_DONE),
         Command::Incidents => incidents::run(&session).await.map(|()| EXIT_DONE),
         Command::Journal(wish) => journal::run(&session, &wish).await,
         Command::Bench(Bench::Tasks(wish)) => bench::tasks::run(&session, &wish).await,
         Command::Bench(Bench::Analyze(wish)) => bench::analyze::run(&session, &wish).await,
+        Command::Bench(Bench::Infer(wish)) => bench::infer::run(&session, &wish).await,
     }
 }

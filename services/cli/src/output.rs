@@ -8,6 +8,7 @@ use lepton_domain::reason::{Fault, Reason};
 
 use crate::advice::{EXIT_FAILED, fail};
 
+pub(crate) mod progress;
 pub(crate) mod table;
 
 /// Prints a line. A closed pipe is the reader's wish to stop; where nothing can be written, nothing was done.

@@ -11,7 +11,7 @@ use crate::args::Analyze;
 use crate::output::line;
 use crate::output::table::{figure, print, text};
 
-mod rows;
+pub(super) mod rows;
 
 /// Correlations shown; all of them come with `--output json`.
 const CORRELATIONS_SHOWN: usize = 10;

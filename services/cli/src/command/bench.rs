@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub(super) mod analyze;
+pub(super) mod infer;
 pub(super) mod tasks;
 
 /// The median and the 99th percentile, milliseconds; nothing was measured: zeros.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::config::duration;
 use serde::Serialize;
@@ -213,9 +213,23 @@ async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fa
     })
 }
 
-/// Prints each event of the stream; the stream ends after the task has.
+/// The task at each of its changes; ends after the task has.
+pub(super) async fn follow(
+    session: &Session,
+    id: &str,
+) -> Result<impl Stream<Item = Result<String, Fault>> + use<>, Fault> {
+    session.client.events(&path(id, ":watch")).await
+}
+
+/// The stream ended before the task did.
+pub(super) fn unfinished(id: &str) -> Fault {
+    let message = format!("the gateway stopped before task {id} ended; watch it again");
+    Fault::new(Reason::OutcomeUnknown, message)
+}
+
+/// Prints each event of the stream.
 async fn watch(session: &Session, id: &str) -> Result<ExitCode, Fault> {
-    let mut events = std::pin::pin!(session.client.events(&path(id, ":watch")).await?);
+    let mut events = std::pin::pin!(follow(session, id).await?);
     let mut ended = false;
     while let Some(data) = events.next().await {
         let data = data?;
@@ -223,8 +237,7 @@ async fn watch(session: &Session, id: &str) -> Result<ExitCode, Fault> {
         ended = read_json(data.as_bytes())?["endTime"].is_string();
     }
     if !ended {
-        let message = format!("the gateway stopped before task {id} ended; watch it again");
-        return Err(Fault::new(Reason::OutcomeUnknown, message));
+        return Err(unfinished(id));
     }
     Ok(EXIT_DONE)
 }

@@ -19,7 +19,7 @@ enum Kind {
 }
 
 /// The rows as a JSON array.
-pub(super) fn of_csv(file: &Path) -> Result<Box<RawValue>, String> {
+pub(in crate::command) fn of_csv(file: &Path) -> Result<Box<RawValue>, String> {
     let mut reader = csv::ReaderBuilder::new()
         .from_path(file)
         .map_err(|error| error.to_string())?;

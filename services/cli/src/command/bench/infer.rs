@@ -1,0 +1,141 @@
+//! `lepton bench infer`: a deployed model called again and again over gRPC, with tensors of a fixed seed.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::{BufMut, BytesMut};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::error;
+use lepton_mesh::random::Random;
+use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use lepton_proto::inference::model_infer_request::InferInputTensor;
+use lepton_proto::inference::model_metadata_response::TensorMetadata;
+use lepton_proto::inference::{ModelInferRequest, ModelMetadataRequest};
+use serde_json::json;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+
+use super::super::Session;
+use super::{percentiles, rounded};
+use crate::advice::EXIT_DONE;
+use crate::args::model::BenchInfer;
+use crate::output::progress::Bar;
+use crate::output::table::{print, text};
+
+/// The tensors are the same in every run.
+const SEED: u64 = 42;
+/// Elements of a tensor of the largest request.
+const ELEMENTS_MAX: u64 = 16 << 20;
+
+/// Measures and prints.
+pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Result<ExitCode, Fault> {
+    let channel = session.context.net.channel(session.client.authority());
+    let request = Arc::new(request(channel.clone(), wish).await?);
+    let clock = session.context.clock;
+    let next = Arc::new(AtomicU32::new(0));
+    let bar = Arc::new(Bar::counting("inferences", wish.count.into()));
+    let started = clock.monotonic();
+    let mut loops = JoinSet::new();
+    for _number in 0..wish.concurrency.max(1) {
+        let (channel, request, next) = (channel.clone(), request.clone(), next.clone());
+        let (bar, count) = (bar.clone(), wish.count);
+        loops.spawn(async move {
+            let mut client = GrpcInferenceServiceClient::new(channel);
+            let mut measured = Vec::new();
+            while next.fetch_add(1, Ordering::Relaxed) < count {
+                let begun = clock.monotonic();
+                let answer = client.model_infer(request.as_ref().clone()).await;
+                answer.map_err(|status| error::fault(&status))?;
+                measured.push(clock.monotonic().saturating_sub(begun));
+                bar.step();
+            }
+            Ok::<_, Fault>(measured)
+        });
+    }
+    let mut measured = Vec::new();
+    while let Some(ended) = loops.join_next().await {
+        measured.extend(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
+    }
+    let seconds = clock.monotonic().saturating_sub(started).as_secs_f64();
+    drop(bar);
+    let calls = measured.len();
+    let (p50, p99) = percentiles(measured);
+    let answer = json!({
+        "model": wish.model, "rows": wish.rows, "count": calls, "concurrency": wish.concurrency,
+        "seconds": rounded(seconds), "callsPerS": rounded(calls as f64 / seconds.max(1e-9)),
+        "answerMs": { "p50": p50, "p99": p99 },
+    });
+    session.print(answer.to_string().as_bytes(), |answer| {
+        let figures = ["model", "rows", "count", "concurrency", "seconds", "callsPerS"];
+        let mut rows: Vec<Vec<String>> = figures
+            .iter()
+            .map(|name| vec![(*name).to_owned(), text(&answer[*name])])
+            .collect();
+        rows.push(vec!["answer p50 ms".to_owned(), text(&answer["answerMs"]["p50"])]);
+        rows.push(vec!["answer p99 ms".to_owned(), text(&answer["answerMs"]["p99"])]);
+        print(&["infer", "figure"], &rows);
+    })?;
+    Ok(EXIT_DONE)
+}
+
+/// A request that fits the model's signature.
+async fn request(channel: Channel, wish: &BenchInfer) -> Result<ModelInferRequest, Fault> {
+    let asked = ModelMetadataRequest {
+        name: wish.model.clone(),
+        version: String::new(),
+    };
+    let metadata = GrpcInferenceServiceClient::new(channel).model_metadata(asked).await;
+    let metadata = metadata.map_err(|status| error::fault(&status))?.into_inner();
+    let random = Random::seeded(SEED);
+    let mut request = ModelInferRequest {
+        model_name: wish.model.clone(),
+        ..ModelInferRequest::default()
+    };
+    for input in metadata.inputs {
+        // The first axis of any length is that of the rows; others get one element.
+        let mut rows = Some(i64::from(wish.rows));
+        let shape: Vec<i64> = input
+            .shape
+            .iter()
+            .map(|axis| if *axis < 0 { rows.take().unwrap_or(1) } else { *axis })
+            .collect();
+        request.raw_input_contents.push(fill(&input, &shape, &random)?.freeze());
+        request.inputs.push(InferInputTensor {
+            name: input.name,
+            datatype: input.datatype,
+            shape,
+            ..InferInputTensor::default()
+        });
+    }
+    Ok(request)
+}
+
+fn fill(input: &TensorMetadata, shape: &[i64], random: &Random) -> Result<BytesMut, Fault> {
+    let elements = shape
+        .iter()
+        .try_fold(1_u64, |product, axis| product.checked_mul(u64::try_from(*axis).ok()?))
+        .filter(|elements| *elements <= ELEMENTS_MAX)
+        .ok_or_else(|| {
+            let message = format!("input {} of shape {shape:?} is too large to be made up", input.name);
+            Fault::new(Reason::TensorShape, message)
+        })?;
+    let mut bytes = BytesMut::new();
+    for _element in 0..elements {
+        // The high 53 bits of a draw are a number from 0 to 1 without a rounding.
+        let unit = (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        match input.datatype.as_str() {
+            "FP32" => bytes.put_f32_le(unit as f32),
+            "FP64" => bytes.put_f64_le(unit),
+            "INT64" | "UINT64" => bytes.put_u64_le(0),
+            "INT32" | "UINT32" => bytes.put_u32_le(0),
+            "FP16" | "BF16" | "INT16" | "UINT16" => bytes.put_u16_le(0),
+            "INT8" | "UINT8" | "BOOL" => bytes.put_u8(0),
+            other => {
+                let message = format!("input {} is of type {other}, which cannot be made up", input.name);
+                return Err(Fault::new(Reason::TensorType, message));
+            }
+        }
+    }
+    Ok(bytes)
+}
