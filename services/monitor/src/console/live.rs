@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::place::Place;
@@ -47,7 +47,11 @@ pub(super) fn follow(console: Console, place: Place) -> Response {
     });
     (
         HEADERS,
-        [(CONTENT_TYPE, "text/event-stream")],
+        // A proxy that gathers an answer before it passes it on would hold back every event.
+        [
+            (CONTENT_TYPE, "text/event-stream"),
+            (HeaderName::from_static("x-accel-buffering"), "no"),
+        ],
         Body::from_stream(events),
     )
         .into_response()

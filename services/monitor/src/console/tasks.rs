@@ -104,7 +104,7 @@ fn table(tasks: &[Task], now: Timestamp) -> Markup {
 fn row(task: &Task, now: Timestamp) -> Markup {
     html! {
         tr id=(task.id) {
-            th scope="row" { a href={ "/tasks/" (task.id) } { code { (task.id) } } }
+            th scope="row" { a href={ "/tasks/" (task.id) } { (id(task)) } }
             td { (cut(&task.kind, 64)) }
             td { (state(task)) (progress(task)) }
             td { (wire_time(task.create_time.as_ref(), now)) }
@@ -113,6 +113,12 @@ fn row(task: &Task, now: Timestamp) -> Markup {
             td { @if task.worker.is_empty() { (none()) } @else { code { (cut(&task.worker, 64)) } } }
         }
     }
+}
+
+/// Its id; narrow windows show the end of it, which is the part that differs.
+fn id(task: &Task) -> Markup {
+    let (head, tail) = task.id.rsplit_once('-').unwrap_or(("", &task.id));
+    html! { code { span.front { (head) "-" } (tail) } }
 }
 
 /// Where it stands, in a word with a coloured dot, and the reason where it failed.

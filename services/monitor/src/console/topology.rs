@@ -181,12 +181,13 @@ fn centred(lane: &Lane, x: i32, middle: i32) -> Placed<'_> {
 /// The same, one below the other.
 fn narrow(lanes: &[Lane; 5]) -> Markup {
     let [gateways, schedulers, workers, monitors, etcd] = lanes;
-    let order = [gateways, schedulers, workers, etcd, monitors];
     let mut y = 1;
-    let placed = order.map(|lane| {
+    let placed = [gateways, schedulers, workers, etcd, monitors].map(|lane| {
         let height = lane.height();
         let at = Placed { lane, x: 1, y, height };
-        y += height + BELOW;
+        // What has an arrow needs room for it.
+        let is_linked = std::ptr::eq(lane, gateways) || std::ptr::eq(lane, schedulers);
+        y += height + if is_linked { BELOW } else { PAD };
         at
     });
     let x = 1 + LANE_WIDTH / 2;
@@ -195,7 +196,7 @@ fn narrow(lanes: &[Lane; 5]) -> Markup {
         arrow((x, start), (x, start + BELOW), word)
     };
     let links = html! { (link(0, "submits")) (link(1, "attempts")) };
-    drawn("topology narrow", (LANE_WIDTH + 2, y - BELOW + 1), &placed, &links)
+    drawn("topology narrow", (LANE_WIDTH + 2, y - PAD + 1), &placed, &links)
 }
 
 fn drawn(class: &str, (width, height): (i32, i32), placed: &[Placed], links: &Markup) -> Markup {

@@ -123,7 +123,12 @@ fn running(tasks: &[&Task]) -> Markup {
         } @else {
             ul.plain {
                 @for task in tasks.iter().take(NAMED_MAX) {
-                    li { a href={ "/tasks/" (task.id) } { (cut(&task.kind, 64)) } " " (super::tasks::progress(task)) }
+                    li {
+                        a href={ "/tasks/" (task.id) } {
+                            (cut(&task.kind, 64)) " " code { (task.id.rsplit('-').next().unwrap_or_default()) }
+                        }
+                        (super::tasks::progress(task))
+                    }
                 }
                 @if tasks.len() > NAMED_MAX { li.soft { "and " (tasks.len() - NAMED_MAX) " more" } }
             }

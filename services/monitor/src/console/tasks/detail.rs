@@ -123,7 +123,7 @@ fn attempts(task: &Task, trace: Option<&Trace>, now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="attempts" {
             h2 #attempts { "Attempts " span.soft { (count(task.attempts.into())) } }
-            @if spans.is_empty() {
+            @if spans.is_empty() && task.state() != State::Running {
                 p.soft {
                     @if task.attempts == 0 { "None has started yet." }
                     @else { "Its trace is not kept here, or has not arrived yet, so only their number is known." }
@@ -140,10 +140,26 @@ fn attempts(task: &Task, trace: Option<&Trace>, now: Timestamp) -> Markup {
                                 th.number scope="col" { "Took" }
                             }
                         }
-                        tbody { @for span in spans { (attempt(span, now)) } }
+                        tbody {
+                            @for span in spans { (attempt(span, now)) }
+                            @if task.state() == State::Running { (present(task)) }
+                        }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The attempt that runs: it is in no trace before its end.
+fn present(task: &Task) -> Markup {
+    html! {
+        tr {
+            th.number scope="row" { (task.attempts) }
+            td { code { (cut(&task.worker, 64)) } }
+            td { span.dot.busy {} "running" (progress(task)) }
+            td { (none()) }
+            td.number { (none()) }
         }
     }
 }
