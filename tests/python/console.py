@@ -1,0 +1,291 @@
+"""Reads the console as a person does: opens every page, submits, cancels, watches a worker die and come back.
+
+Arguments: the console and the gateway (HOST:PORT), the worker to kill, the folder for screenshots. Lines on stdout ask
+for what only the caller can do; it answers on stdin when that is done.
+"""
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+CONSOLE, GATEWAY = (f"http://{authority}" for authority in sys.argv[1:3])
+VICTIM = sys.argv[3]
+SCREENSHOTS = Path(sys.argv[4])
+# Longer than anything that has to happen; what takes that long has failed.
+PATIENCE_MS = 60_000
+PAGES = {
+    "Overview": "/",
+    "Tasks": "/tasks",
+    "Models": "/models",
+    "Workers": "/workers",
+    "Incidents": "/incidents",
+    "Traces": "/traces",
+}
+WIDTHS = {"wide": (1440, 900), "narrow": (360, 780)}
+
+
+def ask(line):
+    print(line, flush=True)
+    assert sys.stdin.readline() == "done\n"
+
+
+def say(words):
+    print(f"said {words}", flush=True)
+
+
+def call(path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(GATEWAY + path, data=data, timeout=60) as answer:
+        return json.load(answer)
+
+
+def submit(kind, task_input):
+    return call("/api/v1/tasks", {"kind": kind, "input": task_input})["id"]
+
+
+class Watch:
+    """Notes what a page must not do: complain, call other servers, come without its policy."""
+
+    def __init__(self, context):
+        self.faults = []
+        # A stream that ends because its page is left is no error of the page.
+        context.on("console", lambda said: self.hear(said))
+        context.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
+        context.on("request", lambda request: self.call(request.url))
+        context.on("response", lambda response: self.answer(response))
+
+    def hear(self, said):
+        if said.type in ("error", "warning"):
+            self.faults.append(f"{said.type}: {said.text} ({said.location})")
+
+    def call(self, url):
+        if not url.startswith(CONSOLE + "/"):
+            self.faults.append(f"a request to {url}")
+
+    def answer(self, response):
+        policy = response.headers.get("content-security-policy", "")
+        if not policy.startswith("default-src 'none'; script-src 'self'"):
+            self.faults.append(f"{response.url} comes with the policy {policy!r}")
+
+    def settle(self):
+        assert not self.faults, "\n".join(self.faults)
+
+
+def visit_every_page(page):
+    """By the navigation, with the keyboard's first stop, landmarks and labels looked at on each."""
+    page.goto(CONSOLE)
+    for name, path in PAGES.items():
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(CONSOLE + path)
+        current = page.get_by_role("navigation", name="Pages").locator("[aria-current=page]")
+        expect(current).to_have_text(name)
+        expect(page.get_by_role("main")).to_have_count(1)
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        for field in page.locator("input:not([type=hidden])").all():
+            assert field.evaluate("it => it.labels.length") == 1, f"a field of {name} has no label"
+        page.keyboard.press("Tab")
+        expect(page.locator(":focus")).to_have_text("Skip to the content")
+
+
+def policy_is_in_force(context):
+    """An inline script must not run, even if somebody got one into a page. It complains, so it has a page of its own."""
+    page = context.new_page()
+    page.goto(CONSOLE)
+    page.evaluate("""() => new Promise((resolve) => {
+        document.addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
+        const script = document.createElement("script");
+        script.textContent = "window.intruder = true";
+        document.body.append(script);
+    })""")
+    assert page.evaluate("window.intruder === undefined")
+    page.close()
+
+
+def tasks_appear_and_are_cancelled(page):
+    page.goto(CONSOLE + "/tasks")
+    page.evaluate("window.mark = true")
+    done = submit("echo", {"text": "<b>hello</b>", "numbers": [1, 2, 3]})
+    failed = submit("echo", {"fail_times": 100})
+    running = submit("echo", {"delay_ms": 600_000})
+    for task, word in ((done, "succeeded"), (failed, "failed"), (running, "running")):
+        row = page.locator(f"#tasks tr[id='{task}']")
+        expect(row).to_contain_text(word)
+    assert page.evaluate("window.mark"), "the page was loaded anew"
+
+    page.get_by_role("navigation", name="Tasks by state").get_by_role("link", name="running").click()
+    expect(page.locator(f"#tasks tr[id='{done}']")).to_have_count(0)
+    page.get_by_role("link", name=running).click()
+    page.wait_for_url(f"{CONSOLE}/tasks/{running}")
+    expect(page.locator(".json").first).to_contain_text("600000")
+    page.get_by_role("button", name="Cancel task").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    expect(page.get_by_role("button", name="Cancel task")).to_have_count(0)
+    page.wait_for_url(f"{CONSOLE}/tasks/{running}")
+    assert call(f"/api/v1/tasks/{running}")["state"] == "STATE_CANCELLED"
+
+    page.goto(CONSOLE + "/tasks?kind=nothing-like-this")
+    expect(page.get_by_role("main")).to_contain_text("No task is like this")
+    return done, failed
+
+
+def a_filter_keeps_what_is_typed(page):
+    """The page is joined to its news node by node: what the reader does meanwhile stays."""
+    page.goto(CONSOLE + "/tasks")
+    field = page.get_by_label("Kind")
+    field.fill("ech")
+    task = submit("echo", {})
+    expect(page.locator(f"#tasks tr[id='{task}']")).to_contain_text("succeeded")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("ech")
+    field.fill("echo")
+    field.press("Enter")
+    page.wait_for_url("**/tasks?kind=echo")
+    expect(page.locator(f"#tasks tr[id='{task}']")).to_have_count(1)
+
+
+def a_waterfall_opens(page, task):
+    """From a task to its trace, and into a span."""
+    page.goto(f"{CONSOLE}/tasks/{task}")
+    expect(page.locator("#content")).to_contain_text("<b>hello</b>")
+    trace = call(f"/api/v1/tasks/{task}")["traceId"]
+    expect(page.locator("section[aria-labelledby=attempts] tbody tr")).to_have_count(1)
+    page.get_by_role("link", name=trace).click()
+    page.wait_for_url(f"{CONSOLE}/traces/{trace}")
+    span = page.locator(".waterfall li", has_text="worker").first
+    expect(span).to_be_visible(timeout=PATIENCE_MS)
+    span.locator("summary").click()
+    expect(span).to_contain_text("lepton.attempt")
+    page.goto(CONSOLE + "/traces")
+    expect(page.locator(f"tr[id='{trace}']")).to_have_count(1)
+
+
+def a_model_is_trained_and_shown(page):
+    """From the running training, which says how far it is, to the model in every worker's memory."""
+    rows = [{"x": x, "y": 3 * x + 1 + x % 3 / 10} for x in range(40)]
+    long = submit("train", {"data": rows, "target": "y", "method": "gradient_descent", "learningRate": 1e-9,
+                            "epochs": 1_000_000_000, "tolerance": 0})
+    page.goto(f"{CONSOLE}/tasks/{long}")
+    expect(page.locator(".card progress")).to_have_count(1)
+    expect(page.locator(".card.progress")).to_contain_text("loss")
+    page.get_by_role("button", name="Cancel task").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+
+    page.goto(CONSOLE + "/models")
+    task = submit("train", {"data": rows, "target": "y", "model": "line", "deploy": True})
+    model = page.locator("section#line")
+    expect(model).to_contain_text("version 1 deployed")
+    expect(model.locator("tbody tr").first).to_contain_text("ready")
+    expect(model.locator("tbody tr").first).to_contain_text(VICTIM)
+    expect(model).to_contain_text("features")
+    model.locator("summary").click()
+    model.get_by_role("link", name=task).click()
+    page.wait_for_url(f"{CONSOLE}/tasks/{task}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded")
+    page.goto(CONSOLE + "/workers")
+    expect(page.locator(f"[id='{VICTIM}']")).to_contain_text("line version 1")
+
+
+def a_worker_dies_and_comes_back(page):
+    page.goto(CONSOLE)
+    row = page.locator(f"tr[id='{VICTIM}']")
+    expect(row).to_contain_text("ready")
+    ask(f"kill {VICTIM}")
+    incident = page.locator("article.incident", has_text=VICTIM)
+    expect(incident).to_contain_text("OPEN")
+    expect(row).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_text("One incident is open")
+    assert page.title().startswith("(1)"), page.title()
+    shoot(page, "incident-open")
+    ask(f"revive {VICTIM}")
+    expect(incident).to_have_count(0)
+    expect(row).to_contain_text("ready")
+    page.goto(CONSOLE + "/incidents")
+    past = page.locator("section[aria-labelledby=past] tbody tr", has_text=VICTIM)
+    expect(past).to_contain_text("CLOSED")
+
+
+def errors_are_pages(page, watch):
+    """The browser itself notes every answer that is not a success, so these are looked at apart."""
+    page.goto(CONSOLE + "/nowhere")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
+    page.goto(CONSOLE + "/tasks/0192d3e4-0000-7000-8000-000000000001")
+    expect(page.get_by_role("main")).to_contain_text("TASK_NOT_FOUND")
+    watch.faults = [fault for fault in watch.faults if "status of 404" not in fault]
+
+
+def pages_work_without_scripts(browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for path in PAGES.values():
+        page.goto(CONSOLE + path)
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert page.locator("noscript meta[http-equiv=refresh]").count() == 1
+    context.close()
+
+
+def shoot(page, name):
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def pictures(browser, more):
+    """Every page in both schemes and at two widths; none may need to be scrolled sideways."""
+    for scheme in ("light", "dark"):
+        for width, (x, y) in WIDTHS.items():
+            context = browser.new_context(color_scheme=scheme, viewport={"width": x, "height": y})
+            watch = Watch(context)
+            page = context.new_page()
+            for name, path in (PAGES | more).items():
+                page.goto(CONSOLE + path)
+                expect(page.get_by_role("heading", level=1)).to_have_count(1)
+                wide = page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= x, f"{path} is {wide} px wide in a window of {x}"
+                shoot(page, f"{name.lower()}-{scheme}-{width}")
+            watch.settle()
+            context.close()
+
+
+def first_paint(browser):
+    """As a reader has it who opens the console: a fresh page each time, nothing cached."""
+    found = []
+    for _ in range(9):
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        page.goto(CONSOLE)
+        found.append(page.evaluate("""() => new Promise((resolve) => new PerformanceObserver((list) => {
+            for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") resolve(entry.startTime);
+        }).observe({ type: "paint", buffered: true }))"""))
+        context.close()
+    found.sort()
+    say(f"first contentful paint of the overview: median {found[4]:.0f} ms, least {found[0]:.0f}, most {found[-1]:.0f}")
+
+
+def main():
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        # As root, as in a container, Chromium has no sandbox. All that it opens is our own console.
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        policy_is_in_force(context)
+        watch = Watch(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        visit_every_page(page)
+        done, failed = tasks_appear_and_are_cancelled(page)
+        a_filter_keeps_what_is_typed(page)
+        errors_are_pages(page, watch)
+        a_waterfall_opens(page, done)
+        a_model_is_trained_and_shown(page)
+        a_worker_dies_and_comes_back(page)
+        watch.settle()
+        pages_work_without_scripts(browser)
+        trace = call(f"/api/v1/tasks/{failed}")["traceId"]
+        pictures(browser, {"Task": f"/tasks/{done}", "Failure": f"/tasks/{failed}", "Waterfall": f"/traces/{trace}"})
+        first_paint(browser)
+        browser.close()
+
+
+main()
