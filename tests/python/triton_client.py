@@ -176,11 +176,9 @@ def types(it):
     result = it.client.infer("types", inputs, outputs=outputs)
     for datatype, array in VALUES.items():
         same(result.as_numpy(f"out_{datatype}"), array)
-    # Bytes that are no text.
-    raw = np.array([b"\xff\xfe\x00", b"", b"x"], np.object_)
-    inputs[-1] = it.input("in_BYTES", raw)
-    result = it.client.infer("types", inputs, outputs=[it.output("out_BYTES")])
-    assert result.as_numpy("out_BYTES").tolist() == raw.tolist()
+    # ONNX has texts, not bytes.
+    inputs[-1] = it.input("in_BYTES", np.array([b"\xff\xfe\x00", b"", b"x"], np.object_))
+    refused(lambda: it.client.infer("types", inputs, outputs=[it.output("out_BYTES")]), "UTF-8")
 
 
 def large(it):

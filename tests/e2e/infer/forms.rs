@@ -108,6 +108,8 @@ async fn binary_tensors_go_in_and_come_out() {
     let answer = binary(&stage, "line", &head, &features).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
+    let whole = answer.body.len().to_string();
+    assert_eq!(answer.header("content-length"), Some(whole.as_str()));
     let length: usize = answer
         .header("inference-header-content-length")
         .and_then(|length| length.parse().ok())

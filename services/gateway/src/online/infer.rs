@@ -190,3 +190,32 @@ pub fn wanted(name: String, version: &str) -> Result<Wanted, Fault> {
 fn not_decoded(error: prost::DecodeError) -> Fault {
     Fault::field("request", error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_numbers_and_an_empty_one_leaves_the_choice() {
+        let version = |text: &str| wanted("m".to_owned(), text).map(|wanted| wanted.version);
+        assert_eq!((version(""), version("7")), (Ok(None), Ok(Some(7))));
+        for bad in ["x", "-1", "1.0", "4294967296", " 1"] {
+            assert!(version(bad).is_err_and(|fault| fault.message.contains(bad)), "{bad}");
+        }
+        assert!(wanted(String::new(), "").is_err());
+    }
+
+    #[test]
+    fn a_request_is_peeked_for_its_model_alone() {
+        let request = ModelInferRequest {
+            model_name: "m".into(),
+            model_version: "2".into(),
+            id: "i".into(),
+            raw_input_contents: vec![Bytes::from(vec![0; 1_000])],
+            ..Default::default()
+        };
+        let peeked: ModelInferRequest = message::peek(&request.encode_to_vec(), &MODEL_FIELDS).expect("well formed");
+        assert_eq!((peeked.model_name.as_str(), peeked.model_version.as_str()), ("m", "2"));
+        assert!(peeked.raw_input_contents.is_empty());
+    }
+}

@@ -73,6 +73,7 @@ pub fn respond(written: Written) -> Response<Body> {
         return response::json(json);
     }
     let length = json.len();
+    let whole = length + binary.iter().map(Bytes::len).sum::<usize>();
     let pieces = std::iter::once(Bytes::from(json)).chain(binary);
     let body = Body::from_stream(futures::stream::iter(pieces.map(Ok::<_, Infallible>)));
     let mut response = Response::new(body);
@@ -82,6 +83,8 @@ pub fn respond(written: Written) -> Response<Body> {
         HeaderValue::from_static("application/octet-stream"),
     );
     headers.insert(HeaderName::from_static(JSON_LENGTH), length.into());
+    // The extension wants it beside the other length, and a body in pieces would go without.
+    headers.insert(header::CONTENT_LENGTH, whole.into());
     response
 }
 

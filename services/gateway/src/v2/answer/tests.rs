@@ -55,8 +55,10 @@ async fn binary_outputs_follow_in_order() {
     let response = respond(written);
     assert_eq!(response.headers()["content-type"], "application/octet-stream");
     assert_eq!(response.headers()[JSON_LENGTH], text.len().to_string().as_str());
+    let length = response.headers()["content-length"].clone();
     let body = to_bytes(response.into_body(), 4096).await.expect("short");
     assert_eq!(body, [text.as_bytes(), &[1, 0, 255, 255]].concat());
+    assert_eq!(length, body.len().to_string().as_str());
 }
 
 #[test]
