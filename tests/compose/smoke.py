@@ -40,7 +40,8 @@ def smoke(stack, grpcurl, report):
     refusals(stack)
     balance(stack)
     console(stack)
-    report("smoke", "curl, grpcurl, server-sent events, HTTP/2, refusals, both gateways in turn, console")
+    model(stack)
+    report("smoke", "curl, grpcurl, server-sent events, HTTP/2, refusals, balance, console, a model and its trace")
 
 
 def curl(stack):
@@ -120,6 +121,33 @@ def console(stack):
     status, body = http("GET", f"{stack.console}/")
     expect(status == 200 and b"<html" in body.lower(), f"the console: {status}")
     expect(len(get_json(f"{stack.url}/api/v1/nodes")["nodes"]) == 8, "eight instances are known")
+
+
+def model(stack):
+    """A model that one worker trained is served by the others: they share the volume. The trace shows who took part."""
+    rows = [{"x": row, "noise": (row * 7) % 5, "label": 3 * row + 1} for row in range(40)]
+    train = {"data": rows, "target": "label", "features": ["x"], "model": "line", "deploy": True}
+    task = post(stack, "/api/v1/tasks", {"kind": "train", "input": train})
+    ended = get_json(f"{stack.url}/api/v1/tasks/{task['id']}:wait?timeout=60s", timeout_s=70)
+    expect(ended["state"] == "STATE_SUCCEEDED", f"the training: {ended}")
+    for _ in range(4):
+        answer = post(stack, "/api/v1/analyze", {"data": [{"x": 2}, {"x": 100}], "model": "line"})
+        predicted = answer["predictions"]
+        expect(abs(predicted[0] - 7) < 1e-6 and abs(predicted[1] - 301) < 1e-6, f"predictions: {predicted}")
+    trace = f"{stack.url}/api/v1/traces/{task['traceId']}"
+    until("the trace of the training is there", lambda: len(trace_services(trace)) >= 3, 30)
+
+
+def trace_services(url):
+    """The services that a trace names."""
+    return set(re.findall(rb'"(gateway|scheduler|worker)"', http("GET", url)[1]))
+
+
+def post(stack, path, value):
+    """Sends JSON and gives the JSON of the answer."""
+    status, body = http("POST", f"{stack.url}{path}", json.dumps(value).encode(), timeout_s=30)
+    expect(status == 200, f"{path}: {status} {body[:500]!r}")
+    return json.loads(body)
 
 
 def headers(report):
