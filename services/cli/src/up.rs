@@ -54,6 +54,9 @@ pub struct Options {
     /// Where traces are taken by OTLP, over gRPC and HTTP; port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub otlp_listen: String,
+    /// Models to register at start, as DIR/name/version/model.onnx.
+    #[arg(long, value_name = "DIR")]
+    pub model_dir: Option<PathBuf>,
     /// A collector that gets the traces as well (OTLP over gRPC); absent: OTEL_EXPORTER_OTLP_ENDPOINT, else none.
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,

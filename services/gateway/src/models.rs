@@ -3,15 +3,16 @@
 //! Promises: reads are of etcd itself, so two gateways agree; states are what the workers told last. Leaves decisions to
 //! `domain::model`, keeping to `mesh::models`, and running models to the workers.
 
-use lepton_domain::model::check_name;
-pub use lepton_domain::model::not_found;
-use lepton_domain::reason::Fault;
+use lepton_domain::model::{Change, Model as Kept, check_name, not_found};
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::error;
 use lepton_mesh::models::Models as Registry;
 use lepton_mesh::registry::Directory;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
 use tonic::{Request, Response, Status};
+
+use crate::tasks::payloads::Payloads;
 
 pub use import::Import;
 pub use push::Intake;
@@ -39,7 +40,7 @@ pub struct Models {
     /// The workers, as they are registered.
     pub workers: Directory,
     /// The blob store.
-    pub store: crate::tasks::payloads::Payloads,
+    pub store: Payloads,
     /// Limits.
     pub config: config::ModelsConfig,
 }
@@ -51,8 +52,14 @@ fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
 }
 
 impl Models {
-    fn show(&self, model: &lepton_domain::model::Model) -> Option<Model> {
+    fn show(&self, model: &Kept) -> Option<Model> {
         Some(show::model(model, &self.routes.board()))
+    }
+
+    /// Waits until this gateway serves what the record says.
+    async fn served(&self, model: &Kept) {
+        let serving = |place: Option<&board::Place>| place.is_some_and(|place| place.serving == model.deployed);
+        self.routes.settled(&model.name, serving).await;
     }
 
     async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, Fault> {
@@ -82,26 +89,24 @@ impl Models {
         let version = (version != 0).then_some(version);
         let wait = self.config.deploy_wait;
         let model = self.registry.deploy(&self.workers, &name, version, wait).await?;
+        self.served(&model).await;
         Ok(DeployModelResponse {
             model: self.show(&model),
         })
     }
 
     async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, Fault> {
-        let model = self
-            .registry
-            .change(name, lepton_domain::model::Change::Undeploy)
-            .await?;
+        let model = self.registry.change(name, Change::Undeploy).await?;
+        self.served(&model).await;
         Ok(UndeployModelResponse {
             model: self.show(&model),
         })
     }
 
     async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, Fault> {
-        let model = self
-            .registry
-            .rollback(&self.workers, name, self.config.deploy_wait)
-            .await?;
+        let wait = self.config.deploy_wait;
+        let model = self.registry.rollback(&self.workers, name, wait).await?;
+        self.served(&model).await;
         Ok(RollbackModelResponse {
             model: self.show(&model),
         })
@@ -124,7 +129,7 @@ impl Models {
 /// A version that is being replaced answers requests until its successor can.
 fn still_served(name: &str, version: u32) -> Fault {
     let message = format!("version {version} of model {name:?} is served; deploy another one or undeploy it first");
-    let fault = Fault::new(lepton_domain::reason::Reason::ModelInUse, message).with("model", name);
+    let fault = Fault::new(Reason::ModelInUse, message).with("model", name);
     fault.with("version", version.to_string())
 }
 

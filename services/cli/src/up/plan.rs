@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lepton_gateway::models::config::ModelsConfig;
 use lepton_mesh::config::Common;
 
 use super::Options;
@@ -24,8 +25,15 @@ pub(super) fn gateway(options: &Options, common: &Common) -> lepton_gateway::Con
         admin: options.admin.clone(),
         ..common.clone()
     };
+    let models = ModelsConfig {
+        directory: options.model_dir.clone().unwrap_or_default(),
+        // The ready line is for requests to those models too.
+        directory_first: true,
+        ..ModelsConfig::default()
+    };
     lepton_gateway::Config {
         common,
+        models,
         ..lepton_gateway::Config::default()
     }
 }

@@ -71,6 +71,14 @@ impl Routes {
         self.board.borrow().clone()
     }
 
+    /// Waits, for a moment at most, until what is known of a model here is as `wanted` has it: after a change, calls that
+    /// follow must not meet what was before.
+    pub async fn settled(&self, name: &str, wanted: impl Fn(Option<&Place>) -> bool) {
+        let mut board = self.board.clone();
+        // What others change meanwhile may never let it be so.
+        let _ = timeout(WAIT_MAX, board.wait_for(|board| wanted(board.get(name)))).await;
+    }
+
     /// A worker that has the version (absent: the one that is served) and was not tried yet, and the version. Once one was
     /// tried there is no waiting for another.
     pub async fn choose(
