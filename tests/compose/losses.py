@@ -37,7 +37,8 @@ def crash(stack, report):
     before = container.inspect()["State"]["StartedAt"]
     begun = time.monotonic()
     # Process 1 is the engine's own init, which nothing inside may kill.
-    container.execute("bash", "-c", 'for p in /proc/[0-9]*; do [ "$(<"$p/comm")" = lepton-worker ] && kill -9 "${p#/proc/}"; done')
+    find = 'for p in /proc/[0-9]*; do if [ "$(<"$p/comm")" = lepton-worker ]; then kill -9 "${p#/proc/}"; fi; done'
+    container.execute("bash", "-c", find)
     until("the restart policy starts the worker", lambda: container.inspect()["State"]["StartedAt"] != before, 30)
     stack.settle()
     report("crashed a worker", f"back by its restart policy, {time.monotonic() - begun:.1f} s until complete")
