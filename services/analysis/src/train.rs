@@ -19,7 +19,9 @@ mod error;
 mod metrics;
 mod split;
 
-use crate::chunk::{Cancelled, check};
+use std::collections::HashMap;
+
+use crate::chunk::{CHUNK, Cancelled, check};
 use crate::column::ColumnType;
 use crate::linear::descent::{self, Losses};
 use crate::linear::design::{Design, Removed, complete_rows, near_constant};
@@ -123,7 +125,7 @@ fn features(table: &Table, target: usize, named: Option<&[String]>) -> Result<Ve
             Ok(found)
         };
     };
-    let places: std::collections::HashMap<&str, usize> = columns
+    let places: HashMap<&str, usize> = columns
         .iter()
         .enumerate()
         .map(|(index, column)| (column.name(), index))
@@ -317,9 +319,7 @@ pub fn predict(
 ) -> Result<Vec<f64>, crate::Error> {
     let mut predictions = vec![0.0; rows];
     for (values, (_, coefficient)) in features.iter().zip(&model.coefficients) {
-        let chunks = predictions
-            .chunks_mut(crate::chunk::CHUNK)
-            .zip(values.chunks(crate::chunk::CHUNK));
+        let chunks = predictions.chunks_mut(CHUNK).zip(values.chunks(CHUNK));
         for (predictions, values) in chunks {
             check(cancelled)?;
             for (prediction, value) in predictions.iter_mut().zip(values) {

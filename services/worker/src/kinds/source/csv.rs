@@ -3,6 +3,8 @@
 //! An empty cell is missing. A cell that reads as a number is one, and so are `true` and `false` what they say; everything
 //! else is text. As in JSON, an integer beyond 2^53 is refused, for it would change silently.
 
+use std::collections::HashSet;
+
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use lepton_analysis::{Cell, Table, TableBuilder};
 use lepton_domain::reason::{Fault, Reason};
@@ -42,7 +44,7 @@ pub(super) fn read(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, F
 }
 
 fn check_header(header: &StringRecord) -> Result<(), Fault> {
-    let mut names = std::collections::HashSet::new();
+    let mut names = HashSet::new();
     for (index, name) in header.iter().enumerate() {
         if name.is_empty() {
             let message = format!("column {} of the header line has no name", index + 1);

@@ -1,13 +1,13 @@
 //! The trained model as a file that others can run, checked before anybody sees it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lepton_analysis::onnx::{Linear, OPSET};
 use lepton_analysis::{Column, Table, train};
 use lepton_domain::model::Signature;
 use lepton_domain::reason::{Fault, Reason};
-use std::time::Duration;
 
 use super::report::Kept;
 use crate::analysis::{predict, refusal};
