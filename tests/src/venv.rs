@@ -2,7 +2,7 @@
 //!
 //! Promises: made once, below the target directory, whichever of several test processes comes first; the versions are
 //! those of `python/requirements.txt`, and another list gives another environment, as `python/clients.txt` does for
-//! peers' clients. What is missing fails the test.
+//! peers' clients and `python/models.txt` for what makes models. What is missing fails the test.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -16,6 +16,7 @@ type List = (&'static str, &'static str);
 
 const REQUIREMENTS: List = ("requirements.txt", include_str!("../python/requirements.txt"));
 const CLIENTS: List = ("clients.txt", include_str!("../python/clients.txt"));
+const MODELS: List = ("models.txt", include_str!("../python/models.txt"));
 
 /// The environment.
 #[derive(Debug, Clone)]
@@ -33,6 +34,12 @@ pub fn venv() -> &'static Venv {
 pub fn clients() -> &'static Venv {
     static VENV: OnceLock<Venv> = OnceLock::new();
     VENV.get_or_init(|| make(CLIENTS))
+}
+
+/// The environment that makes and runs models, made if it is not there yet.
+pub fn models() -> &'static Venv {
+    static VENV: OnceLock<Venv> = OnceLock::new();
+    VENV.get_or_init(|| make(MODELS))
 }
 
 /// The folder of the tests' scripts.

@@ -89,7 +89,7 @@ pub struct Models {
     pub loads: u32,
     /// Bytes of address space that a look at a file may take.
     pub look_memory_bytes_max: u64,
-    /// How long such a look may take, of the clock as of the processor.
+    /// How much of the processor's time such a look may take; by the clock, twice as much.
     #[serde(with = "duration")]
     pub look_timeout: Duration,
 }

@@ -39,7 +39,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// Bytes of address space.
     pub memory_bytes_max: u64,
-    /// Seconds, of the processor as of the clock.
+    /// Of the processor's time. By the clock it may take twice as long, since others want the processor too.
     pub timeout: Duration,
 }
 
@@ -88,12 +88,12 @@ impl Inspector {
         // One at a time: together they would take several times the memory that one may.
         let _turn = self.turn.acquire().await.map_err(closed)?;
         let child = self.start()?;
-        match timeout(self.limits.timeout, attend(child, file)).await {
+        match timeout(self.limits.timeout * 2, attend(child, file)).await {
             Ok(Ok(left)) => self.judge(&left),
             Ok(Err(error)) => Err(broken(&error)),
             Err(_) => Err(invalid(format!(
                 "it took longer to load and run than the {} s that it may",
-                self.limits.timeout.as_secs()
+                self.limits.timeout.as_secs() * 2
             ))),
         }
     }
@@ -126,7 +126,10 @@ impl Inspector {
                 self.limits.timeout.as_secs()
             ))),
             Some(_) if said.contains("overflowed its stack") => Err(invalid("it nests too deep: the stack overflowed")),
-            Some(signal) => Err(self.refused(&format!("the backend crashed (signal {signal}): {}", said.trim()))),
+            Some(signal) => {
+                let why = invalid(format!("the backend crashed (signal {signal}): {}", said.trim()));
+                Err(self.refused(&why.message))
+            }
             None => {
                 let message = format!(
                     "the process that looks at models ended with {}: {}",
@@ -141,9 +144,10 @@ impl Inspector {
     /// Backends only say that they could not allocate; how much there was, they do not know.
     fn refused(&self, why: &str) -> Fault {
         if !why.contains("failed to allocate") && !why.contains("memory allocation") {
-            return invalid(shortened(why));
+            return Fault::new(Reason::ModelInvalid, shortened(why));
         }
         let mebibytes = self.limits.memory_bytes_max >> 20;
+        let why = why.trim_start_matches("the file cannot be served: ");
         invalid(format!(
             "it takes more memory than the {mebibytes} MiB that it may: {}",
             shortened(why)

@@ -45,7 +45,8 @@ impl Backend for Tract {
     }
 
     fn load(&self, file: &[u8]) -> Result<Arc<dyn Loaded>, Fault> {
-        let outline = onnx::check(file).map_err(invalid)?;
+        let refused = |refusal: onnx::Refusal| Fault::new(Reason::ModelInvalid, refusal.to_string());
+        let outline = onnx::check(file).map_err(refused)?;
         supported(&outline)?;
         let inputs = inputs(&outline)?;
         let loaded = contained(|| load(file, inputs, &outline)).unwrap_or_else(|panic| Err(format_err!(panic)));

@@ -6,8 +6,6 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use lepton_domain::reason::Fault;
-
 use super::verdict::Verdict;
 use crate::model::{Backend, Tract};
 
@@ -41,18 +39,11 @@ fn look(memory_bytes_max: u64, seconds_max: u64) -> std::io::Result<()> {
     std::io::stdin().lock().read_to_end(&mut file)?;
     let verdict = match Tract.load(&file) {
         Ok(model) => Verdict::of(model.signature()),
-        Err(fault) => Verdict::Refused(bare(fault)),
+        Err(fault) => Verdict::Refused(fault.message),
     };
     let mut stdout = std::io::stdout().lock();
     serde_json::to_writer(&mut stdout, &verdict)?;
     stdout.flush()
-}
-
-/// The message without the words that the asking process puts before it again.
-fn bare(fault: Fault) -> String {
-    let empty = crate::model::invalid("").message;
-    let bare = fault.message.strip_prefix(&empty).map(str::to_owned);
-    bare.unwrap_or(fault.message)
 }
 
 #[cfg(target_env = "gnu")]
