@@ -5,7 +5,7 @@ use std::time::Duration;
 use lepton_domain::reason::Fault;
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::value::from_value;
-use lepton_proto::monitor::v1::{Span, Trace};
+use lepton_proto::monitor::v1::{Span, SpanKind, Trace};
 use lepton_proto::task::v1::task::{Payload, Result as Outcome};
 use lepton_proto::task::v1::{State, Task};
 use maud::{Markup, html};
@@ -116,7 +116,9 @@ fn attempts(task: &Task, trace: Option<&Trace>, now: Timestamp) -> Markup {
             .attributes
             .get("messaging.message.id")
             .is_none_or(|id| *id == task.id);
-        of_this && span.attributes.contains_key(ATTEMPT)
+        // The leader's part of an attempt, its wait and its commit, carries the number as well.
+        let ran = span.kind() == SpanKind::Consumer;
+        of_this && ran && span.attributes.contains_key(ATTEMPT)
     };
     let mut spans: Vec<&Span> = trace.iter().flat_map(|trace| &trace.spans).filter(own).collect();
     spans.sort_by_key(|span| span.offset_us);
