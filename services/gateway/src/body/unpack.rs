@@ -13,8 +13,8 @@ const ROOM_BYTES: usize = 32 * 1024;
 /// Unpacks a body piece by piece.
 #[derive(Debug)]
 pub enum Unpacker {
-    /// gzip.
-    Gzip(MultiGzDecoder<Vec<u8>>),
+    /// gzip. Boxed, as it is much larger than the other.
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     /// zlib.
     Deflate(Inflater),
 }
@@ -31,7 +31,7 @@ impl Unpacker {
     /// For a `content-encoding` of this name, if it is known.
     pub fn named(name: &[u8]) -> Option<Self> {
         match name {
-            b"gzip" | b"x-gzip" => Some(Self::Gzip(MultiGzDecoder::new(Vec::new()))),
+            b"gzip" | b"x-gzip" => Some(Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))),
             b"deflate" => Some(Self::Deflate(Inflater {
                 state: Decompress::new(true),
                 out: Vec::new(),

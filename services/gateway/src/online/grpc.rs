@@ -67,6 +67,7 @@ impl<S: Bytewise> tower::Service<Request<Body>> for Server<S> {
             let Some(method) = S::METHODS.iter().find(|method| **method == asked) else {
                 return Ok(error::status(&unknown::<S>(asked)).into_http());
             };
+            // Before the library sees it, which would refuse the encoding.
             let request = match deflate::unpacked(request, bytes_max).await {
                 Ok(request) => request,
                 Err(fault) => return Ok(error::status(&fault).into_http()),
@@ -79,6 +80,7 @@ impl<S: Bytewise> tower::Service<Request<Body>> for Server<S> {
     }
 }
 
+/// Peers' services have more methods than ours: their clients are told which there are.
 fn unknown<S: Bytewise>(method: &str) -> Fault {
     let message = format!("{} has no {method} here; it has {}", S::NAME, S::METHODS.join(", "));
     Fault::new(Reason::MethodNotAllowed, message).with("method", method)

@@ -109,6 +109,7 @@ fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &m
         out.extend_from_slice(format!(",\"parameters\":{shown}").as_bytes());
     }
     if binary {
+        // A handle on what the worker sent, not a copy.
         written.binary.push(content.clone());
         written.has_binary = true;
     } else {
@@ -123,6 +124,7 @@ fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &m
 /// An output's content, as bytes.
 fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, Fault> {
     let output = &answer.outputs[index];
+    // Raw contents come for all outputs or for none.
     if let Some(raw) = answer.raw_output_contents.get(index) {
         return Ok(raw.clone());
     }

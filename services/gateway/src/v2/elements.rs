@@ -82,6 +82,7 @@ impl Elements<'_> {
         let mut length = 0_i64;
         while reader.element(b']').map_err(json)? {
             let is_list = reader.peek().map_err(json)? == b'[';
+            // The first element decides; all others have to follow it.
             if dimension == 0 && length == 0 {
                 self.nested = is_list;
             }
@@ -129,6 +130,7 @@ impl Elements<'_> {
                 }
             }
         }
+        // Looked at after each element, as a short text can stand for many bytes: `0,` for eight.
         if self.out.len() > self.room {
             let why = "the tensors together have more bytes than a body may have; send less at once";
             return Err(Fault::new(Reason::RequestTooLarge, why).with("tensor", self.expected.name));

@@ -90,6 +90,7 @@ impl<'a> Draft<'a> {
                 check_length(&self.name, datatype, self.shape.as_deref().unwrap_or_default(), length)?;
                 rest.split_to(length)
             }
+            // Some clients leave out what has no elements.
             Content::Absent | Content::Later(_) if count == 0 => Bytes::new(),
             Content::Absent | Content::Later(_) => {
                 return Err(refused(&self.name, "neither `data` nor `binary_data_size` is given"));
@@ -136,6 +137,7 @@ impl<'a> Draft<'a> {
         let count = shape.iter().try_fold(1_usize, |count, dimension| {
             count.checked_mul(usize::try_from(*dimension).ok()?)
         });
+        // An overflow here would be a small buffer for a large shape further on.
         let count = count.ok_or_else(|| {
             let why = format!(
                 "input {:?}: the shape {shape:?} has more elements than can be counted",

@@ -29,6 +29,7 @@ pub fn raw(datatype: DataType, lists: &InferTensorContents) -> Option<Bytes> {
     Some(bytes.into())
 }
 
+/// The low bytes of each value: the protocol has one list for all small integers.
 fn cut<T: Copy>(list: &[T], size: usize, bytes: impl Fn(T) -> [u8; 4]) -> Vec<u8> {
     let mut out = Vec::with_capacity(list.len() * size);
     list.iter()

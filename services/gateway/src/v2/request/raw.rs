@@ -1,5 +1,7 @@
 //! Bodies that are nothing but the content of a model's only input.
 //!
+//! Triton's extension, too, announced by a JSON length of 0. Only models whose shapes leave one question open can take it.
+//!
 //! Promises: the shape follows from the model's and the body's length, or the body is refused. Leaves knowing the model to
 //! its caller.
 
@@ -36,6 +38,7 @@ pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, Fault> {
             ..Default::default()
         }],
         contents: vec![content],
+        // Who sends bytes alone reads bytes; there is no place where the caller could say otherwise.
         form: Form {
             binary: true,
             by_output: BTreeMap::new(),
@@ -80,6 +83,7 @@ fn one(input: &TensorMetadata) -> Result<Vec<i64>, Fault> {
     }
 }
 
+/// The body as the single element that the protocol would put a length before.
 fn text(body: &Bytes) -> Bytes {
     let length = u32::try_from(body.len()).expect("bodies are bounded far below 4 GiB");
     let mut content = BytesMut::with_capacity(4 + body.len());
