@@ -14,7 +14,7 @@ const SIMPLE: &str = "/v2/models/simple/infer";
 
 /// One row of sixteen.
 fn row(name: &str) -> Value {
-    tensor(name, "INT32", &[1, 16], json!([7; 16]))
+    tensor(name, "INT32", &[1, 16], json!(vec![7; 16]))
 }
 
 async fn simple(stage: &Stage, inputs: Value) -> Answer {
@@ -29,16 +29,16 @@ async fn wrong_tensors_are_refused_with_what_was_expected() {
     refused(&answer, 400, "TENSOR_MISSING", &["INPUT1"]);
     let answer = simple(&stage, json!([first, second, row("MORE")])).await;
     refused(&answer, 400, "TENSOR_UNKNOWN", &["MORE"]);
-    let typed = tensor("INPUT1", "FP32", &[1, 16], json!([7; 16]));
+    let typed = tensor("INPUT1", "FP32", &[1, 16], json!(vec![7; 16]));
     let answer = simple(&stage, json!([first, typed])).await;
     refused(&answer, 400, "TENSOR_TYPE", &["INPUT1", "INT32", "FP32"]);
-    let shaped = tensor("INPUT1", "INT32", &[1, 15], json!([7; 15]));
+    let shaped = tensor("INPUT1", "INT32", &[1, 15], json!(vec![7; 15]));
     let answer = simple(&stage, json!([first, shaped])).await;
     refused(&answer, 400, "TENSOR_SHAPE", &["INPUT1", "16", "15"]);
-    let short = tensor("INPUT1", "INT32", &[1, 16], json!([7; 15]));
+    let short = tensor("INPUT1", "INT32", &[1, 16], json!(vec![7; 15]));
     let answer = simple(&stage, json!([first, short])).await;
     refused(&answer, 400, "TENSOR_DATA", &["INPUT1", "15", "16"]);
-    let beyond = tensor("INPUT1", "INT32", &[1, 16], json!([2_147_483_648_u64; 16]));
+    let beyond = tensor("INPUT1", "INT32", &[1, 16], json!(vec![2_147_483_648_u64; 16]));
     let answer = simple(&stage, json!([first, beyond])).await;
     refused(&answer, 400, "TENSOR_DATA", &["INPUT1", "INT32", "2147483648"]);
     let body = json!({"inputs": [first, second], "outputs": [{"name": "OUTPUT9"}]});
