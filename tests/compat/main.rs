@@ -1,4 +1,5 @@
-//! Models that others made: what they answer, and what hostile files get.
+//! Models that others made: what they answer, what hostile files get, and versions that change.
 
 mod hostile;
 mod others;
+mod versions;

@@ -55,9 +55,9 @@ def files():
     shape, big = constant_of(2500, 2500)
     chain = [node("MatMul", ["big" if n == 0 else f"m{n}", "big"], [f"m{n + 1}"]) for n in range(400)]
     last = node("ReduceMax", [chain[-1].output[0]], ["s"], keepdims=0)
-    yield "endless", model([big, *chain, last, node("Add", ["x", "s"], ["y"])], [shape]), ["of the processor"]
+    yield "endless", model([big, *chain, last, node("Add", ["x", "s"], ["y"])], [shape]), ["took longer"]
     sequence = helper.make_tensor_sequence_value_info("x", FLOAT, [1])
-    yield "sequence", model([node("SequenceLength", ["x"], ["y"])], inputs=[sequence]), ["\"x\""]
+    yield "sequence", model([node("Identity", ["x"], ["y"])], inputs=[sequence]), ["\"x\""]
 
 
 def nested(depth):

@@ -122,7 +122,7 @@ impl Inspector {
         let said = String::from_utf8_lossy(&left.stderr);
         match left.status.signal() {
             Some(libc::SIGXCPU | libc::SIGKILL) => Err(invalid(format!(
-                "loading and running it took more than {} s of the processor, or more memory than there is",
+                "loading and running it took longer than {} s of the processor, or more memory than there is",
                 self.limits.timeout.as_secs()
             ))),
             Some(_) if said.contains("overflowed its stack") => Err(invalid("it nests too deep: the stack overflowed")),

@@ -38,7 +38,7 @@ fn every_end_has_its_words() {
             "nests too deep",
         ),
         (signal(libc::SIGSEGV), "", "", "crashed (signal 11)"),
-        (signal(libc::SIGXCPU), "", "", "more than 5 s of the processor"),
+        (signal(libc::SIGXCPU), "", "", "longer than 5 s of the processor"),
         (
             signal(0),
             r#"{"refused":"failed to allocate Layout"}"#,
