@@ -223,13 +223,20 @@ async fn what_is_not_kept_is_said_with_reasons() {
 async fn metrics_have_the_names_of_the_conventions() {
     let up = shared().await;
     up.rest().submit("/api/v1/analyze", &json!({"data": [{"a": 1}]})).await;
-    let text = Rest::at(&up.admin).get("/metrics").await.text();
-    let http = "lepton_http_server_request_duration_seconds_count{service=\"gateway\",http_request_method=\"POST\",\
-                http_route=\"/api/v1/analyze\",http_response_status_code=\"200\"}";
-    assert!(text.contains(http), "{text}");
-    assert!(
-        text.contains("lepton_rpc_server_call_duration_seconds_bucket"),
-        "{text}"
-    );
-    assert!(text.contains("lepton_telemetry_spans_dropped_total"), "{text}");
+    // A request is counted when its last byte has left, which its caller may see first.
+    let count = |method: &str, rest: &str| format!("lepton_{method}_count{{service=\"gateway\",{rest}\"}} ");
+    let http = "http_request_method=\"POST\",http_route=\"/api/v1/analyze\",http_response_status_code=\"200";
+    let http = count("http_server_request_duration_seconds", http);
+    let text = eventually(ARRIVAL_MAX, || async {
+        let answer = Rest::at(&up.admin).get("/metrics").await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        text.contains(&http).then_some(text)
+    });
+    let text = text.await;
+    for name in [
+        "lepton_rpc_server_call_duration_seconds",
+        "lepton_telemetry_spans_dropped",
+    ] {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name}: {text}");
+    }
 }

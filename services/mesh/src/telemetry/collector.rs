@@ -1,4 +1,4 @@
-//! Where in the mesh traces are received: at the monitor that leads, and at any other while none does.
+//! Where in the mesh traces are received: at the monitor that leads, and at the others while it does not answer.
 //!
 //! Promises: the last address stays while etcd is away. Leaves sending to `export`.
 
@@ -17,8 +17,8 @@ pub const OTLP: &str = "otlp";
 /// The service that receives.
 const RECEIVING: &str = "monitor";
 
-/// Keeps `address` true until nobody reads it.
-pub(super) async fn follow(etcd: Etcd, context: Context, address: Arc<watch::Sender<Option<String>>>) {
+/// Keeps `addresses` true, the best first, until nobody reads them.
+pub(super) async fn follow(etcd: Etcd, context: Context, addresses: Arc<watch::Sender<Vec<String>>>) {
     let directory = Directory::start(etcd.clone(), Some(RECEIVING), &context);
     let leader = LeaderWatch::start(etcd, RECEIVING);
     let (mut monitors, mut leading) = (directory.view(), leader.view());
@@ -28,7 +28,7 @@ pub(super) async fn follow(etcd: Etcd, context: Context, address: Arc<watch::Sen
             .as_ref()
             .map(|leader| leader.instance.clone());
         let chosen = choose(&monitors.borrow_and_update(), leads.as_ref());
-        address.send_if_modified(|old| {
+        addresses.send_if_modified(|old| {
             let news = *old != chosen;
             *old = chosen;
             news
@@ -36,7 +36,7 @@ pub(super) async fn follow(etcd: Etcd, context: Context, address: Arc<watch::Sen
         let alive = tokio::select! {
             changed = monitors.changed() => changed.is_ok(),
             changed = leading.changed() => changed.is_ok(),
-            () = address.closed() => false,
+            () = addresses.closed() => false,
         };
         if !alive {
             return;
@@ -44,14 +44,18 @@ pub(super) async fn follow(etcd: Etcd, context: Context, address: Arc<watch::Sen
     }
 }
 
-/// The receiver of the leader, else of the first one that does not drain, else of any.
-fn choose(monitors: &Instances, leader: Option<&InstanceId>) -> Option<String> {
+/// The receivers: the leader's first, those of monitors that drain last.
+fn choose(monitors: &Instances, leader: Option<&InstanceId>) -> Vec<String> {
     let rank = |monitor: &&Instance| {
         let leads = Some(&monitor.id) == leader;
         (monitor.state == NodeState::Draining, !leads)
     };
-    let receiving = monitors.values().filter(|monitor| monitor.metadata.contains_key(OTLP));
-    receiving.min_by_key(rank)?.metadata.get(OTLP).cloned()
+    let mut monitors: Vec<&Instance> = monitors.values().collect();
+    monitors.sort_by_key(rank);
+    let addresses = monitors
+        .iter()
+        .filter_map(|monitor| monitor.metadata.get(OTLP).cloned());
+    addresses.collect()
 }
 
 #[cfg(test)]
@@ -77,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_receives_and_any_other_in_its_place() {
+    fn the_leader_receives_and_the_others_in_its_place() {
         let mut monitors: Instances = [
             monitor("a", NodeState::Ready, true),
             monitor("b", NodeState::Ready, true),
@@ -85,21 +89,17 @@ mod tests {
         ]
         .into();
         let chosen = |monitors: &Instances, leader: &str| choose(monitors, Some(&leader.into()));
-        assert_eq!(chosen(&monitors, "b").as_deref(), Some("b:4317"));
-        assert_eq!(choose(&monitors, None).as_deref(), Some("a:4317"));
+        assert_eq!(chosen(&monitors, "b"), ["b:4317", "a:4317"]);
+        assert_eq!(choose(&monitors, None), ["a:4317", "b:4317"]);
         assert_eq!(
-            chosen(&monitors, "old").as_deref(),
-            Some("a:4317"),
+            chosen(&monitors, "old"),
+            ["a:4317", "b:4317"],
             "a leader that receives nothing"
         );
         monitors.extend([monitor("b", NodeState::Draining, true)]);
-        assert_eq!(
-            chosen(&monitors, "b").as_deref(),
-            Some("a:4317"),
-            "a leader that leaves"
-        );
+        assert_eq!(chosen(&monitors, "b"), ["a:4317", "b:4317"], "a leader that leaves");
         monitors.remove("a");
-        assert_eq!(chosen(&monitors, "b").as_deref(), Some("b:4317"), "better than none");
-        assert_eq!(choose(&Instances::new(), None), None);
+        assert_eq!(chosen(&monitors, "b"), ["b:4317"], "better than none");
+        assert!(choose(&Instances::new(), None).is_empty());
     }
 }

@@ -64,8 +64,8 @@ impl Exporter {
 #[must_use = "the last spans are sent by finish"]
 pub struct Guard {
     exporter: Exporter,
-    /// Where the mesh's own receiver is.
-    monitor: Arc<watch::Sender<Option<String>>>,
+    /// Where the mesh's own receivers are, the best first.
+    monitors: Arc<watch::Sender<Vec<String>>>,
     closing: CancellationToken,
     sending: JoinSet<()>,
     following: JoinSet<()>,
@@ -79,7 +79,7 @@ impl Guard {
     /// Looks in this etcd for the monitor that receives traces. Until then, spans wait or are dropped.
     pub fn follow(&mut self, etcd: Etcd, context: &Context) {
         self.following
-            .spawn(collector::follow(etcd, context.clone(), self.monitor.clone()));
+            .spawn(collector::follow(etcd, context.clone(), self.monitors.clone()));
     }
 
     /// Sends what is still queued and ends the export; takes 2 s at most.
@@ -97,8 +97,8 @@ impl Guard {
 /// Starts the export to the mesh, and to `collector` if there is one. Needs a runtime.
 pub(super) fn start(service: &str, instance: &InstanceId, collector: Option<lane::Target>, context: &Context) -> Guard {
     let closing = CancellationToken::new();
-    let monitor = Arc::new(watch::Sender::new(None));
-    let mesh = lane::Target::found(monitor.subscribe());
+    let monitors = Arc::new(watch::Sender::new(Vec::new()));
+    let mesh = lane::Target::found(monitors.subscribe());
     let mut sending = JoinSet::new();
     let mut lanes = Vec::new();
     for (name, target) in [("mesh", Some(mesh)), ("collector", collector)] {
@@ -118,7 +118,7 @@ pub(super) fn start(service: &str, instance: &InstanceId, collector: Option<lane
             queue,
             dropped: dropped(&context.metrics, "queue"),
         },
-        monitor,
+        monitors,
         closing,
         sending,
         following: JoinSet::new(),

@@ -33,37 +33,53 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Where a lane leads.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Target {
-    /// `HOST:PORT`; none while none is known.
-    address: watch::Receiver<Option<String>>,
+    /// `HOST:PORT` of each receiver, the best first; empty while none is known.
+    addresses: watch::Receiver<Vec<String>>,
+    /// Which of them took the last message: one that is silent costs time, and is left until they change.
+    turn: usize,
     /// What each message carries along.
     headers: MetadataMap,
 }
 
 impl Target {
-    /// To an address that is found, and may change.
-    pub fn found(address: watch::Receiver<Option<String>>) -> Self {
+    /// To addresses that are found, and may change.
+    pub fn found(addresses: watch::Receiver<Vec<String>>) -> Self {
         Self {
-            address,
+            addresses,
+            turn: 0,
             headers: MetadataMap::new(),
         }
     }
 
     /// To this address for ever.
     pub fn fixed(address: String, headers: MetadataMap) -> Self {
-        let (_, address) = watch::channel(Some(address));
-        Self { address, headers }
+        let (_, addresses) = watch::channel(vec![address]);
+        Self {
+            addresses,
+            turn: 0,
+            headers,
+        }
     }
 
-    /// The address, once there is one.
+    /// The address whose turn it is, once there is one.
     async fn wait(&mut self) -> Option<String> {
+        if self.addresses.has_changed().unwrap_or(false) {
+            self.turn = 0;
+        }
         // Without a sender nothing changes any more, and what is there counts.
-        let found = self
-            .address
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|it| it.clone());
-        found.or_else(|| self.address.borrow().clone())
+        let _ = self.addresses.wait_for(|addresses| !addresses.is_empty()).await;
+        self.known()
+    }
+
+    fn known(&self) -> Option<String> {
+        let addresses = self.addresses.borrow();
+        addresses.get(self.turn % addresses.len().max(1)).cloned()
+    }
+
+    /// Passes on to the next address; whether there is another.
+    fn pass(&mut self) -> bool {
+        self.turn = self.turn.wrapping_add(1);
+        self.addresses.borrow().len() > 1
     }
 }
 
@@ -135,6 +151,9 @@ impl Sender {
                 return Err(failure);
             }
             attempt += 1;
+            if self.target.pass() {
+                continue;
+            }
             let pause = tokio::time::sleep(PAUSE);
             tokio::select! {
                 () = pause => {}
@@ -163,7 +182,7 @@ impl Sender {
         let address = tokio::select! {
             address = self.target.wait() => address.ok_or_else(unknown)?,
             () = tokio::time::sleep(RECEIVER_WAIT) => return Err(unknown()),
-            () = self.closing.cancelled() => self.target.address.borrow().clone().ok_or_else(unknown)?,
+            () = self.closing.cancelled() => self.target.known().ok_or_else(unknown)?,
         };
         if let Some((known, client)) = &self.client
             && *known == address

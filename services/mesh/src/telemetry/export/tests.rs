@@ -124,9 +124,27 @@ async fn a_dead_collector_does_not_keep_the_mesh_waiting() {
     let (address, mut received, _serving) = receiver().await;
     let guard = start("lepton", &"up-1".into(), fixed(&closed), &Context::system());
     traced(&guard, 1.0, || drop(info_span!("before it is known")));
-    guard.monitor.send_replace(Some(address));
+    guard.monitors.send_replace(vec![address]);
     let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
     assert_eq!(waiting.await.unwrap().unwrap().1.name, "before it is known");
+    guard.finish().await;
+}
+
+#[tokio::test]
+async fn the_next_receiver_takes_what_the_first_cannot() {
+    let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
+    let (address, mut received, _serving) = receiver().await;
+    let context = Context::system();
+    let guard = start("lepton", &"up-1".into(), None, &context);
+    guard.monitors.send_replace(vec![closed, address]);
+    traced(&guard, 1.0, || drop(info_span!("not lost")));
+    let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
+    assert_eq!(waiting.await.unwrap().unwrap().1.name, "not lost");
+    let text = context.metrics.text().unwrap();
+    assert!(
+        text.contains("lepton_telemetry_spans_dropped_total{place=\"mesh\"} 0\n"),
+        "{text}"
+    );
     guard.finish().await;
 }
 
