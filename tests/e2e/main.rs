@@ -6,6 +6,8 @@ mod errors;
 mod grpcurl;
 mod infer;
 mod json;
+mod models;
 mod stage;
 mod tasks;
 mod traces;
+mod train;

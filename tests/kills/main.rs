@@ -16,5 +16,6 @@ mod ready;
 mod session;
 mod store;
 mod trace;
+mod train;
 mod turn;
 mod up;
