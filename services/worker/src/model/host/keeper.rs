@@ -24,6 +24,9 @@ use super::{Host, Shelf};
 use crate::compute::Compute;
 use crate::model::{Backend, Loaded as Runs};
 
+/// The end of a load: of which version, under which number, and how.
+type Ended = (Key, u64, Result<Arc<dyn Runs>, Fault>);
+
 /// How much may be in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
@@ -43,7 +46,7 @@ pub struct Keeper {
     shelf: watch::Sender<Arc<Shelf>>,
     told: watch::Sender<Vec<Loaded>>,
     places: BTreeMap<Key, Place>,
-    loads: JoinSet<(Key, u64, Result<Arc<dyn Runs>, Fault>)>,
+    loads: JoinSet<Ended>,
     /// Numbers loads, so that the end of one that was given up is not taken for that of its successor.
     ticket: u64,
     outcomes: Counters,
@@ -200,7 +203,7 @@ impl Keeper {
         }
     }
 
-    fn settle(&mut self, ended: Result<(Key, u64, Result<Arc<dyn Runs>, Fault>), JoinError>) {
+    fn settle(&mut self, ended: Result<Ended, JoinError>) {
         // A load that was given up; its place has been taken care of.
         let Ok((key, number, outcome)) = ended else { return };
         let now = self.clock.monotonic();
