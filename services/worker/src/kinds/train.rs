@@ -111,7 +111,7 @@ pub(super) fn text(input: Input) -> Result<Bytes, Fault> {
 fn learn(ask: &Ask, table: &Table, progress: &Progress, stop: &dyn Fn() -> bool) -> Result<Trained, Fault> {
     let mut told = |epoch: Epoch| {
         let every = (epoch.limit / 1_000).clamp(1, EPOCHS_UNTOLD_MAX);
-        if epoch.number % every == 0 || epoch.number == 1 {
+        if epoch.number.is_multiple_of(every) || epoch.number == 1 {
             let fraction = f64::from(epoch.number) / f64::from(epoch.limit);
             progress.say(fraction, &[("epoch", f64::from(epoch.number)), ("loss", epoch.loss)]);
         }
