@@ -19,78 +19,62 @@ async fn reason(rest: &Rest, kind: &str, input: &Value) -> (String, String) {
     (text("reason"), text("message"))
 }
 
+/// Trains on these rows with these fields; expects the reason, and these words in the message.
+async fn refused(rest: &Rest, rows: Value, fields: Value, reason: &str, words: &str) {
+    let mut input = fields;
+    input["data"] = rows;
+    let (found, message) = self::reason(rest, "train", &input).await;
+    assert_eq!(found, reason, "{input}: {message}");
+    assert!(message.contains(words), "{input}: {message}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_trainings_are_named() {
     let mesh = shared().await;
-    let cases = [
-        (json!({"target": "y"}), "NO_ROWS", "`data`"),
-        (json!({"data": [], "target": "y"}), "NO_ROWS", "no rows"),
-        (json!({"data": rows()}), "FIELD_INVALID", "target"),
-        (json!({"data": rows(), "target": "z"}), "TARGET_NOT_FOUND", "\"z\""),
-        (json!({"data": rows(), "target": "t"}), "TARGET_NOT_NUMERIC", "text"),
+    let diverging = json!({"target": "y", "method": "gradient_descent", "learningRate": 5, "model": "diverged"});
+    for (fields, reason, words) in [
+        (json!({}), "FIELD_INVALID", "target"),
+        (json!({"target": "z"}), "TARGET_NOT_FOUND", "\"z\""),
+        (json!({"target": "t"}), "TARGET_NOT_NUMERIC", "text"),
+        (json!({"target": "k"}), "TRAINING_DATA_INSUFFICIENT", "same value"),
+        (json!({"target": "y", "features": ["z"]}), "FIELD_INVALID", "\"z\""),
+        (json!({"target": "y", "features": ["e"]}), "FIELD_INVALID", "empty"),
+        (json!({"target": "y", "rate": 1}), "UNKNOWN_FIELD", "rate"),
+        (json!({"target": "y", "testShare": 1}), "FIELD_INVALID", "testShare"),
+        (json!({"target": "y", "deploy": true}), "FIELD_INVALID", "deploy"),
+        (json!({"target": "y", "model": "No!"}), "FIELD_INVALID", "model"),
+        (diverging, "TRAINING_DIVERGED", "learning rate 5"),
+    ] {
+        refused(&mesh.rest(), rows(), fields, reason, words).await;
+    }
+    let left = mesh.rest().get("/api/v1/models/diverged").await;
+    assert_eq!(left.reason().as_deref(), Some("MODEL_NOT_FOUND"), "{}", left.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trainings_without_usable_rows_are_named() {
+    let mesh = shared().await;
+    let nobodys = json!({"blob": "upload-of-nobody", "target": "y"});
+    let none = Value::Null;
+    for (rows, fields, reason, words) in [
+        (none.clone(), json!({"target": "y"}), "NO_ROWS", "`data`"),
+        (none, nobodys, "BLOB_NOT_FOUND", "upload-of-nobody"),
+        (json!([]), json!({"target": "y"}), "NO_ROWS", "no rows"),
         (
-            json!({"data": rows(), "target": "k"}),
-            "TRAINING_DATA_INSUFFICIENT",
-            "same value",
-        ),
-        (
-            json!({"data": rows(), "target": "y", "features": ["z"]}),
-            "FIELD_INVALID",
-            "\"z\"",
-        ),
-        (
-            json!({"data": rows(), "target": "y", "features": ["e"]}),
-            "FIELD_INVALID",
-            "empty",
-        ),
-        (
-            json!({"data": [{"a": 1, "y": 2}], "target": "y"}),
+            json!([{"a": 1, "y": 2}]),
+            json!({"target": "y"}),
             "TRAINING_DATA_INSUFFICIENT",
             "complete rows",
         ),
         (
-            json!({"data": [{"a": 1, "y": [2]}], "target": "y"}),
+            json!([{"a": 1, "y": [2]}]),
+            json!({"target": "y"}),
             "INVALID_ROW",
             "data[0].y",
         ),
-        (
-            json!({"data": rows(), "target": "y", "rate": 1}),
-            "UNKNOWN_FIELD",
-            "rate",
-        ),
-        (
-            json!({"data": rows(), "target": "y", "testShare": 1}),
-            "FIELD_INVALID",
-            "testShare",
-        ),
-        (
-            json!({"data": rows(), "target": "y", "deploy": true}),
-            "FIELD_INVALID",
-            "deploy",
-        ),
-        (
-            json!({"data": rows(), "target": "y", "model": "No!"}),
-            "FIELD_INVALID",
-            "model",
-        ),
-        (
-            json!({"blob": "upload-of-nobody", "target": "y"}),
-            "BLOB_NOT_FOUND",
-            "upload-of-nobody",
-        ),
-        (
-            json!({"data": rows(), "target": "y", "method": "gradient_descent", "learningRate": 5, "model": "diverged"}),
-            "TRAINING_DIVERGED",
-            "learning rate 5",
-        ),
-    ];
-    for (input, expected, words) in cases {
-        let (reason, message) = reason(&mesh.rest(), "train", &input).await;
-        assert_eq!(reason, expected, "{input}: {message}");
-        assert!(message.contains(words), "{input}: {message}");
+    ] {
+        refused(&mesh.rest(), rows, fields, reason, words).await;
     }
-    let left = mesh.rest().get("/api/v1/models/diverged").await;
-    assert_eq!(left.reason().as_deref(), Some("MODEL_NOT_FOUND"), "{}", left.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,8 @@ fn a_linear_model_passes_and_says_what_it_takes() {
 fn the_parts_of_a_model_are_needed() {
     let whole = || model(graph(vec![node("MatMul", &["x", "w"], &["y"])]));
     check(&whole().encode_to_vec()).unwrap();
-    let edits: [(fn(&mut Model), &str); 8] = [
+    type Edit = (fn(&mut Model), &'static str);
+    let edits: [Edit; 8] = [
         (|model| model.ir_version = 0, "ir_version"),
         (|model| model.graph = None, "no graph"),
         (|model| model.opset_import.clear(), "no operator set"),

@@ -65,95 +65,47 @@ fn defaults_are_as_they_are_documented() {
     assert_eq!(ask.plan.method, Method::GradientDescent(descent));
 }
 
-#[test]
-fn every_wrong_input_has_its_reason() {
-    let cases = [
-        (json!({}), Reason::NoRows, "`data`"),
-        (json!({"blob": "b"}), Reason::FieldInvalid, "target"),
-        (
-            json!({"data": [{"a": 1}], "blob": "b", "target": "a"}),
-            Reason::FieldInvalid,
-            "blob",
-        ),
-        (json!({"blob": 1, "target": "a"}), Reason::FieldInvalid, "blob"),
-        (
-            json!({"blob": "b", "target": "a", "rows": 1}),
-            Reason::UnknownField,
-            "rows",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "algorithm": "forest"}),
-            Reason::FieldInvalid,
-            "algorithm",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "method": "svd"}),
-            Reason::FieldInvalid,
-            "method",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "learningRate": 0}),
-            Reason::FieldInvalid,
-            "learningRate",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "learningRate": "x"}),
-            Reason::FieldInvalid,
-            "learningRate",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "epochs": 0}),
-            Reason::FieldInvalid,
-            "epochs",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "epochs": 1.5}),
-            Reason::FieldInvalid,
-            "epochs",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "tolerance": -1}),
-            Reason::FieldInvalid,
-            "tolerance",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "testShare": 1}),
-            Reason::FieldInvalid,
-            "testShare",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "seed": -1}),
-            Reason::FieldInvalid,
-            "seed",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "features": "x"}),
-            Reason::FieldInvalid,
-            "features",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "model": "No!"}),
-            Reason::FieldInvalid,
-            "model",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "deploy": true}),
-            Reason::FieldInvalid,
-            "deploy",
-        ),
-        (
-            json!({"blob": "b", "target": "a", "deploy": 1}),
-            Reason::FieldInvalid,
-            "deploy",
-        ),
-        (json!([1]), Reason::InvalidJson, "not an object"),
-    ];
-    for (input, reason, words) in cases {
-        let fault = ask(&input).expect_err("wrong");
-        assert_eq!(fault.reason, reason, "{input}: {fault}");
-        assert!(fault.message.contains(words), "{input}: {}", fault.message);
+/// Edits a valid input and expects this reason, and these words.
+fn refused(edit: Value, reason: Reason, words: &str) {
+    let mut input = json!({"blob": "b", "target": "a"});
+    for (key, value) in edit.as_object().expect("an object") {
+        input[key] = value.clone();
     }
-    let of_rows = [
+    let fault = ask(&input).expect_err("wrong");
+    assert_eq!(fault.reason, reason, "{input}: {fault}");
+    assert!(fault.message.contains(words), "{input}: {}", fault.message);
+}
+
+#[test]
+fn every_wrong_field_is_named() {
+    for (field, value) in [
+        ("target", Value::Null),
+        ("blob", json!(1)),
+        ("algorithm", json!("forest")),
+        ("method", json!("svd")),
+        ("learningRate", json!(0)),
+        ("learningRate", json!("x")),
+        ("epochs", json!(0)),
+        ("epochs", json!(1.5)),
+        ("tolerance", json!(-1)),
+        ("testShare", json!(1)),
+        ("seed", json!(-1)),
+        ("features", json!("x")),
+        ("model", json!("No!")),
+        ("deploy", json!(true)),
+        ("deploy", json!(1)),
+    ] {
+        refused(json!({field: value}), Reason::FieldInvalid, field);
+    }
+    refused(json!({"rows": 1}), Reason::UnknownField, "rows");
+    refused(json!({"data": [{"a": 1}]}), Reason::FieldInvalid, "blob");
+    refused(json!({"blob": null}), Reason::NoRows, "`data`");
+    assert_eq!(ask(&json!([1])).expect_err("a list").reason, Reason::InvalidJson);
+}
+
+#[test]
+fn wrong_rows_have_their_reason() {
+    let cases = [
         (json!({"target": "z"}), Reason::TargetNotFound),
         (json!({"target": "t"}), Reason::TargetNotNumeric),
         (json!({"target": "y", "features": ["z"]}), Reason::FieldInvalid),
@@ -163,7 +115,7 @@ fn every_wrong_input_has_its_reason() {
             Reason::TrainingDataInsufficient,
         ),
     ];
-    for (input, reason) in of_rows {
+    for (input, reason) in cases {
         assert_eq!(trained(input).expect_err("wrong").reason, reason);
     }
 }
