@@ -18,13 +18,13 @@ use lepton_mesh::entry::{self, Flag, Service, Sockets};
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::fleet::Fleet;
 use lepton_mesh::net::Listener;
-use lepton_mesh::telemetry::collector::OTLP;
 use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::stack::{self, StackConfig, mount};
 use lepton_mesh::server::{reflection, serve};
 use lepton_mesh::shutdown::Shutdown;
+use lepton_mesh::telemetry::collector::OTLP;
 use lepton_proto::fleet::v1::fleet_service_server::{FleetServiceServer, SERVICE_NAME as FLEET};
 use lepton_proto::monitor::v1::monitor_service_server::{MonitorServiceServer, SERVICE_NAME as MONITOR};
 use tokio::sync::watch;
@@ -170,7 +170,10 @@ impl Monitor {
             net: self.context.net,
         };
         let pages = console::router(shown, &self.config, shutdown.clone());
-        let router = mount(pages, MonitorServiceServer::new(Listing::new(view, self.traces.clone())));
+        let router = mount(
+            pages,
+            MonitorServiceServer::new(Listing::new(view, self.traces.clone())),
+        );
         // What counts as load is what people and programs ask, not the streams of those who watch it.
         let router = router.layer(from_fn_with_state(requests, fleet::count));
         let router = mount(router, FleetServiceServer::new(told));
