@@ -88,7 +88,7 @@ impl Calls {
         deadline: Deadline,
     ) -> Result<Bytes, Fault> {
         self.budget.earn(self.clock.monotonic());
-        if message.len() > self.config.retry_body_bytes_max {
+        if message.bytes() > self.config.retry_body_bytes_max {
             let chosen = self.choose(wanted, &[], deadline).await?;
             return self.attempt(path, chosen, message, deadline).await.map_err(unanswered);
         }

@@ -92,7 +92,7 @@ impl Message {
     }
 
     /// Its encoded length.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.head.len() + self.pieces.iter().map(Bytes::len).sum::<usize>() + self.columns_bytes
     }
 
@@ -101,7 +101,7 @@ impl Message {
         if self.columns.is_empty() && self.pieces.is_empty() {
             return self.head;
         }
-        let mut whole = BytesMut::with_capacity(self.len());
+        let mut whole = BytesMut::with_capacity(self.bytes());
         whole.extend_from_slice(&self.head);
         self.pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
         self.columns.iter().for_each(|column| encode_column(column, &mut whole));
@@ -110,7 +110,7 @@ impl Message {
 
     /// The body of the call.
     pub fn into_body(self) -> Body {
-        let prefix = Bytes::copy_from_slice(&frames::prefix(self.len()));
+        let prefix = Bytes::copy_from_slice(&frames::prefix(self.bytes()));
         let columns = VecDeque::from(self.columns);
         let columns = futures::stream::unfold(columns, |mut columns| async {
             let column = columns.pop_front()?;

@@ -32,7 +32,7 @@ proptest! {
         let expected = AnalyzeRequest { table: expected.table, ..expected.request };
         let whole = Message::of(decoded(&cells)).into_whole();
         let message = Message::of(decoded(&cells));
-        prop_assert_eq!(message.len(), whole.len());
+        prop_assert_eq!(message.bytes(), whole.len());
         let body = futures::executor::block_on(message.into_body().collect()).expect("infallible").to_bytes();
         prop_assert_eq!(&body[frames::PREFIX_BYTES..], &whole[..]);
         prop_assert_eq!(&body[..frames::PREFIX_BYTES], &frames::prefix(whole.len())[..]);
@@ -76,7 +76,7 @@ async fn tensors_are_sent_as_they_came() {
         ..request.clone()
     };
     let message = Message::with_contents(&request, contents);
-    let length = message.len();
+    let length = message.bytes();
     let body = message.into_body().collect().await.expect("infallible").to_bytes();
     assert_eq!(length, body.len() - frames::PREFIX_BYTES);
     let sent = ModelInferRequest::decode(body.slice(frames::PREFIX_BYTES..)).expect("well formed");

@@ -106,9 +106,18 @@ fn binary_tensors_that_do_not_fit_are_refused() {
     assert!(fault.message.contains(JSON_LENGTH), "{fault}");
 }
 
+/// Bodies, why they are refused, and words of the message.
+fn refuse_all(cases: &[(&str, Reason, &str)]) {
+    for (json, reason, words) in cases {
+        let fault = refused(json);
+        assert_eq!(fault.reason, *reason, "{json}: {fault}");
+        assert!(fault.message.contains(words), "{json}: {fault}");
+    }
+}
+
 #[test]
-fn refusals_name_what_is_wrong() {
-    let cases = [
+fn wrong_bodies_are_refused_by_name() {
+    refuse_all(&[
         ("", Reason::InvalidJson, "ends too early"),
         ("[1]", Reason::InvalidJson, "must be an object"),
         ("{\"inputs\":[\n{\"name\":}]}", Reason::InvalidJson, "line 2, column 9"),
@@ -135,6 +144,12 @@ fn refusals_name_what_is_wrong() {
             Reason::FieldInvalid,
             "inputs[0].shape",
         ),
+    ]);
+}
+
+#[test]
+fn wrong_tensors_are_refused_by_name() {
+    refuse_all(&[
         (
             r#"{"inputs":[{"name":"x","datatype":"FLOAT","shape":[1],"data":[1]}]}"#,
             Reason::TensorType,
@@ -186,12 +201,7 @@ fn refusals_name_what_is_wrong() {
             "\"deep\"",
         ),
         (r#"{"inputs":[]} {"#, Reason::InvalidJson, "there is more"),
-    ];
-    for (json, reason, words) in cases {
-        let fault = refused(json);
-        assert_eq!(fault.reason, reason, "{json}: {fault}");
-        assert!(fault.message.contains(words), "{json}: {fault}");
-    }
+    ]);
 }
 
 #[test]
