@@ -11,6 +11,7 @@ use lepton_mesh::registry::Directory;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 use crate::tasks::payloads::Payloads;
 
@@ -51,27 +52,30 @@ fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
     result.map(Response::new).map_err(|fault| error::status(&fault))
 }
 
+/// Makes a change to its end, also when its caller has gone: what it is made of belongs together.
+async fn whole<T: Send + 'static>(change: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
+    let ended = tokio::spawn(change.in_current_span()).await;
+    ended.unwrap_or_else(|panic| {
+        let message = format!("a change of a model broke off: {panic}");
+        Err(Fault::new(Reason::Internal, message))
+    })
+}
+
 impl Models {
     fn show(&self, model: &Kept) -> Option<Model> {
-        Some(show::model(model, &self.routes.board()))
-    }
-
-    /// Waits until this gateway serves what the record says.
-    async fn served(&self, model: &Kept) {
-        let serving = |place: Option<&board::Place>| place.is_some_and(|place| place.serving == model.deployed);
-        self.routes.settled(&model.name, serving).await;
+        Some(show::model(model, &self.routes.draw()))
     }
 
     async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, Fault> {
         let PushModelRequest { name, content } = request;
         let (model, number, _) = self.intake.push(&name, content, None).await?;
         let version = model.version(number);
-        let version = version.map(|version| show::version(&model, version, &self.routes.board()));
+        let version = version.map(|version| show::version(&model, version, &self.routes.draw()));
         Ok(PushModelResponse { version })
     }
 
     async fn list(&self) -> Result<ListModelsResponse, Fault> {
-        let (models, board) = (self.registry.list().await?, self.routes.board());
+        let (models, board) = (self.registry.list().await?, self.routes.draw());
         let models = models.iter().map(|model| show::model(model, &board)).collect();
         Ok(ListModelsResponse { models })
     }
@@ -88,8 +92,9 @@ impl Models {
         let DeployModelRequest { name, version } = request;
         let version = (version != 0).then_some(version);
         let wait = self.config.deploy_wait;
-        let model = self.registry.deploy(&self.workers, &name, version, wait).await?;
-        self.served(&model).await;
+        let (registry, workers) = (self.registry.clone(), self.workers.clone());
+        let model = whole(async move { registry.deploy(&workers, &name, version, wait).await }).await?;
+        self.routes.settled(&model).await;
         Ok(DeployModelResponse {
             model: self.show(&model),
         })
@@ -97,16 +102,17 @@ impl Models {
 
     async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, Fault> {
         let model = self.registry.change(name, Change::Undeploy).await?;
-        self.served(&model).await;
+        self.routes.settled(&model).await;
         Ok(UndeployModelResponse {
             model: self.show(&model),
         })
     }
 
     async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, Fault> {
-        let wait = self.config.deploy_wait;
-        let model = self.registry.rollback(&self.workers, name, wait).await?;
-        self.served(&model).await;
+        let (name, wait) = (name.to_owned(), self.config.deploy_wait);
+        let (registry, workers) = (self.registry.clone(), self.workers.clone());
+        let model = whole(async move { registry.rollback(&workers, &name, wait).await }).await?;
+        self.routes.settled(&model).await;
         Ok(RollbackModelResponse {
             model: self.show(&model),
         })
@@ -120,8 +126,8 @@ impl Models {
         {
             return Err(still_served(&name, version));
         }
-        let blobs = self.store.store()?;
-        self.registry.delete(&blobs, &name, version).await?;
+        let (blobs, registry) = (self.store.store()?, self.registry.clone());
+        whole(async move { registry.delete(&blobs, &name, version).await }).await?;
         Ok(DeleteModelVersionResponse {})
     }
 }

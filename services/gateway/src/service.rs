@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::fleet::{Meter, Own};
 use crate::incidents::Incidents;
+use crate::models::board::Sources;
 use crate::models::{Import, Intake, Models, Routes, sweep};
 use crate::online::analyze::Online;
 use crate::online::call::Calls;
@@ -182,12 +183,17 @@ impl Gateway {
             mesh.workers.clone(),
             mesh.worker_entries.clone(),
         );
+        let sources = Sources {
+            models: registry.clone(),
+            workers: entries.clone(),
+            pool: workers.clone(),
+        };
         let interval = config.sweep_interval;
         let sweeping = sweep::keep(registry.clone(), store.clone(), random, interval, shutdown.clone());
         background.spawn(sweeping.map(Ok).in_current_span());
         Models {
-            intake: Intake::new(registry.clone(), store.clone(), workers.clone(), config.pushes_max),
-            routes: Routes::start(registry.clone(), entries.clone(), workers, clock),
+            intake: Intake::new(registry.clone(), store.clone(), workers, config.pushes_max),
+            routes: Routes::start(sources, clock),
             workers: entries,
             registry,
             store,
@@ -202,6 +208,7 @@ impl Gateway {
             intake: models.intake.clone(),
             registry: models.registry.clone(),
             workers: models.workers.clone(),
+            routes: models.routes.clone(),
             config: models.config.clone(),
             bytes_max: self.config.edge.body_bytes_max,
         };

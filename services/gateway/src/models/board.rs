@@ -1,6 +1,6 @@
 //! Which workers have which versions, and which version each model serves now.
 //!
-//! Promises: made anew whenever the registry of models or that of instances changes, so that a request only looks things
+//! Promises: made anew whenever a record, a worker's entry or who answers changes, so that a request only looks things
 //! up; the last good board stays while etcd is away. Leaves waiting, and asking etcd, to `route`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use lepton_domain::ids::InstanceId;
 use lepton_domain::model::{Model, serving};
+use lepton_mesh::channel::pool::Pool;
 use lepton_mesh::models::{ModelMap, Models, loaded};
 use lepton_mesh::registry::{Directory, Instances, NodeState};
 use tokio::sync::watch;
@@ -46,11 +47,32 @@ impl Place {
 /// Every model by name.
 pub type Board = BTreeMap<String, Place>;
 
+/// What boards are drawn from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The records.
+    pub models: Models,
+    /// What the workers tell.
+    pub workers: Directory,
+    /// Which of them answer: an entry outlives its worker by some seconds.
+    pub pool: Pool,
+}
+
+impl Sources {
+    /// The board as of this moment.
+    pub fn draw(&self) -> Board {
+        let (models, workers) = (self.models.view(), self.workers.view());
+        draw(&models.borrow(), &workers.borrow(), &self.pool.heard())
+    }
+}
+
 /// Keeps the board until everyone who reads it is gone.
-pub async fn keep(models: Models, workers: Directory, board: watch::Sender<Arc<Board>>) {
-    let (mut models, mut workers) = (models.view(), workers.view());
+pub async fn keep(sources: Sources, board: watch::Sender<Arc<Board>>) {
+    let (mut models, mut workers) = (sources.models.view(), sources.workers.view());
     loop {
-        let now = draw(&models.borrow_and_update(), &workers.borrow_and_update());
+        models.mark_unchanged();
+        workers.mark_unchanged();
+        let now = sources.draw();
         board.send_if_modified(|board| {
             let news = **board != now;
             if news {
@@ -61,6 +83,7 @@ pub async fn keep(models: Models, workers: Directory, board: watch::Sender<Arc<B
         let changed = tokio::select! {
             changed = models.changed() => changed,
             changed = workers.changed() => changed,
+            () = sources.pool.changed() => Ok(()),
             () = board.closed() => return,
         };
         if changed.is_err() {
@@ -69,18 +92,20 @@ pub async fn keep(models: Models, workers: Directory, board: watch::Sender<Arc<B
     }
 }
 
-/// The board of these models and workers.
-pub fn draw(models: &ModelMap, workers: &Instances) -> Board {
+/// The board of these models and workers, of whom some are heard.
+pub fn draw(models: &ModelMap, workers: &Instances, heard: &BTreeSet<InstanceId>) -> Board {
     let mut board: Board = models
         .iter()
         .map(|(name, model)| (name.clone(), place(model)))
         .collect();
-    let live = workers
+    let staying = workers
         .values()
         .filter(|worker| worker.service == "worker" && worker.state != NodeState::Draining);
-    let mut count = 0;
-    for worker in live {
-        count += 1;
+    let mut live = BTreeSet::new();
+    for worker in staying {
+        if heard.contains(&worker.id) {
+            live.insert(&worker.id);
+        }
         for told in loaded::of(worker) {
             let Some(place) = board.get_mut(&told.name) else {
                 continue;
@@ -94,7 +119,7 @@ pub fn draw(models: &ModelMap, workers: &Instances) -> Board {
         }
     }
     for place in board.values_mut() {
-        place.serving = choose(place, count);
+        place.serving = choose(place, &live);
     }
     board
 }
@@ -107,14 +132,15 @@ fn place(model: &Arc<Model>) -> Place {
     }
 }
 
-fn choose(place: &Place, live: usize) -> Option<u32> {
+fn choose(place: &Place, live: &BTreeSet<&InstanceId>) -> Option<u32> {
     let holders = |version: u32| place.versions.get(&version);
+    let ready = |version: u32| {
+        let ready = holders(version).into_iter().flat_map(|holders| &holders.ready);
+        ready.filter(|worker| live.contains(worker)).count()
+    };
     // Who could not load the deployed version will not carry it.
-    let failed = place
-        .model
-        .deployed
-        .and_then(holders)
-        .map_or(0, |holders| holders.failed.len());
-    let ready = |version: u32| holders(version).map_or(0, |holders| holders.ready.len());
-    serving(&place.model, &ready, live.saturating_sub(failed))
+    let failed = place.model.deployed.and_then(holders);
+    let failed = failed.into_iter().flat_map(|holders| holders.failed.keys());
+    let failed = failed.filter(|worker| live.contains(worker)).count();
+    serving(&place.model, &ready, live.len() - failed)
 }

@@ -15,8 +15,8 @@ use lepton_mesh::registry::Directory;
 use tokio::fs;
 use tokio::sync::watch;
 
-use super::Intake;
 use super::config::ModelsConfig;
+use super::{Intake, Routes};
 
 /// The file's name in a version's directory.
 const FILE: &str = "model.onnx";
@@ -34,6 +34,8 @@ pub struct Import {
     pub registry: Models,
     /// The workers, as they are registered.
     pub workers: Directory,
+    /// Who has which version.
+    pub routes: Routes,
     /// Where the models lie.
     pub config: ModelsConfig,
     /// The largest file, in bytes.
@@ -79,8 +81,11 @@ impl Import {
             let wait = self.config.deploy_wait;
             self.registry.deploy(&self.workers, name, Some(version), wait)
         });
-        if let Err(fault) = deployed.await {
-            tracing::error!(model = name, version, %fault, "a model of the directory is not deployed");
+        match deployed.await {
+            Ok(model) => self.routes.settled(&model).await,
+            Err(fault) => {
+                tracing::error!(model = name, version, %fault, "a model of the directory is not deployed");
+            }
         }
     }
 

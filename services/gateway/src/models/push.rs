@@ -3,6 +3,8 @@
 //! Promises: what a worker refuses, and what is broken off before it is registered, leaves nothing behind. Leaves the look
 //! itself to the workers.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +21,11 @@ use lepton_proto::worker::v1::InspectModelRequest;
 use lepton_proto::worker::v1::model_host_service_client::ModelHostServiceClient;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tonic::Request;
+use tracing::Instrument as _;
 
+use super::whole;
 use crate::online::call::no_worker;
 use crate::tasks::payloads::Payloads;
 
@@ -40,24 +45,68 @@ pub struct Intake {
     places: Arc<Semaphore>,
 }
 
-/// A stored file that is deleted unless it is said to be needed.
+/// A file that is deleted unless it becomes needed.
 struct Draft {
-    file: File,
     blobs: Blobs,
-    needed: bool,
+    /// Goes on without us: what is half written cannot be deleted yet.
+    writing: Option<JoinHandle<Result<File, Fault>>>,
+    file: Option<File>,
+}
+
+impl Draft {
+    fn write(models: Models, blobs: Blobs, name: String, content: Bytes) -> Self {
+        let store = blobs.clone();
+        let writing = async move { models.store(&store, &name, content).await };
+        Self {
+            blobs,
+            writing: Some(tokio::spawn(writing.in_current_span())),
+            file: None,
+        }
+    }
+
+    /// Waits until it is written; gives its name.
+    async fn written(&mut self) -> Result<String, Fault> {
+        if let Some(writing) = &mut self.writing {
+            let file = writing.await.unwrap_or_else(|panic| Err(broken(&panic)));
+            self.writing = None;
+            self.file = Some(file?);
+        }
+        let file = self.file.as_ref();
+        file.map(|file| file.blob.clone())
+            .ok_or_else(|| broken(&"it was not written"))
+    }
+
+    /// The file, which is somebody else's from now on.
+    fn take(&mut self) -> Result<File, Fault> {
+        self.file.take().ok_or_else(|| broken(&"it was not written"))
+    }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.needed {
+        let (writing, file) = (self.writing.take(), self.file.take());
+        if writing.is_none() && file.is_none() {
             return;
         }
         // Also when the caller has gone: nobody else knows of the file. What this misses is swept later.
-        let (blobs, blob) = (self.blobs.clone(), self.file.blob.clone());
+        let blobs = self.blobs.clone();
+        let delete = async move {
+            let file = match writing {
+                Some(writing) => writing.await.ok().and_then(Result::ok),
+                None => file,
+            };
+            if let Some(file) = file {
+                discard(&blobs, &file.blob).await;
+            }
+        };
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { discard(&blobs, &blob).await });
+            runtime.spawn(delete.in_current_span());
         }
     }
+}
+
+fn broken(why: &dyn Display) -> Fault {
+    Fault::new(Reason::Internal, format!("a model's file is lost: {why}"))
 }
 
 impl Intake {
@@ -88,20 +137,16 @@ impl Intake {
             let number = version.number;
             return Ok((model, number, false));
         }
-        let file = self.models.store(&blobs, name, content).await?;
-        let mut draft = Draft {
-            file,
-            blobs: blobs.clone(),
-            needed: false,
-        };
-        let signature = self.look(&draft.file.blob).await?;
+        let mut draft = Draft::write(self.models.clone(), blobs.clone(), name.to_owned(), content);
+        let blob = draft.written().await?;
+        let signature = self.look(&blob).await?;
         // From here on the registry decides what becomes of the file.
-        draft.needed = true;
-        let (file, lineage) = (draft.file.clone(), Default::default());
-        let (model, version) = self
-            .models
-            .register(&blobs, name, file, signature, lineage, number)
-            .await?;
+        let (file, models, name) = (draft.take()?, self.models.clone(), name.to_owned());
+        let (model, version) = whole(async move {
+            let lineage = BTreeMap::new();
+            models.register(&blobs, &name, file, signature, lineage, number).await
+        })
+        .await?;
         Ok((model, version, true))
     }
 

@@ -10,16 +10,15 @@ use std::time::Duration;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::model::{Model, check_name, not_found, version_not_found};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::channel::pool::{Picked, Pool};
+use lepton_mesh::channel::pool::Picked;
 use lepton_mesh::clock::Clock;
-use lepton_mesh::models::Models;
-use lepton_mesh::registry::Directory;
+use lepton_mesh::registry::Instance;
 use lepton_mesh::server::deadline::Deadline;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::board::{self, Board, Place};
+use super::board::{self, Board, Place, Sources};
 use crate::online::call::no_worker;
 
 /// The longest wait for a worker that has the version.
@@ -32,8 +31,7 @@ const LOOKUPS_MAX: usize = 16;
 /// The ways to models. Clones share them; they end with the last one.
 #[derive(Debug, Clone)]
 pub struct Routes {
-    models: Models,
-    workers: Pool,
+    sources: Sources,
     clock: Clock,
     board: watch::Receiver<Arc<Board>>,
     lookups: Arc<Semaphore>,
@@ -51,14 +49,13 @@ enum Miss {
 }
 
 impl Routes {
-    /// Starts to keep the ways. `directory` shows the workers of the pool.
-    pub fn start(models: Models, directory: Directory, workers: Pool, clock: Clock) -> Self {
+    /// Starts to keep the ways. The directory shows the workers of the pool.
+    pub fn start(sources: Sources, clock: Clock) -> Self {
         let (sender, board) = watch::channel(Arc::new(Board::new()));
         let mut task = JoinSet::new();
-        task.spawn(board::keep(models.clone(), directory, sender));
+        task.spawn(board::keep(sources.clone(), sender));
         Self {
-            models,
-            workers,
+            sources,
             clock,
             board,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
@@ -71,12 +68,21 @@ impl Routes {
         self.board.borrow().clone()
     }
 
-    /// Waits, for a moment at most, until what is known of a model here is as `wanted` has it: after a change, calls that
+    /// What is known of the models at this very moment, for those who show it.
+    pub fn draw(&self) -> Board {
+        self.sources.draw()
+    }
+
+    /// Waits, for a moment at most, until the version is served here that the record says: after a change, calls that
     /// follow must not meet what was before.
-    pub async fn settled(&self, name: &str, wanted: impl Fn(Option<&Place>) -> bool) {
+    pub async fn settled(&self, model: &Model) {
         let mut board = self.board.clone();
+        let settled = |board: &Arc<Board>| {
+            let place = board.get(&model.name);
+            place.is_some_and(|place| place.serving == model.deployed)
+        };
         // What others change meanwhile may never let it be so.
-        let _ = timeout(WAIT_MAX, board.wait_for(|board| wanted(board.get(name)))).await;
+        let _ = timeout(WAIT_MAX, board.wait_for(settled)).await;
     }
 
     /// A worker that has the version (absent: the one that is served) and was not tried yet, and the version. Once one was
@@ -113,7 +119,7 @@ impl Routes {
             let news = async {
                 tokio::select! {
                     changed = board.changed() => changed.is_ok(),
-                    () = self.workers.changed() => true,
+                    () = self.sources.pool.changed() => true,
                 }
             };
             // A timeout is found out above; an end of the board is the end of the gateway.
@@ -160,9 +166,13 @@ impl Routes {
         let Some(number) = version.or(place.serving) else {
             return Err(Miss::Stale(not_deployed(name, None)));
         };
-        let fits = |worker: &InstanceId| place.has(number, worker);
-        if let Some(picked) = self.workers.pick_where(tried, &|worker| fits(&worker.id)) {
-            return Ok((picked, number));
+        // Where those that have the former version are all dead, the deployed one takes over at once.
+        let deployed = place.model.deployed.filter(|_| version.is_none());
+        for number in std::iter::once(number).chain(deployed) {
+            let fits = |worker: &Instance| place.has(number, &worker.id);
+            if let Some(picked) = self.sources.pool.pick_where(tried, &fits) {
+                return Ok((picked, number));
+            }
         }
         if place.model.version(number).is_none() {
             return Err(Miss::Stale(version_not_found(name, number)));
@@ -170,7 +180,7 @@ impl Routes {
         if place.model.deployed != Some(number) {
             return Err(Miss::Stale(not_deployed(name, Some(number))));
         }
-        if self.workers.answering() == 0 {
+        if self.sources.pool.answering() == 0 {
             return Err(Miss::Final(no_worker()));
         }
         Err(Miss::Early(not_ready(name, Some(number))))
@@ -194,7 +204,7 @@ impl Routes {
         check_name(name).map_err(|_| not_found(name))?;
         let read = async {
             let _place = self.lookups.acquire().await;
-            self.models.read(name).await
+            self.sources.models.read(name).await
         };
         let read = timeout(deadline.remaining(&self.clock), read).await;
         let found = read.unwrap_or_else(|_| Err(unknown(name, "it did not answer in time")));

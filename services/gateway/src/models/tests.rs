@@ -62,7 +62,8 @@ fn worker(id: &str, versions: &[(u32, LoadState)]) -> Instance {
 fn board(model: &Model, workers: Vec<Instance>) -> Board {
     let models = ModelMap::from([(model.name.clone(), Arc::new(model.clone()))]);
     let workers: Instances = workers.into_iter().map(|worker| (worker.id.clone(), worker)).collect();
-    draw(&models, &workers)
+    let heard = workers.keys().filter(|id| !id.as_str().starts_with("dead"));
+    draw(&models, &workers, &heard.cloned().collect())
 }
 
 #[test]
@@ -80,6 +81,13 @@ fn what_is_served_moves_when_half_of_the_workers_have_it() {
     assert_eq!(
         serving(vec![failed("w-1"), failed("w-2"), worker("w-3", &[(2, Ready)])]),
         Some(2)
+    );
+    let dead = |id| worker(id, &[(1, Ready)]);
+    let fresh = worker("w-1", &[(2, Ready)]);
+    assert_eq!(
+        serving(vec![dead("dead-1"), dead("dead-2"), fresh]),
+        Some(2),
+        "who is not heard does not count"
     );
     let mut leaving = worker("w-2", &[(2, Ready)]);
     leaving.state = NodeState::Draining;

@@ -7,7 +7,7 @@
 mod member;
 mod roster;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +126,14 @@ impl Pool {
             .values()
             .filter(|member| member.takes_calls(now))
             .count()
+    }
+
+    /// The instances that are heard, also those that drain.
+    pub fn heard(&self) -> BTreeSet<InstanceId> {
+        let now = self.clock.monotonic();
+        let members = self.members.borrow().clone();
+        let heard = members.values().filter(|member| member.hears(now));
+        heard.map(|member| member.id().clone()).collect()
     }
 
     /// Completes when the number of instances that answer changes, and at the latest after a second, so that a loop

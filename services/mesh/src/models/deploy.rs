@@ -20,6 +20,10 @@ use crate::registry::{Directory, Instances, NodeState};
 const WORKER: &str = "worker";
 /// How long to look for a worker where there is none.
 const WORKER_WAIT: Duration = Duration::from_secs(5);
+/// How long to wait for workers that say nothing of the version.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// How often to look although nothing has changed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// When a client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -28,10 +32,24 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 struct Standing {
     ready: usize,
     failed: usize,
-    /// Neither.
-    waiting: usize,
+    loading: usize,
+    /// They say nothing of it: about to begin, or dead with an entry that has not expired.
+    silent: usize,
     /// One of the failed ones' words.
     message: String,
+}
+
+impl Standing {
+    /// Whether there is nobody left to wait for.
+    fn is_decided(&self, waited: Duration) -> bool {
+        match (self.ready + self.failed, self.silent) {
+            _ if self.loading > 0 => false,
+            (0, 0) => waited >= WORKER_WAIT,
+            (0, _) => false,
+            (_, 0) => true,
+            _ => waited >= SILENCE_MAX,
+        }
+    }
 }
 
 impl Models {
@@ -82,7 +100,7 @@ impl Models {
     }
 
     /// Waits until a request to the deployed version would succeed: every live worker has loaded it or failed to, and one
-    /// has it.
+    /// has it. A worker that says nothing of it for some seconds counts as dead.
     pub async fn deployed_when_ready(
         &self,
         directory: &Directory,
@@ -91,11 +109,13 @@ impl Models {
         patience: Duration,
     ) -> Result<(), Fault> {
         let (mut instances, mut models) = (directory.view(), self.view());
+        let begun = self.clock.monotonic();
         let settled = async {
             loop {
                 let standing = standing(&instances.borrow_and_update(), name, version);
                 let shown = deployed(&models.borrow_and_update(), name) == Some(version);
-                if shown && standing.waiting == 0 && standing.ready + standing.failed > 0 {
+                let waited = self.clock.monotonic().saturating_sub(begun);
+                if shown && standing.is_decided(waited) {
                     return Ok(());
                 }
                 // The view may only lag; without an answer from etcd that is what is hoped.
@@ -105,21 +125,20 @@ impl Models {
                 let changed = tokio::select! {
                     changed = instances.changed() => changed,
                     changed = models.changed() => changed,
+                    () = tokio::time::sleep(LOOK_EVERY) => Ok(()),
                 };
                 if changed.is_err() {
                     return Ok(());
                 }
             }
         };
-        let nobody = standing(&directory.view().borrow(), name, version) == Standing::default();
-        let patience = if nobody { patience.min(WORKER_WAIT) } else { patience };
         timeout(patience, settled).await.unwrap_or(Ok(()))?;
         let standing = standing(&directory.view().borrow(), name, version);
-        match (standing.ready, standing.waiting) {
+        match (standing.ready, standing.loading) {
             (0, 0) => Err(failed(name, version, &standing)),
-            (0, waiting) => {
+            (0, loading) => {
                 let message = format!(
-                    "version {version} of model {name:?} was not loaded within {patience:?}; {waiting} workers are still at it"
+                    "version {version} of model {name:?} was not loaded within {patience:?}; {loading} workers are still at it"
                 );
                 let fault = Fault::new(Reason::ModelNotReady, message).with("model", name);
                 Err(fault.retry_after(RETRY_AFTER))
@@ -156,7 +175,8 @@ fn standing(instances: &Arc<Instances>, name: &str, version: u32) -> Standing {
                 standing.failed += 1;
                 standing.message = format!("{}: {message}", instance.id);
             }
-            Some((State::Loading, _)) | None => standing.waiting += 1,
+            Some((State::Loading, _)) => standing.loading += 1,
+            None => standing.silent += 1,
         }
     }
     standing
@@ -164,11 +184,38 @@ fn standing(instances: &Arc<Instances>, name: &str, version: u32) -> Standing {
 
 fn failed(name: &str, version: u32, standing: &Standing) -> Fault {
     if standing.failed == 0 {
-        let message = format!("there is no worker to load version {version} of model {name:?}; start one");
+        let message = format!("no worker has begun to load version {version} of model {name:?}; is one running?");
         return Fault::new(Reason::NoWorker, message).retry_after(RETRY_AFTER);
     }
     let (count, why) = (standing.failed, &standing.message);
     let message = format!("version {version} of model {name:?} could not be loaded by any of {count} workers ({why})");
     let fault = Fault::new(Reason::ModelLoadFailed, message).with("model", name);
     fault.with("version", version.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deploy_is_decided_when_nobody_is_left_to_wait_for() {
+        let decided = |[ready, failed, loading, silent]: [usize; 4], waited_s| {
+            let standing = Standing {
+                ready,
+                failed,
+                loading,
+                silent,
+                message: String::new(),
+            };
+            standing.is_decided(Duration::from_secs(waited_s))
+        };
+        assert!(decided([1, 1, 0, 0], 0) && decided([0, 2, 0, 0], 0));
+        assert!(!decided([1, 0, 1, 0], 50), "one is still at it");
+        assert!(
+            !decided([1, 0, 0, 1], 2) && decided([1, 0, 0, 1], 3),
+            "the silent one is dead"
+        );
+        assert!(!decided([0, 0, 0, 0], 4) && decided([0, 0, 0, 0], 5), "there is nobody");
+        assert!(!decided([0, 0, 0, 2], 50), "they may begin");
+    }
 }
