@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use crate::stage::shared;
 
 /// Every service that clients may call.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 10] = [
     "grpc.health.v1.Health",
     "inference.GRPCInferenceService",
     "lepton.analysis.v1.AnalysisService",
     "lepton.cluster.v1.ClusterService",
     "lepton.cluster.v1.JournalService",
+    "lepton.data.v1.DataService",
     "lepton.model.v1.ModelService",
     "lepton.monitor.v1.MonitorService",
     "lepton.task.v1.TaskService",

@@ -303,6 +303,8 @@ async fn fixed_pages_answer() {
         "/api/v1/nodes",
         "/api/v1/incidents",
         "/api/v1/models",
+        "/api/v1/models/{name}:deploy",
+        "/api/v1/blobs",
     ] {
         assert!(openapi["paths"].get(path).is_some(), "{path} is described");
     }

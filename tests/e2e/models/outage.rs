@@ -1,0 +1,62 @@
+//! Models while etcd, or every worker, is away.
+
+use std::time::Duration;
+
+use lepton_tests::mesh::{Cluster, Sizes};
+use lepton_tests::wait::eventually;
+
+use super::{ask, deploy, file, files, push, refused, slope};
+
+const SOON: Duration = Duration::from_secs(30);
+const ONE_OF_EACH: Sizes = Sizes {
+    gateways: 1,
+    schedulers: 1,
+    workers: 1,
+    monitors: 0,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_etcd_is_away_models_answer_and_the_registry_says_so() {
+    let mesh = Cluster::start(ONE_OF_EACH).await;
+    let rest = &mesh.rest(0);
+    push(rest, "steady", 1.0).await;
+    deploy(rest, "steady", 1).await;
+    mesh.etcd.freeze(0);
+    assert_eq!(slope(rest, "steady").await, 1.0);
+    refused(&rest.get("/api/v1/models").await, 503, "JOURNAL_UNAVAILABLE");
+    refused(&rest.get("/api/v1/models/steady").await, 503, "JOURNAL_UNAVAILABLE");
+    let answer = rest.post("/api/v1/models/steady:push", file(2.0)).await;
+    refused(&answer, 503, "JOURNAL_UNAVAILABLE");
+    refused(&ask(rest, "unheard").await, 503, "JOURNAL_UNAVAILABLE");
+    assert_eq!(slope(rest, "steady").await, 1.0);
+    mesh.etcd.thaw(0);
+    eventually(SOON, || async { rest.get("/api/v1/models").await.status == 200 }).await;
+    assert_eq!(push(rest, "steady", 2.0).await["version"], 2);
+    refused(&ask(rest, "unheard").await, 404, "MODEL_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_worker_a_push_and_a_deploy_are_refused_and_undone() {
+    let mut mesh = Cluster::start(ONE_OF_EACH).await;
+    let rest = mesh.rest(0);
+    push(&rest, "alone", 1.0).await;
+    mesh.member("worker", 0).process.kill();
+    eventually(SOON, || async {
+        let answer = rest.post("/api/v1/models/alone:push", file(2.0)).await;
+        answer.reason().as_deref() == Some("NO_WORKER")
+    })
+    .await;
+    let blobs = mesh.directory().join("blobs");
+    eventually(SOON, || async { files(&blobs, "alone") == 1 }).await;
+    // Until its entry has expired, the dead worker is waited for.
+    let answer = rest.post("/api/v1/models/alone:deploy", "{}").await;
+    refused(&answer, 503, "NO_WORKER");
+    let model = rest.get("/api/v1/models/alone").await.json();
+    assert_eq!(
+        (&model["deployedVersion"], model["versions"].as_array().map(Vec::len)),
+        (&0.into(), Some(1))
+    );
+    mesh.add("worker").await;
+    deploy(&mesh.rest(0), "alone", 1).await;
+    assert_eq!(slope(&mesh.rest(0), "alone").await, 1.0);
+}
