@@ -2,3 +2,4 @@
 
 mod discovery;
 mod fence;
+mod models;
