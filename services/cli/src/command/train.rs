@@ -86,7 +86,7 @@ fn input(wish: &Train, blob: &str) -> Value {
     add("testShare", wish.test_share.map(|share| json!(share)));
     add("seed", wish.seed.map(|seed| json!(seed)));
     add("model", wish.model.as_ref().map(|model| json!(model)));
-    add("deploy", wish.deploy.then(|| json!(true)));
+    add("deploy", wish.deploy.then_some(json!(true)));
     Value::Object(input)
 }
 
