@@ -55,7 +55,7 @@ fn named<'a>(spans: &'a [Value], name: &str) -> Vec<&'a Value> {
 
 /// The only span of which this holds.
 #[track_caller]
-fn only<'a>(spans: &'a [Value], is_it: impl Fn(&Value) -> bool) -> &'a Value {
+fn only(spans: &[Value], is_it: impl Fn(&Value) -> bool) -> &Value {
     let found: Vec<&Value> = spans.iter().filter(|span| is_it(span)).collect();
     assert_eq!(found.len(), 1, "{spans:#?}");
     found[0]
