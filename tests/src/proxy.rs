@@ -153,7 +153,12 @@ impl Connection {
 
     /// Whether bytes have arrived that it holds.
     pub fn holds(&self, direction: Direction) -> bool {
-        *self.held[direction as usize].borrow() > 0
+        self.held(direction) > 0
+    }
+
+    /// How many bytes it holds.
+    pub fn held(&self, direction: Direction) -> usize {
+        *self.held[direction as usize].borrow()
     }
 }
 
