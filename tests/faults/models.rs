@@ -94,6 +94,18 @@ async fn writers_do_not_undo_each_other_and_every_file_has_its_version() {
     assert_eq!(scene.files().await.len(), 3);
 }
 
+/// A model of two versions, deployed one after the other, and another way to its store.
+async fn deployed_twice() -> (Scene, Models, Proxy) {
+    let scene = Scene::new().await;
+    let models = scene.models();
+    scene.push(&models, "a").await.expect("pushed");
+    scene.push(&models, "b").await.expect("pushed");
+    models.change("m", deploy(1)).await.expect("deployed");
+    models.change("m", deploy(2)).await.expect("deployed");
+    let proxy = Proxy::start(scene.etcd.endpoints().remove(0)).await;
+    (scene, models, proxy)
+}
+
 /// Runs a rollback whose answer is held back until it has been made; then its connections are cut.
 async fn rollback_unanswered(scene: &Scene, proxy: &Proxy, again: bool) -> Result<Model, Fault> {
     let etcd = Etcd::connect(&scene.context, &[proxy.address().to_owned()], "test");
@@ -121,13 +133,7 @@ async fn rollback_unanswered(scene: &Scene, proxy: &Proxy, again: bool) -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_whose_answer_is_lost_is_made_once_and_found_again() {
-    let scene = Scene::new().await;
-    let models = scene.models();
-    scene.push(&models, "a").await.expect("pushed");
-    scene.push(&models, "b").await.expect("pushed");
-    models.change("m", deploy(1)).await.expect("deployed");
-    models.change("m", deploy(2)).await.expect("deployed");
-    let proxy = Proxy::start(scene.etcd.endpoints().remove(0)).await;
+    let (scene, models, proxy) = deployed_twice().await;
     let model = rollback_unanswered(&scene, &proxy, true).await.expect("settled");
     assert_eq!((model.deployed, model.previous), (Some(1), Some(2)));
     let kept = models.read("m").await.expect("read").expect("there");
@@ -136,13 +142,7 @@ async fn a_change_whose_answer_is_lost_is_made_once_and_found_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_answer_the_outcome_is_said_to_be_unknown() {
-    let scene = Scene::new().await;
-    let models = scene.models();
-    scene.push(&models, "a").await.expect("pushed");
-    scene.push(&models, "b").await.expect("pushed");
-    models.change("m", deploy(1)).await.expect("deployed");
-    models.change("m", deploy(2)).await.expect("deployed");
-    let proxy = Proxy::start(scene.etcd.endpoints().remove(0)).await;
+    let (scene, models, proxy) = deployed_twice().await;
     for _ in 0..TRIES_MAX {
         match rollback_unanswered(&scene, &proxy, false).await {
             Err(fault) => {

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
         Ok(unescaped)
     }
 
-    /// `uXXXX`, or two of them that make one character.
+    /// `u` and four hexadecimal digits, or two of these that make one character.
     fn code_point(&mut self) -> Result<char, JsonFault> {
         let first = self.code_unit()?;
         let code = match first {

@@ -1,10 +1,63 @@
 //! `lepton bench`: measures this mesh as a client sees it.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use lepton_domain::reason::Fault;
+use lepton_mesh::clock::Clock;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::output::progress::Bar;
+use crate::output::table::{print, text};
 
 pub(super) mod analyze;
 pub(super) mod infer;
 pub(super) mod tasks;
+
+/// Calls `count` times, `concurrency` of them at once; gives how long each took and how long all did. The first failure
+/// ends it.
+async fn repeat<C, F>(clock: Clock, count: u32, concurrency: u32, call: C) -> Result<(Vec<Duration>, f64), Fault>
+where
+    C: Fn() -> F + Clone + Send + 'static,
+    F: Future<Output = Result<(), Fault>> + Send,
+{
+    let next = Arc::new(AtomicU32::new(0));
+    let bar = Arc::new(Bar::counting("calls", count.into()));
+    let started = clock.monotonic();
+    let mut loops = JoinSet::new();
+    for _number in 0..concurrency.max(1) {
+        let (call, next, bar) = (call.clone(), next.clone(), bar.clone());
+        loops.spawn(async move {
+            let mut measured = Vec::new();
+            while next.fetch_add(1, Ordering::Relaxed) < count {
+                let begun = clock.monotonic();
+                call().await?;
+                measured.push(clock.monotonic().saturating_sub(begun));
+                bar.step();
+            }
+            Ok::<_, Fault>(measured)
+        });
+    }
+    let mut measured = Vec::new();
+    while let Some(ended) = loops.join_next().await {
+        measured.extend(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
+    }
+    Ok((measured, clock.monotonic().saturating_sub(started).as_secs_f64()))
+}
+
+/// Shows these figures of an answer, and its times.
+fn show(what: &str, figures: &[&str], answer: &Value) {
+    let mut rows: Vec<Vec<String>> = figures
+        .iter()
+        .map(|name| vec![(*name).to_owned(), text(&answer[*name])])
+        .collect();
+    rows.push(vec!["answer p50 ms".to_owned(), text(&answer["answerMs"]["p50"])]);
+    rows.push(vec!["answer p99 ms".to_owned(), text(&answer["answerMs"]["p99"])]);
+    print(&[what, "figure"], &rows);
+}
 
 /// The median and the 99th percentile, milliseconds; nothing was measured: zeros.
 fn percentiles(mut measured: Vec<Duration>) -> (f64, f64) {

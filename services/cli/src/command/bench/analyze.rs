@@ -1,20 +1,16 @@
 //! `lepton bench analyze`: the same rows again and again, over REST as `curl` would.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use lepton_domain::reason::Fault;
 use lepton_mesh::random::Random;
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use super::super::Session;
-use super::{percentiles, rounded};
+use super::{percentiles, repeat, rounded, show};
 use crate::advice::EXIT_DONE;
 use crate::args::BenchAnalyze;
-use crate::output::table::{print, text};
 
 /// The rows are the same in every run.
 const SEED: u64 = 42;
@@ -22,42 +18,21 @@ const SEED: u64 = 42;
 /// Measures and prints.
 pub(in crate::command) async fn run(session: &Session, wish: &BenchAnalyze) -> Result<ExitCode, Fault> {
     let body = Bytes::from(rows(wish.rows));
-    let clock = session.context.clock;
-    let next = Arc::new(AtomicU32::new(0));
-    let started = clock.monotonic();
-    let mut loops = JoinSet::new();
-    for _number in 0..wish.concurrency.max(1) {
-        let (client, body, next, count) = (session.client.clone(), body.clone(), next.clone(), wish.count);
-        loops.spawn(async move {
-            let mut measured = Vec::new();
-            while next.fetch_add(1, Ordering::Relaxed) < count {
-                let begun = clock.monotonic();
-                client.post("/api/v1/analyze", body.clone()).await?;
-                measured.push(clock.monotonic().saturating_sub(begun));
-            }
-            Ok::<_, Fault>(measured)
-        });
-    }
-    let mut measured = Vec::new();
-    while let Some(ended) = loops.join_next().await {
-        measured.extend(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
-    }
-    let seconds = clock.monotonic().saturating_sub(started).as_secs_f64();
-    let (calls, bytes) = (measured.len(), body.len());
+    let (client, bytes) = (session.client.clone(), body.len());
+    let call = move || {
+        let (client, body) = (client.clone(), body.clone());
+        async move { client.post("/api/v1/analyze", body).await.map(drop) }
+    };
+    let (measured, seconds) = repeat(session.context.clock, wish.count, wish.concurrency, call).await?;
+    let calls = measured.len();
     let (p50, p99) = percentiles(measured);
     let answer = json!({
         "rows": wish.rows, "bytes": bytes, "count": calls, "concurrency": wish.concurrency, "seconds": rounded(seconds),
         "callsPerS": rounded(calls as f64 / seconds.max(1e-9)), "answerMs": { "p50": p50, "p99": p99 },
     });
+    let figures = ["rows", "bytes", "count", "seconds", "callsPerS"];
     session.print(answer.to_string().as_bytes(), |answer| {
-        let figures = ["rows", "bytes", "count", "seconds", "callsPerS"];
-        let mut rows: Vec<Vec<String>> = figures
-            .iter()
-            .map(|name| vec![(*name).to_owned(), text(&answer[*name])])
-            .collect();
-        rows.push(vec!["answer p50 ms".to_owned(), text(&answer["answerMs"]["p50"])]);
-        rows.push(vec!["answer p99 ms".to_owned(), text(&answer["answerMs"]["p99"])]);
-        print(&["analyze", "figure"], &rows);
+        show("analyze", &figures, answer)
     })?;
     Ok(EXIT_DONE)
 }

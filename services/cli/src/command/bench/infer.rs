@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{BufMut, BytesMut};
 use lepton_domain::reason::{Fault, Reason};
@@ -13,15 +12,12 @@ use lepton_proto::inference::model_infer_request::InferInputTensor;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 use lepton_proto::inference::{ModelInferRequest, ModelMetadataRequest};
 use serde_json::json;
-use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use super::super::Session;
-use super::{percentiles, rounded};
+use super::{percentiles, repeat, rounded, show};
 use crate::advice::EXIT_DONE;
 use crate::args::model::BenchInfer;
-use crate::output::progress::Bar;
-use crate::output::table::{print, text};
 
 /// The tensors are the same in every run.
 const SEED: u64 = 42;
@@ -32,33 +28,14 @@ const ELEMENTS_MAX: u64 = 16 << 20;
 pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Result<ExitCode, Fault> {
     let channel = session.context.net.channel(session.client.authority());
     let request = Arc::new(request(channel.clone(), wish).await?);
-    let clock = session.context.clock;
-    let next = Arc::new(AtomicU32::new(0));
-    let bar = Arc::new(Bar::counting("inferences", wish.count.into()));
-    let started = clock.monotonic();
-    let mut loops = JoinSet::new();
-    for _number in 0..wish.concurrency.max(1) {
-        let (channel, request, next) = (channel.clone(), request.clone(), next.clone());
-        let (bar, count) = (bar.clone(), wish.count);
-        loops.spawn(async move {
-            let mut client = GrpcInferenceServiceClient::new(channel);
-            let mut measured = Vec::new();
-            while next.fetch_add(1, Ordering::Relaxed) < count {
-                let begun = clock.monotonic();
-                let answer = client.model_infer(request.as_ref().clone()).await;
-                answer.map_err(|status| error::fault(&status))?;
-                measured.push(clock.monotonic().saturating_sub(begun));
-                bar.step();
-            }
-            Ok::<_, Fault>(measured)
-        });
-    }
-    let mut measured = Vec::new();
-    while let Some(ended) = loops.join_next().await {
-        measured.extend(ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
-    }
-    let seconds = clock.monotonic().saturating_sub(started).as_secs_f64();
-    drop(bar);
+    let call = move || {
+        let (mut client, request) = (GrpcInferenceServiceClient::new(channel.clone()), request.clone());
+        async move {
+            let answer = client.model_infer(request.as_ref().clone()).await;
+            answer.map(drop).map_err(|status| error::fault(&status))
+        }
+    };
+    let (measured, seconds) = repeat(session.context.clock, wish.count, wish.concurrency, call).await?;
     let calls = measured.len();
     let (p50, p99) = percentiles(measured);
     let answer = json!({
@@ -66,16 +43,8 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Res
         "seconds": rounded(seconds), "callsPerS": rounded(calls as f64 / seconds.max(1e-9)),
         "answerMs": { "p50": p50, "p99": p99 },
     });
-    session.print(answer.to_string().as_bytes(), |answer| {
-        let figures = ["model", "rows", "count", "concurrency", "seconds", "callsPerS"];
-        let mut rows: Vec<Vec<String>> = figures
-            .iter()
-            .map(|name| vec![(*name).to_owned(), text(&answer[*name])])
-            .collect();
-        rows.push(vec!["answer p50 ms".to_owned(), text(&answer["answerMs"]["p50"])]);
-        rows.push(vec!["answer p99 ms".to_owned(), text(&answer["answerMs"]["p99"])]);
-        print(&["infer", "figure"], &rows);
-    })?;
+    let figures = ["model", "rows", "count", "concurrency", "seconds", "callsPerS"];
+    session.print(answer.to_string().as_bytes(), |answer| show("infer", &figures, answer))?;
     Ok(EXIT_DONE)
 }
 
