@@ -9,6 +9,7 @@ use serde_json::Value;
 mod analyze;
 mod follow;
 mod journal;
+mod models;
 mod reads;
 mod services;
 mod tasks;
