@@ -22,7 +22,7 @@ use lepton_proto::convert::task::{Envelope, submission};
 use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::{CancelCommand, GetQuery, ListTasksRequest as LeaderListRequest};
-use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest};
+use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest, TaskView};
 
 use self::config::TasksConfig;
 use self::current::Current;
@@ -150,13 +150,16 @@ impl Tasks {
     }
 
     /// Reads a task as it is now.
-    pub async fn get(&self, id: &str, deadline: Option<Deadline>) -> Result<View, Fault> {
+    pub async fn get(&self, id: &str, view: TaskView, deadline: Option<Deadline>) -> Result<View, Fault> {
         let query = GetQuery {
             task: task_id_bytes(parse_id(id)?),
             tenant: TENANT.to_owned(),
         };
         let task = self.ask(Request::Get(query), deadline).await?;
-        self.view(task).await
+        match view {
+            TaskView::Basic => Ok(View::basic(task)),
+            _ => self.view(task).await,
+        }
     }
 
     /// Cancels a task.
@@ -195,6 +198,10 @@ impl Tasks {
         let (mut tasks, mut next, mut blob_bytes) = (Vec::new(), answer.next_before_seq, 0);
         for record in answer.tasks {
             let task = Task::try_from(record)?;
+            if request.view() == TaskView::Basic {
+                tasks.push(View::basic(Current::of(task)));
+                continue;
+            }
             blob_bytes += payloads::stored_bytes(&task);
             if blob_bytes > PAGE_BLOB_BYTES_MAX && !tasks.is_empty() {
                 next = last_seq(&tasks);

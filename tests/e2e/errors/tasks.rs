@@ -77,7 +77,12 @@ async fn unknown_tasks_are_not_found() {
         );
         let id = id.to_owned();
         failed(
-            client.get_task(GetTaskRequest { id: id.clone() }).await,
+            client
+                .get_task(GetTaskRequest {
+                    id: id.clone(),
+                    ..Default::default()
+                })
+                .await,
             Code::NotFound,
             "TASK_NOT_FOUND",
         );

@@ -57,7 +57,8 @@ impl TaskService for Tasks {
         let deadline = deadline(&request);
         let task = async {
             validate::check_typed("lepton.task.v1.GetTaskRequest", request.get_ref())?;
-            self.get(&request.get_ref().id, deadline).await?.to_wire()
+            let request = request.get_ref();
+            self.get(&request.id, request.view(), deadline).await?.to_wire()
         };
         answer(task.await.map(|task| GetTaskResponse { task: Some(task) }))
     }

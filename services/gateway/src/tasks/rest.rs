@@ -44,8 +44,8 @@ pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Respo
         }
         "WatchTask" => watch(tasks, &typed(&bound, &body)?).await,
         _ => {
-            let GetTaskRequest { id } = typed(&bound, &body)?;
-            one(tasks.get(&id, deadline).await?)
+            let request: GetTaskRequest = typed(&bound, &body)?;
+            one(tasks.get(&request.id, request.view(), deadline).await?)
         }
     }
 }

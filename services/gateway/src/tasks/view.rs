@@ -30,8 +30,8 @@ pub struct View {
     pub task: Task,
     /// How far its running attempt is.
     pub progress: Option<wire::Progress>,
-    /// Its large payloads.
-    pub resolved: Resolved,
+    /// Its large payloads; absent where neither input nor output is shown.
+    pub resolved: Option<Resolved>,
 }
 
 impl View {
@@ -41,14 +41,28 @@ impl View {
         Self {
             task,
             progress,
-            resolved,
+            resolved: Some(resolved),
+        }
+    }
+
+    /// What the leader told, without input and output.
+    pub fn basic(current: Current) -> Self {
+        let Current { mut task, progress } = current;
+        task.spec.input = Payload::json("null");
+        task.output = None;
+        Self {
+            task,
+            progress,
+            resolved: None,
         }
     }
 
     /// As a message.
     pub fn to_wire(&self) -> Result<wire::Task, Fault> {
-        let task = convert::to_wire(&self.task, &self.resolved)?;
+        let resolved = self.resolved.as_ref();
+        let task = convert::to_wire(&self.task, resolved.unwrap_or(&Resolved::default()))?;
         Ok(wire::Task {
+            payload: task.payload.filter(|_| resolved.is_some()),
             progress: self.progress.clone(),
             ..task
         })
@@ -69,8 +83,10 @@ impl View {
 
     fn fields(&self) -> Result<Json<'_>, Fault> {
         let task = &self.task;
-        let (input, input_bytes) = payload(Some(&task.spec.input), self.resolved.input.as_ref())?;
-        let (output, output_bytes) = payload(task.output.as_ref(), self.resolved.output.as_ref())?;
+        let resolved = self.resolved.as_ref();
+        let (input, input_bytes) = payload(resolved.map(|it| (&task.spec.input, it.input.as_ref())))?;
+        let output = resolved.and_then(|it| Some((task.output.as_ref()?, it.output.as_ref())));
+        let (output, output_bytes) = payload(output)?;
         let running = task.attempt.as_ref().filter(|_| task.state == State::Running);
         Ok(Json {
             id: task.id.to_string(),
@@ -162,12 +178,11 @@ fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error
     serializer.collect_str(number)
 }
 
-/// A payload as JSON or as base64, whichever it is.
+/// A payload, fetched where it lies in the blob store, as JSON or as base64, whichever it is.
 fn payload<'a>(
-    payload: Option<&'a Payload>,
-    resolved: Option<&'a Bytes>,
+    shown: Option<(&'a Payload, Option<&'a Bytes>)>,
 ) -> Result<(Option<&'a RawValue>, Option<String>), Fault> {
-    let Some(payload) = payload else {
+    let Some((payload, resolved)) = shown else {
         return Ok((None, None));
     };
     let content = match &payload.content {

@@ -57,7 +57,10 @@ impl Gateways {
 
     /// One task.
     pub async fn task(&self, view: &View, id: &str) -> Result<Task, Fault> {
-        let request = GetTaskRequest { id: id.to_owned() };
+        let request = GetTaskRequest {
+            id: id.to_owned(),
+            ..Default::default()
+        };
         let call = |channel| {
             let request = bounded(request.clone());
             async move { tasks(channel).get_task(request).await }

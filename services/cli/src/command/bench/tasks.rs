@@ -245,7 +245,10 @@ async fn count(session: &Session, done: &[Done]) -> Result<(usize, usize), Fault
     let mut lost = 0;
     for (id, _none) in successes.iter().filter(|(_id, count)| **count == 0) {
         let answer = tasks
-            .get_task(GetTaskRequest { id: (*id).to_owned() })
+            .get_task(GetTaskRequest {
+                id: (*id).to_owned(),
+                ..Default::default()
+            })
             .await
             .map_err(|status| fault(&status))?;
         let state = answer.into_inner().task.unwrap_or_default().state();

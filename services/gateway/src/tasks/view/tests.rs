@@ -46,7 +46,7 @@ fn the_json_is_that_of_the_message() {
     let mut pending = View {
         task: task(Payload::json(r#"{"a":[1,null,"x"]}"#)),
         progress: None,
-        resolved: Resolved::default(),
+        resolved: Some(Resolved::default()),
     };
     assert_same(&pending);
     pending.task.spec.labels.insert("b".into(), "ü".into());
@@ -95,15 +95,34 @@ fn binary_and_resolved_payloads_are_the_same_too() {
     let unresolved = View {
         task: ended.clone(),
         progress: None,
-        resolved: Resolved::default(),
+        resolved: Some(Resolved::default()),
     };
     assert!(unresolved.to_json().is_err());
     assert_same(&View {
         task: ended,
         progress: None,
-        resolved: Resolved {
+        resolved: Some(Resolved {
             input: None,
             output: Some(Bytes::from_static(b"[]")),
-        },
+        }),
     });
+}
+
+#[test]
+fn the_basic_view_has_neither_input_nor_output_and_needs_no_blob() {
+    let blob = || Payload {
+        encoding: Encoding::Json,
+        content: Content::Blob {
+            digest: ContentDigest([1; 32]),
+            size: 1 << 20,
+        },
+    };
+    let mut ended = task(blob());
+    ended.output = Some(blob());
+    ended.state = State::Succeeded;
+    let view = View::basic(Current::of(ended));
+    assert_same(&view);
+    let json: serde_json::Value = serde_json::from_slice(&view.to_json().expect("printable")).expect("JSON");
+    assert_eq!((json.get("input"), json.get("output")), (None, None));
+    assert_eq!(json["state"], "STATE_SUCCEEDED");
 }
