@@ -14,8 +14,8 @@ use crate::time::Timestamp;
 #[cfg(test)]
 mod tests;
 
-/// How long a session may be silent before its attempts count as lost.
-pub const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// How long a session may be silent before its attempts count as lost: with the pauses between looks, within five seconds.
+pub const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// How long a new leader waits for workers to declare what they run.
 pub const TAKEOVER_WAIT: Duration = Duration::from_secs(5);
 

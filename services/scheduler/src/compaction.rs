@@ -12,12 +12,14 @@ use lepton_mesh::etcd::{Etcd, EtcdError};
 
 /// Steps in which the history moves on.
 const STEPS: u32 = 10;
+/// However short the history is, etcd is not compacted more often.
+const STEP_MIN: Duration = Duration::from_secs(1);
 
 /// Compacts for as long as it is polled.
 pub(crate) async fn compact(etcd: &Etcd, history: Duration) -> Infallible {
     let mut revisions = VecDeque::new();
     loop {
-        tokio::time::sleep(history / STEPS).await;
+        tokio::time::sleep((history / STEPS).max(STEP_MIN)).await;
         if let Err(error) = step(etcd, &mut revisions).await {
             tracing::debug!(%error, "etcd's history stays for now");
         }

@@ -32,7 +32,7 @@ impl Subject for Own {
             ready: self.readiness.is_ready(),
             in_flight: progress.running,
             queued: progress.queued,
-            finished_total: progress.mark.seq,
+            finished_total: progress.finished_total,
             epoch: progress.epoch.0,
             seq: progress.mark.seq,
             state_digest: progress.digest(),

@@ -1,12 +1,14 @@
 //! The furthest mark of the journal that this scheduler has heard of, kept on disk.
 //!
-//! Promises: it only rises within an incarnation, and survives a restart, so that an etcd restored from an older
-//! backup is noticed. A mark that cannot be written is reported and costs nothing but that protection.
+//! Promises: it only rises within an incarnation, and survives a restart under whatever name, so that an etcd restored
+//! from an older backup is noticed. Schedulers that share a directory share the mark. One that cannot be written is
+//! reported and costs nothing but that protection.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lepton_domain::ids::InstanceId;
 use lepton_mesh::journal::mark::raise;
 use lepton_proto::journal::v1::Mark;
 use prost::Message;
@@ -21,21 +23,20 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     path: PathBuf,
+    /// Where a new mark is written before it takes the other's place: no other scheduler writes there.
+    fresh: PathBuf,
     mark: watch::Sender<Mark>,
 }
 
 impl Known {
-    /// Reads what an earlier process has left in this directory.
-    pub async fn open(directory: &Path) -> io::Result<Self> {
+    /// Reads what earlier schedulers of this cluster have left in this directory.
+    pub async fn open(directory: &Path, cluster: &str, own: &InstanceId) -> io::Result<Self> {
         tokio::fs::create_dir_all(directory).await?;
-        let path = directory.join("mark");
-        let mark = match tokio::fs::read(&path).await {
-            Ok(bytes) => Mark::decode(bytes.as_slice()).map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Mark::default(),
-            Err(error) => return Err(error),
-        };
+        let path = directory.join(format!("{cluster}.mark"));
+        let mark = read(&path).await?;
         Ok(Self {
             path,
+            fresh: directory.join(format!("{cluster}.{own}.new")),
             mark: watch::Sender::new(mark),
         })
     }
@@ -70,11 +71,24 @@ impl Known {
 
     /// Replaces the file in one step; a crash leaves the old mark or the new one.
     async fn save(&self) -> io::Result<()> {
-        let bytes = self.mark().encode_to_vec();
-        let fresh = self.path.with_extension("new");
-        tokio::fs::write(&fresh, bytes).await?;
-        tokio::fs::File::open(&fresh).await?.sync_all().await?;
-        tokio::fs::rename(&fresh, &self.path).await
+        // Another scheduler may have written further meanwhile. One that writes between this and the rename is
+        // overtaken for a second at most: it writes again.
+        let kept = read(&self.path).await?;
+        if kept.incarnation == self.mark.borrow().incarnation {
+            self.raise(&kept);
+        }
+        tokio::fs::write(&self.fresh, self.mark().encode_to_vec()).await?;
+        tokio::fs::File::open(&self.fresh).await?.sync_all().await?;
+        tokio::fs::rename(&self.fresh, &self.path).await
+    }
+}
+
+/// The mark in a file; none where there is no file.
+async fn read(path: &Path) -> io::Result<Mark> {
+    match tokio::fs::read(path).await {
+        Ok(bytes) => Mark::decode(bytes.as_slice()).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Mark::default()),
+        Err(error) => Err(error),
     }
 }
 
@@ -94,11 +108,19 @@ mod tests {
     #[tokio::test]
     async fn a_mark_survives_a_restart_and_never_falls() {
         let directory = std::env::temp_dir().join(format!("lepton-known-{}", std::process::id()));
-        let known = Known::open(&directory).await.unwrap();
+        let known = Known::open(&directory, "mesh", &InstanceId::new("a")).await.unwrap();
         known.raise(&mark(7));
         known.raise(&mark(3));
         known.save().await.unwrap();
-        assert_eq!(Known::open(&directory).await.unwrap().mark(), mark(7));
+        let other = Known::open(&directory, "mesh", &InstanceId::new("b")).await.unwrap();
+        assert_eq!(other.mark(), mark(7), "under another name");
+        known.raise(&mark(9));
+        known.save().await.unwrap();
+        other.raise(&mark(8));
+        other.save().await.unwrap();
+        assert_eq!(other.mark(), mark(9), "beside another");
+        let elsewhere = Known::open(&directory, "other", &InstanceId::new("a")).await.unwrap();
+        assert_eq!(elsewhere.mark(), Mark::default(), "of another mesh");
         std::fs::remove_dir_all(directory).unwrap();
     }
 
@@ -106,8 +128,9 @@ mod tests {
     async fn a_damaged_mark_is_an_error() {
         let directory = std::env::temp_dir().join(format!("lepton-known-damaged-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("mark"), [0xff; 3]).unwrap();
-        assert!(Known::open(&directory).await.is_err());
+        std::fs::write(directory.join("mesh.mark"), [0xff; 3]).unwrap();
+        let opened = Known::open(&directory, "mesh", &InstanceId::new("a")).await;
+        assert!(opened.is_err());
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -10,9 +10,10 @@
 //! released only when the segment that it depends on has committed. A leader that is fenced discards all of it.
 //! Leaves the wire to `intake`, `query` and `session::stream`, and etcd to the committer.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use lepton_domain::ids::Epoch;
+use lepton_domain::ids::{Epoch, TaskId};
 use lepton_domain::ledger::{Command, Effect, Event, Ledger, Policy, Rejection, apply, decide};
 use lepton_domain::queue::Queue;
 use lepton_domain::reason::{Fault, Reason};
@@ -36,6 +37,7 @@ use spans::Waits;
 use watchers::Watchers;
 
 use crate::config::Tuning;
+use crate::known::Known;
 use crate::progress::Progress;
 use crate::sweeper::Sweeper;
 
@@ -108,6 +110,8 @@ pub(crate) struct Surroundings {
     pub random: Random,
     /// Where the position is published.
     pub progress: watch::Sender<Progress>,
+    /// The furthest mark that anybody has shown.
+    pub known: Known,
 }
 
 /// The leader's state.
@@ -128,6 +132,10 @@ pub(crate) struct Leader {
     holds: Holds,
     waits: Waits,
     snapshots: Snapshots,
+    /// Attempts whose end has committed and has not been published yet.
+    finished: u64,
+    /// Where the next look at tasks that have not changed begins.
+    scrub_from: TaskId,
     stopping: bool,
     /// Why the ledger must be thrown away, once it must.
     broken: Option<String>,
@@ -142,7 +150,7 @@ impl Leader {
         let mut leader = Self {
             epoch: ledger.epoch(),
             incarnation,
-            committer: Committer::start(writer, world.blobs.clone()),
+            committer: Committer::start(writer),
             ledger,
             clock,
             batch: None,
@@ -156,6 +164,8 @@ impl Leader {
             waits: Waits::default(),
             snapshots,
             world,
+            finished: 0,
+            scrub_from: TaskId::MIN,
             stopping: false,
             broken: None,
         };
@@ -165,7 +175,8 @@ impl Leader {
 
     /// Leads until another does or the service stops.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Message>, shutdown: Shutdown) -> Ended {
-        let mut turn = Vec::with_capacity(INBOX_TURN);
+        let mut arrived = Vec::with_capacity(INBOX_TURN);
+        let mut turn = VecDeque::with_capacity(INBOX_TURN);
         loop {
             let pause = self.pause();
             tokio::select! {
@@ -176,22 +187,35 @@ impl Leader {
                         return Ended::Deposed(error.to_string());
                     }
                 }
-                written = self.snapshots.written() => self.name_snapshot(written),
-                count = inbox.recv_many(&mut turn, INBOX_TURN), if self.takes() => {
+                done = self.snapshots.done() => self.go_on(done),
+                count = inbox.recv_many(&mut arrived, INBOX_TURN), if turn.is_empty() && self.takes() => {
                     if count == 0 {
                         return self.farewell().await;
                     }
-                    for message in turn.drain(..) {
-                        if let Err(mark) = self.handle(message) {
-                            return Ended::Deposed(mark);
-                        }
-                    }
+                    turn.extend(arrived.drain(..));
                 }
                 () = tokio::time::sleep(pause) => {}
             }
+            if let Err(why) = self.work_off(&mut turn) {
+                return Ended::Deposed(why);
+            }
+        }
+    }
+
+    /// Handles what has arrived, a batch at a time; what finds a full batch that cannot be sealed yet stays.
+    fn work_off(&mut self, turn: &mut VecDeque<Message>) -> Result<(), String> {
+        loop {
+            while self.takes()
+                && let Some(message) = turn.pop_front()
+            {
+                self.handle(message)?;
+            }
             self.advance();
             if let Some(why) = self.broken.take() {
-                return Ended::Deposed(why);
+                return Err(why);
+            }
+            if turn.is_empty() || !self.takes() {
+                return Ok(());
             }
         }
     }
@@ -213,7 +237,14 @@ impl Leader {
     /// How long nothing can become due.
     fn pause(&self) -> Duration {
         let now = self.clock.now();
-        let timers = [self.ledger.next_timer(&self.world.policy), self.queue.next_due()];
+        // What is due already and cannot be done yet must not keep the leader awake: it waits for room in a batch, or for
+        // a worker, and either wakes it.
+        let ticks = if self.may_tick() {
+            self.ledger.next_timer(&self.world.policy)
+        } else {
+            None
+        };
+        let timers = [ticks, self.queue.next_due().filter(|due| *due > now)];
         let due = timers
             .into_iter()
             .flatten()
@@ -272,8 +303,12 @@ impl Leader {
         batch.releases.extend(releases);
     }
 
+    fn may_tick(&self) -> bool {
+        !self.stalled() && !self.batch.as_ref().is_some_and(Batch::is_full)
+    }
+
     fn tick(&mut self) {
-        if self.stalled() || self.batch.as_ref().is_some_and(Batch::is_full) {
+        if !self.may_tick() {
             return;
         }
         let now = self.clock.now();

@@ -47,6 +47,8 @@ pub(crate) struct Progress {
     pub queued: u32,
     /// Attempts that run; a leader's only.
     pub running: u32,
+    /// Attempts that ended while this scheduler led, since its start.
+    pub finished_total: u64,
 }
 
 impl Progress {
@@ -59,7 +61,15 @@ impl Progress {
             recent: VecDeque::new(),
             queued: 0,
             running: 0,
+            finished_total: 0,
         }
+    }
+
+    /// Leads no more: what waits and runs is the next leader's.
+    pub fn resign(&mut self) {
+        self.role = Role::Standby;
+        self.queued = 0;
+        self.running = 0;
     }
 
     /// Takes over what a replica has applied.

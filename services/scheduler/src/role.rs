@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lepton_domain::reason::Reason;
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::blob::Blobs;
 use lepton_mesh::election::{Leadership, Suspicion};
 use lepton_mesh::etcd::incarnation;
@@ -21,7 +21,7 @@ use crate::known::Known;
 use crate::leader::message::Message;
 use crate::leader::{Ended, JournalClock, Leader, Surroundings};
 use crate::office::LeaderHandle;
-use crate::progress::Role;
+use crate::progress::{Progress, Role};
 use crate::standby::Standby;
 use crate::sweeper::Sweeper;
 
@@ -45,29 +45,29 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    /// Plays until the service stops.
-    pub async fn play(self, shutdown: Shutdown) {
+    /// Plays until the service stops. Fails when the blob store is another mesh's.
+    pub async fn play(self, shutdown: Shutdown) -> Result<(), Fault> {
         let (incarnation, blobs) = tokio::select! {
-            () = shutdown.triggered() => return,
-            opened = self.open() => opened,
+            () = shutdown.triggered() => return Ok(()),
+            opened = self.open() => opened?,
         };
         let mut sweeping = JoinSet::new();
         let grace = self.config.tasks.blob_grace;
         let sweeper = Sweeper::start(blobs.clone(), self.standby.context.clock, grace, &mut sweeping);
         while !shutdown.is_triggered() {
-            self.suspicion.arm(true);
             let (leadership, replica) = tokio::select! {
-                () = shutdown.triggered() => return,
-                won = self.standby.wait(&incarnation) => won,
+                () = shutdown.triggered() => return Ok(()),
+                won = self.standby.wait(&incarnation, &self.suspicion) => won,
             };
             self.suspicion.arm(false);
             let world = self.surroundings(blobs.clone(), sweeper.clone());
             self.lead(leadership, replica, world, &shutdown).await;
         }
+        Ok(())
     }
 
-    /// Waits for etcd, and for a blob store that belongs to it.
-    async fn open(&self) -> (String, Blobs) {
+    /// Waits for etcd and for the blob store. Fails when the store belongs to another etcd.
+    async fn open(&self) -> Result<(String, Blobs), Fault> {
         let Standby { etcd, context, .. } = &self.standby;
         loop {
             let opened = match incarnation(etcd, &context.random).await {
@@ -77,7 +77,8 @@ impl Cast {
                 Err(error) => Err(error.fault()),
             };
             match opened {
-                Ok(opened) => return opened,
+                Ok(opened) => return Ok(opened),
+                Err(fault) if fault.reason == Reason::BlobStoreMismatch => return Err(fault),
                 Err(fault) if fault.reason == Reason::JournalUnavailable => tracing::debug!(%fault, "etcd is away"),
                 Err(fault) => tracing::error!(%fault, "the blob store cannot be used"),
             }
@@ -94,6 +95,7 @@ impl Cast {
             sweeper,
             random: self.standby.context.random.clone(),
             progress: self.standby.progress.clone(),
+            known: self.known.clone(),
         }
     }
 
@@ -105,7 +107,12 @@ impl Cast {
             ..
         } = &self.standby;
         let known = self.known.mark();
-        let writer = match take_over(etcd, &leadership, &mut replica, context.clock.now(), &known).await {
+        let taken = tokio::select! {
+            // An etcd that went away right after the election must not keep the process.
+            () = shutdown.triggered() => return leadership.resign().await,
+            taken = take_over(etcd, &leadership, &mut replica, context.clock.now(), &known) => taken,
+        };
+        let writer = match taken {
             Ok(writer) => writer,
             Err(error) => {
                 tracing::error!(%error, epoch = leadership.epoch.0, "won the election but cannot lead");
@@ -130,7 +137,7 @@ impl Cast {
             ended = self.preside(leader, &leadership, shutdown) => ended,
             never = compact(etcd, self.config.journal.history) => match never {},
         };
-        progress.send_modify(|progress| progress.role = Role::Standby);
+        progress.send_modify(Progress::resign);
         match ended {
             Ended::Shutdown => tracing::info!(epoch = leadership.epoch.0, "resigned"),
             Ended::Deposed(why) => tracing::warn!(epoch = leadership.epoch.0, why, "leads no more"),

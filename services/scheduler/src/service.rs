@@ -75,13 +75,8 @@ impl Service for Scheduler {
     }
 
     async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
-        let directory = self
-            .config
-            .common
-            .data_dir
-            .join("scheduler")
-            .join(self.instance.as_str());
-        let known = Known::open(&directory)
+        let directory = self.config.common.data_dir.join("scheduler");
+        let known = Known::open(&directory, &self.config.common.cluster, &self.instance)
             .await
             .map_err(|error| unwritable(&directory, &error))?;
         let etcd = Etcd::connect(&self.context, &self.config.common.etcd, &self.config.common.cluster);
@@ -114,7 +109,7 @@ impl Service for Scheduler {
 
         let cast = self.cast(etcd, &leaders, known, seat, progress);
         tasks.spawn(announce_drain(registrar.clone(), shutdown.clone()));
-        cast.play(shutdown).await;
+        let played = cast.play(shutdown).await;
         self.readiness.set(false);
         tasks.shutdown().await;
         if let Some(registrar) = Arc::into_inner(registrar) {
@@ -126,7 +121,7 @@ impl Service for Scheduler {
                 .map_err(|error| crashed(&error))?
                 .map_err(|error| crashed(&error))?;
         }
-        Ok(())
+        played
     }
 }
 

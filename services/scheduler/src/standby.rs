@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use lepton_mesh::context::Context;
-use lepton_mesh::election::{Candidate, Leadership, campaign};
+use lepton_mesh::election::{Candidate, Leadership, Suspicion, campaign};
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::etcd::doorbell::Doorbell;
 use lepton_mesh::journal::Replica;
@@ -34,12 +34,13 @@ pub(crate) struct Standby {
 
 impl Standby {
     /// Follows until this candidate has won, and gives the replica as far as it has come by then.
-    pub async fn wait(&self, incarnation: &str) -> (Leadership, Replica) {
+    pub async fn wait(&self, incarnation: &str, suspicion: &Suspicion) -> (Leadership, Replica) {
         loop {
             let mut replica = Replica::new();
-            match self.follow(incarnation, &mut replica).await {
+            match self.follow(incarnation, &mut replica, suspicion).await {
                 Ok(leadership) => return (leadership, replica),
                 Err(error) => {
+                    suspicion.arm(false);
                     tracing::error!(%error, "the journal cannot be followed; the replica is built anew");
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
@@ -47,9 +48,16 @@ impl Standby {
         }
     }
 
-    async fn follow(&self, incarnation: &str, replica: &mut Replica) -> Result<Leadership, FollowError> {
+    async fn follow(
+        &self,
+        incarnation: &str,
+        replica: &mut Replica,
+        suspicion: &Suspicion,
+    ) -> Result<Leadership, FollowError> {
         let mut bell = Doorbell::start(&self.etcd, self.etcd.keys().segment_prefix());
         self.patiently(incarnation, replica).await?;
+        // Whoever could not take over has no business deposing anybody.
+        suspicion.arm(true);
         let mut campaign = std::pin::pin!(campaign(&self.etcd, &self.candidate, &self.context));
         loop {
             tokio::select! {

@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 const WAITING_MAX: usize = 100_000;
 /// How often a failed deletion is tried.
 const TRIES_MAX: u32 = 3;
+/// How long after the first failure, and twice as long after the second.
+const TRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Takes tasks whose blobs are to go.
 #[derive(Clone)]
@@ -53,7 +55,8 @@ async fn sweep(blobs: Blobs, clock: Clock, mut purged: mpsc::Receiver<(Duration,
 }
 
 async fn delete(blobs: &Blobs, task: TaskId) {
-    for _try in 0..TRIES_MAX {
+    for number in 0..TRIES_MAX {
+        tokio::time::sleep(TRY_AFTER * number).await;
         match blobs.delete_task(task).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%task, %error, "the blobs of a purged task could not be deleted"),

@@ -155,7 +155,7 @@ async fn an_append_that_lands_after_its_slot_was_trimmed_changes_nothing() {
     leader.submit(6).await.unwrap();
     leader.snapshot().await;
     assert!(leader.writer.position().floor > late);
-    assert!(leader.trim().await >= u32::try_from(late).unwrap());
+    assert!(leader.trim().await >= late);
     let key = stage.etcd.keys().segment(late);
     assert!(stage.etcd.get(key.as_str()).await.unwrap().is_none(), "trimmed");
 

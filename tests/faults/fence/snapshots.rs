@@ -5,7 +5,7 @@ use lepton_mesh::journal::append::AppendError;
 use lepton_mesh::journal::follow::{FollowError, catch_up};
 use lepton_mesh::journal::manifest::SwapError;
 use lepton_mesh::journal::snapshot::{self, Frozen, SnapshotError};
-use lepton_mesh::journal::trim::archive_name;
+use lepton_mesh::journal::trim::{self, archive_name};
 use lepton_mesh::journal::{Replica, codec};
 
 use super::stage::{Stage, submit, succeed};
@@ -191,9 +191,11 @@ async fn trimmed_segments_are_in_the_archive() {
     leader.submit(8).await.unwrap();
     leader.snapshot().await;
     let kept = stage.etcd.get(stage.etcd.keys().segment(2)).await.unwrap().unwrap();
-    let step = leader.writer.trim(Some(&archive), 6).await.unwrap();
-    assert_eq!((step.segments, step.more), (6, true));
-    for segment in 1..=6 {
+    let due = trim::due(&stage.etcd, leader.writer.position()).await.unwrap().unwrap();
+    trim::archive(&stage.etcd, &archive, &incarnation, &due).await.unwrap();
+    leader.writer.trim(due.clone()).await.unwrap();
+    assert_eq!(due.start, 1);
+    for segment in due {
         let bytes = archive
             .get_named(&archive_name(&incarnation, segment))
             .await

@@ -15,7 +15,7 @@ use lepton_mesh::journal::follow::catch_up;
 use lepton_mesh::journal::inspect::{Verification, verify};
 use lepton_mesh::journal::snapshot::{self, Frozen};
 use lepton_mesh::journal::takeover::{TakeoverError, take_over};
-use lepton_mesh::journal::{LEADER_SERVICE, Replica};
+use lepton_mesh::journal::{LEADER_SERVICE, Replica, trim};
 use lepton_proto::journal::v1::Mark;
 use lepton_tests::etcd::RealEtcd;
 use lepton_tests::wait::eventually;
@@ -187,15 +187,13 @@ impl Leader {
     }
 
     /// Trims all that may go.
-    pub async fn trim(&mut self) -> u32 {
+    pub async fn trim(&mut self) -> u64 {
         let mut trimmed = 0;
-        loop {
-            let step = self.writer.trim(None, 5).await.expect("the leader trims");
-            trimmed += step.segments;
-            if !step.more {
-                return trimmed;
-            }
+        while let Some(due) = trim::due(&self.etcd, self.writer.position()).await.expect("etcd answers") {
+            trimmed += due.end - due.start;
+            self.writer.trim(due).await.expect("the leader trims");
         }
+        trimmed
     }
 
     pub fn digest(&self) -> StateDigest {

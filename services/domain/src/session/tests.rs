@@ -91,11 +91,11 @@ fn credits_are_slots_less_what_runs() {
 #[test]
 fn silence_is_counted_from_the_last_word() {
     let mut session = Session::new(InstanceId::new("a"), 2, at(10));
-    assert!(!session.is_silent(at(15), SILENCE_MAX));
-    assert!(session.is_silent(at(16), SILENCE_MAX));
-    session.heard(at(14));
+    assert!(!session.is_silent(at(14), SILENCE_MAX));
+    assert!(session.is_silent(at(15), SILENCE_MAX));
+    session.heard(at(13));
     session.heard(at(12));
-    assert!(!session.is_silent(at(19), SILENCE_MAX));
+    assert!(!session.is_silent(at(17), SILENCE_MAX));
 }
 
 #[test]

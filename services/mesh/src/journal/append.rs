@@ -259,10 +259,6 @@ impl Writer {
         }
     }
 
-    pub(super) fn incarnation(&self) -> &str {
-        &self.incarnation
-    }
-
     pub(super) fn check_open(&self) -> Result<(), AppendError> {
         if self.closed { Err(AppendError::Closed) } else { Ok(()) }
     }

@@ -1,21 +1,22 @@
 //! Trimming: segments that both snapshots cover leave etcd.
 //!
 //! Promises: only at or below the floor and never the last segment, in small steps, fenced; a segment is in the archive
-//! before it leaves etcd. A late copy of a trim deletes nothing that the first could not. Leaves when to trim, and
-//! etcd's own compaction, to others.
+//! before it leaves etcd, and archiving needs no writer, so that a slow archive holds no append up. A late copy of a trim
+//! deletes nothing that the first could not. Leaves when to trim, and etcd's own compaction, to others.
 
-use bytes::Bytes;
+use std::ops::Range;
+
 use etcd_client::{DeleteOptions, TxnOp};
 use lepton_domain::reason::Fault;
 
 use super::append::{AppendError, Pending, Writer};
 use super::fence::{Conflict, found};
-use super::read;
+use super::{Position, read};
 use crate::blob::Blobs;
-use crate::etcd::EtcdError;
+use crate::etcd::{Etcd, EtcdError};
 
 /// Segments deleted at once; thousands in one request halve etcd's speed.
-pub const STEP_SEGMENTS_MAX: u32 = 32;
+const STEP_SEGMENTS_MAX: u32 = 32;
 
 /// Why nothing was trimmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,64 +40,51 @@ impl From<EtcdError> for TrimError {
     }
 }
 
-/// What one step did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Trimmed {
-    /// Segments deleted.
-    pub segments: u32,
-    /// Whether more can be deleted at once.
-    pub more: bool,
-}
-
 /// Where a segment lies in the archive.
 pub fn archive_name(incarnation: &str, segment: u64) -> String {
     format!("journal/{incarnation}/{segment:020}")
 }
 
+/// The oldest segments that may go after `position`, [`STEP_SEGMENTS_MAX`] at most. None when all must stay.
+pub async fn due(etcd: &Etcd, position: &Position) -> Result<Option<Range<u64>>, EtcdError> {
+    let end = end(position);
+    let first = read::first_segment(etcd, 0).await?.filter(|first| *first < end);
+    Ok(first.map(|first| first..end.min(first + u64::from(STEP_SEGMENTS_MAX))))
+}
+
+/// The first segment that must stay.
+fn end(position: &Position) -> u64 {
+    position.floor.min(position.segment.saturating_sub(1)) + 1
+}
+
+/// Puts these segments into the archive. Repeating it is safe.
+pub async fn archive(etcd: &Etcd, archive: &Blobs, incarnation: &str, segments: &Range<u64>) -> Result<(), TrimError> {
+    let mut next = segments.start;
+    while next < segments.end {
+        let range = read::range(etcd, next).await?;
+        next += read::RANGE_SEGMENTS;
+        for stored in range.into_iter().filter(|stored| stored.number < segments.end) {
+            let (name, segment) = (archive_name(incarnation, stored.number), stored.number);
+            let kept = archive.put_named(&name, stored.bytes).await;
+            kept.map_err(|fault| TrimError::Archive { segment, fault })?;
+        }
+    }
+    Ok(())
+}
+
 impl Writer {
-    /// Deletes the oldest segments that may go, `max` and [`STEP_SEGMENTS_MAX`] at most. An append may be pending
-    /// meanwhile, so that trimming can free the space that the append lacks.
-    pub async fn trim(&mut self, archive: Option<&Blobs>, max: u32) -> Result<Trimmed, TrimError> {
+    /// Deletes segments that have been archived, or that nobody wants there. An append may be pending meanwhile, so that
+    /// trimming can free the space that the append lacks. What must stay by now stays.
+    pub async fn trim(&mut self, segments: Range<u64>) -> Result<(), TrimError> {
         if !matches!(self.pending, None | Some(Pending::Append(_))) {
             return Err(AppendError::Unsettled.into());
         }
         self.check_open()?;
-        let end = self.position.floor.min(self.position.segment.saturating_sub(1)) + 1;
-        let Some(first) = read::first_segment(&self.fence.etcd, 0)
-            .await?
-            .filter(|first| *first < end)
-        else {
-            return Ok(Trimmed::default());
-        };
-        let stop = end.min(first + u64::from(max.min(STEP_SEGMENTS_MAX)));
-        if let Some(archive) = archive {
-            self.archive(archive, first, stop).await?;
+        let stop = segments.end.min(end(&self.position));
+        if segments.start >= stop {
+            return Ok(());
         }
-        self.delete_segments(first, stop).await?;
-        let segments = u32::try_from(stop - first).unwrap_or(u32::MAX);
-        Ok(Trimmed {
-            segments,
-            more: stop < end,
-        })
-    }
-
-    async fn archive(&self, archive: &Blobs, mut next: u64, stop: u64) -> Result<(), TrimError> {
-        while next < stop {
-            let range = read::range(&self.fence.etcd, next).await?;
-            next += read::RANGE_SEGMENTS;
-            for stored in range.into_iter().filter(|stored| stored.number < stop) {
-                self.archive_one(archive, stored.number, stored.bytes).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn archive_one(&self, archive: &Blobs, segment: u64, bytes: Bytes) -> Result<(), TrimError> {
-        let name = archive_name(self.incarnation(), segment);
-        archive
-            .put_named(&name, bytes)
-            .await
-            .map_err(|fault| TrimError::Archive { segment, fault })
+        self.delete_segments(segments.start, stop).await
     }
 
     async fn delete_segments(&self, first: u64, stop: u64) -> Result<(), TrimError> {

@@ -4,24 +4,27 @@
 //! start some milliseconds apart so that batches grow. When etcd does not answer, whoever waits is told so after a
 //! while, though the append goes on and may yet commit. Leaves settling unknown outcomes to the journal's writer.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use lepton_domain::ledger::StateDigest;
-use lepton_mesh::blob::Blobs;
 use lepton_mesh::journal::Position;
 use lepton_mesh::journal::append::{AppendError, Draft, Writer};
 use lepton_mesh::journal::manifest::SwapError;
 use lepton_mesh::journal::snapshot::Frozen;
-use lepton_mesh::journal::trim::{STEP_SEGMENTS_MAX, TrimError, Trimmed};
+use lepton_mesh::journal::trim::TrimError;
 use lepton_proto::journal::v1::{Mark, SnapshotRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::batch::{Batch, Release};
+use super::watchers::Watchers;
 use super::{Leader, journal_unavailable};
 
 /// A batch of more events than this means load: the next append keeps its distance.
 const BUSY_EVENTS: usize = 32;
+/// Tasks that are looked at again with each append.
+const SCRUB_TASKS: usize = 16;
 /// How long a write that etcd refuses is left alone.
 const INSIST_EVERY: Duration = Duration::from_millis(500);
 
@@ -35,8 +38,15 @@ pub(crate) enum Work {
     Swap(SnapshotRef),
     /// Drop what unfinished snapshots of earlier leaders left.
     Sweep,
-    /// Drop some segments that no snapshot needs.
-    Trim,
+    /// Drop these segments, which are in the archive.
+    Trim(Range<u64>),
+}
+
+impl Work {
+    /// Whether somebody waits for it. The rest is upkeep, which may take its time.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Work::Append(_) | Work::Confirm)
+    }
 }
 
 /// What became of it.
@@ -47,8 +57,10 @@ pub(crate) enum Done {
     Confirmed,
     /// The snapshot is named, or turned out not to fit the journal.
     Swapped,
-    /// Some segments were dropped; whether there are more.
-    Trimmed { more: bool },
+    /// Leftovers were dropped, as far as possible.
+    Swept,
+    /// Some segments were dropped, or must stay for now.
+    Trimmed { dropped: bool },
 }
 
 /// A finished piece of work and how far the journal is after it.
@@ -72,11 +84,11 @@ pub(crate) struct Committer {
 
 impl Committer {
     /// Starts it.
-    pub fn start(writer: Writer, archive: Blobs) -> Self {
+    pub fn start(writer: Writer) -> Self {
         let (work, orders) = mpsc::channel(1);
         let (reports, done) = mpsc::channel(1);
         let mut task = JoinSet::new();
-        task.spawn(write(writer, archive, orders, reports));
+        task.spawn(write(writer, orders, reports));
         Self {
             work,
             done,
@@ -97,12 +109,11 @@ impl Committer {
 
 async fn write(
     mut writer: Writer,
-    archive: Blobs,
     mut orders: mpsc::Receiver<Work>,
     reports: mpsc::Sender<Result<Settled, AppendError>>,
 ) {
     while let Some(work) = orders.recv().await {
-        let settled = carry_out(&mut writer, &archive, work).await.map(|done| Settled {
+        let settled = carry_out(&mut writer, work).await.map(|done| Settled {
             done,
             position: writer.position().clone(),
             mark: writer.mark(),
@@ -114,7 +125,7 @@ async fn write(
     }
 }
 
-async fn carry_out(writer: &mut Writer, archive: &Blobs, work: Work) -> Result<Done, AppendError> {
+async fn carry_out(writer: &mut Writer, work: Work) -> Result<Done, AppendError> {
     match work {
         Work::Append(draft) => {
             let appended = writer.append(draft).await.map(|_committed| ());
@@ -133,7 +144,7 @@ async fn carry_out(writer: &mut Writer, archive: &Blobs, work: Work) -> Result<D
             insist(writer, swapped).await.map(|()| Done::Swapped)
         }
         Work::Sweep => sweep(writer).await,
-        Work::Trim => trim(writer, archive).await,
+        Work::Trim(segments) => trim(writer, segments).await,
     }
 }
 
@@ -156,17 +167,17 @@ async fn sweep(writer: &mut Writer) -> Result<Done, AppendError> {
         Err(AppendError::Etcd(error)) => tracing::warn!(%error, "leftovers of unfinished snapshots stay for now"),
         swept => drop(swept?),
     }
-    Ok(Done::Trimmed { more: true })
+    Ok(Done::Swept)
 }
 
 /// Drops some segments. What cannot be dropped now can wait for the next snapshot.
-async fn trim(writer: &mut Writer, archive: &Blobs) -> Result<Done, AppendError> {
-    match writer.trim(Some(archive), STEP_SEGMENTS_MAX).await {
-        Ok(Trimmed { more, .. }) => Ok(Done::Trimmed { more }),
+async fn trim(writer: &mut Writer, segments: Range<u64>) -> Result<Done, AppendError> {
+    match writer.trim(segments).await {
+        Ok(()) => Ok(Done::Trimmed { dropped: true }),
         Err(TrimError::Append(error)) if !matches!(error, AppendError::Etcd(_)) => Err(error),
         Err(error) => {
             tracing::warn!(%error, "old segments stay for now");
-            Ok(Done::Trimmed { more: false })
+            Ok(Done::Trimmed { dropped: false })
         }
     }
 }
@@ -185,6 +196,7 @@ async fn insist(writer: &mut Writer, mut outcome: Result<(), AppendError>) -> Re
 /// The piece of work under way and what waits for it.
 pub(crate) struct InFlight {
     started: Duration,
+    urgent: bool,
     /// Digest of the ledger after the batch.
     digest: StateDigest,
     releases: Vec<Release>,
@@ -199,26 +211,39 @@ pub(crate) struct Pace {
 }
 
 impl Leader {
-    /// Starts the next piece of work if none is under way: a batch first, then the upkeep of the journal.
+    /// Starts the next piece of work if none is under way: a batch first, the upkeep of the journal in the gaps.
     pub(super) fn seal(&mut self) {
-        if self.in_flight.is_some() || self.broken.is_some() || self.seal_pause().is_some() {
+        if self.in_flight.is_some() || self.broken.is_some() {
             return;
         }
         let started = self.clock.monotonic();
-        let (work, releases) = match self.batch.take() {
-            Some(batch) => self.seal_batch(batch),
-            None => match self.snapshots.upkeep() {
-                Some(work) => (work, Vec::new()),
+        let upkeep = self.upkeep();
+        let (work, releases) = match upkeep {
+            Some(work) => (work, Vec::new()),
+            None if self.seal_pause().is_some() => return,
+            None => match self.batch.take() {
+                Some(batch) => self.seal_batch(batch),
                 None => return,
             },
         };
+        let urgent = work.is_urgent();
         self.committer.begin(work);
         self.in_flight = Some(InFlight {
             started,
+            urgent,
             digest: self.ledger.digest(),
             releases,
             told: false,
         });
+    }
+
+    /// The next piece of upkeep, where no batch is ready to go or it has waited for its turn long enough.
+    fn upkeep(&mut self) -> Option<Work> {
+        let idle = self.batch.is_none() || self.seal_pause().is_some();
+        if self.stopping || !(idle || self.snapshots.has_waited()) {
+            return None;
+        }
+        self.snapshots.upkeep()
     }
 
     fn seal_batch(&mut self, batch: Batch) -> (Work, Vec<Release>) {
@@ -230,6 +255,7 @@ impl Leader {
         let Some(draft) = draft else {
             return (Work::Confirm, releases);
         };
+        self.scrub();
         if self.snapshots.due() {
             self.snapshots.taken();
             releases.push(Release::Snapshot(Frozen::of(&self.ledger)));
@@ -237,10 +263,18 @@ impl Leader {
         (Work::Append(draft), releases)
     }
 
+    /// Re-hashes some tasks. Damaged memory, or a defect: nothing more may be built on this ledger.
+    fn scrub(&mut self) {
+        match self.ledger.scrub(self.scrub_from, SCRUB_TASKS) {
+            Ok(next) => self.scrub_from = next,
+            Err(mismatch) => self.broken = Some(mismatch.to_string()),
+        }
+    }
+
     /// How long the gathering batch should still wait; none when it may go.
     pub(super) fn seal_pause(&self) -> Option<Duration> {
         let batch = self.batch.as_ref()?;
-        if self.in_flight.is_some() || batch.is_full() {
+        if self.in_flight.is_some() || batch.is_full() || self.stopping {
             return None;
         }
         let left = (self.pace.started + self.world.tuning.append_spacing).saturating_sub(self.clock.monotonic());
@@ -252,6 +286,7 @@ impl Leader {
         let limit = self.world.tuning.stall_after;
         self.in_flight
             .as_ref()
+            .filter(|one| one.urgent)
             .is_some_and(|one| self.clock.monotonic().saturating_sub(one.started) >= limit)
     }
 
@@ -263,14 +298,19 @@ impl Leader {
         };
         self.snapshots.settled(&settled);
         match settled.done {
-            Done::Appended => self.publish(settled.mark, &flight.digest),
+            Done::Appended => {
+                self.snapshots.appended();
+                self.publish(settled.mark, &flight.digest);
+            }
             Done::Confirmed => {}
-            Done::Swapped => self.snapshots.named(),
-            Done::Trimmed { more } => self.snapshots.trimmed(more),
+            Done::Swapped => self.named(),
+            Done::Swept => self.archive_old(),
+            Done::Trimmed { dropped } => self.trimmed(dropped),
         }
         for release in flight.releases {
             self.perform(release);
         }
+        self.publish_load();
         Ok(())
     }
 
@@ -283,23 +323,27 @@ impl Leader {
             && !flight.told
         {
             flight.told = true;
-            give_up(&mut flight.releases);
+            give_up(&mut flight.releases, &mut self.watchers);
         }
         if let Some(batch) = &mut self.batch {
-            give_up(&mut batch.releases);
+            give_up(&mut batch.releases, &mut self.watchers);
         }
     }
 }
 
-/// Answers every caller that waits; effects stay, since the append may yet commit.
-fn give_up(releases: &mut Vec<Release>) {
+/// Answers every caller that waits, a refused one too: a refusal is as unproved as any answer. Effects stay, since the
+/// append may yet commit.
+fn give_up(releases: &mut Vec<Release>, watchers: &mut Watchers) {
     for release in std::mem::take(releases) {
         match release {
             Release::Answer { answer, .. } => answer(Err(journal_unavailable())),
             // The caller may have left; nobody else waits for it.
             Release::Listing { answer, .. } => drop(answer.send(Err(journal_unavailable()))),
-            Release::Refusal { answer, fault } => drop(answer.send(Err(fault))),
-            Release::Watching { answer, .. } => drop(answer.send(Err(journal_unavailable()))),
+            Release::Refusal { answer, .. } => drop(answer.send(Err(journal_unavailable()))),
+            Release::Watching { answer, task, number } => {
+                watchers.abandon(task.id, number);
+                drop(answer.send(Err(journal_unavailable())));
+            }
             other => releases.push(other),
         }
     }

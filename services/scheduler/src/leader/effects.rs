@@ -64,6 +64,7 @@ impl Leader {
                     let refused = refused.as_ref().map(|fault| fault.reason.as_str());
                     spans::result_commit(task, attempt, refused, took);
                 }
+                self.finished += u64::from(refused.is_none());
                 self.roster.settled(number, attempt, refused);
             }
             Release::Dispatch { number, attempt } => self.hand_out(number, attempt),
@@ -111,7 +112,14 @@ impl Leader {
     }
 
     /// Publishes the committed position.
-    pub(super) fn publish(&mut self, mark: Mark, digest: &StateDigest) {
+    pub(super) fn publish(&self, mark: Mark, digest: &StateDigest) {
+        self.world
+            .progress
+            .send_modify(|progress| progress.committed(mark, self.epoch, digest));
+    }
+
+    /// Publishes what waits, runs and has ended. Whoever wants it looks now and then, so nobody is woken.
+    pub(super) fn publish_load(&mut self) {
         let queued = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
         let running = self
             .roster
@@ -119,10 +127,12 @@ impl Leader {
             .values()
             .map(|session| session.running.len())
             .sum::<usize>();
-        self.world.progress.send_modify(|progress| {
-            progress.committed(mark, self.epoch, digest);
+        let finished = std::mem::take(&mut self.finished);
+        self.world.progress.send_if_modified(|progress| {
             progress.queued = queued;
             progress.running = u32::try_from(running).unwrap_or(u32::MAX);
+            progress.finished_total += finished;
+            false
         });
     }
 }

@@ -136,6 +136,9 @@ impl Leader {
     }
 
     fn watch(&mut self, tenant: &Tenant, task: TaskId, answer: oneshot::Sender<Result<Watched, Fault>>) {
+        if self.stalled() {
+            return drop(answer.send(Err(journal_unavailable())));
+        }
         let opened = self
             .owned(tenant, &task)
             .and_then(|task| match self.watchers.add(task.id) {
@@ -151,16 +154,23 @@ impl Leader {
         }
     }
 
-    /// Compares somebody's mark with our own position: whoever has seen more proves that we are behind.
+    /// Compares somebody's mark with our own position: whoever has seen more, or another history, proves that etcd is
+    /// not what it was. The mark is remembered, so that this scheduler does not lead again without what it stands for.
     fn compare(&self, mark: &Mark) -> Result<(), String> {
-        let ours = self.world.progress.borrow().mark.segment;
-        if mark.incarnation == self.incarnation && mark.segment > ours {
-            return Err(format!(
-                "a peer has seen segment {}, this leader only {ours}",
-                mark.segment
-            ));
+        let ours = self.world.progress.borrow().mark.clone();
+        if mark.incarnation != self.incarnation {
+            return Ok(());
         }
-        Ok(())
+        let (seen, last) = (mark.segment, ours.segment);
+        let why = if seen > last {
+            format!("a peer has seen segment {seen}, this leader only {last}")
+        } else if seen == last && mark.segment_hash != ours.segment_hash {
+            format!("a peer has seen another segment {seen}")
+        } else {
+            return Ok(());
+        };
+        self.world.known.raise(mark);
+        Err(why)
     }
 
     fn owned(&self, tenant: &Tenant, id: &TaskId) -> Result<Arc<Task>, Fault> {

@@ -5,12 +5,14 @@
 //! `session::assign`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
 use lepton_domain::ledger::{Command, Effect};
 use lepton_domain::reason::Fault;
 use lepton_domain::session::{Reconciled, SILENCE_MAX, Session, TAKEOVER_WAIT, awaited, overdue, reconcile};
+use lepton_domain::task::Task;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::task::v1::Progress;
 use tokio::sync::mpsc;
@@ -22,6 +24,9 @@ use crate::session::stream::{Outgoing, heartbeat, settled, stop, welcome};
 
 /// How often workers hear from the leader and are checked for silence.
 const BEAT: Duration = Duration::from_millis(500);
+/// How long a worker whose stream broke may take to come back before what it ran is lost: a worker that lives dials again
+/// within 50 ms, and a dead one's attempts should run elsewhere within a second.
+const RETURN_WAIT: Duration = Duration::from_millis(300);
 
 /// All sessions.
 pub(crate) struct Roster {
@@ -31,6 +36,9 @@ pub(crate) struct Roster {
     numbers: HashMap<InstanceId, SessionNumber>,
     /// Losses that wait for room in a batch.
     losses: VecDeque<Command>,
+    /// What ran in sessions that have just ended, until its worker is back or given up.
+    left: Vec<(AttemptId, InstanceId)>,
+    leaving: VecDeque<(Duration, Command)>,
     /// Reports that wait for room in a batch.
     deferred: VecDeque<Message>,
     last_beat: Duration,
@@ -51,6 +59,8 @@ impl Roster {
             wires: HashMap::new(),
             numbers: HashMap::new(),
             losses: VecDeque::new(),
+            left: Vec::new(),
+            leaving: VecDeque::new(),
             deferred: VecDeque::new(),
             last_beat: now,
             took_over: now,
@@ -95,7 +105,26 @@ impl Roster {
         self.losses.push_back(Command::Lose { attempt, worker });
     }
 
-    /// Ends a session: what it ran is lost.
+    /// Takes back the loss of an attempt that turns out to go on.
+    fn keep(&mut self, kept: AttemptId) {
+        let other = |loss: &Command| !matches!(loss, Command::Lose { attempt, .. } if *attempt == kept);
+        self.losses.retain(other);
+        self.left.retain(|(attempt, _)| *attempt != kept);
+        self.leaving.retain(|(_, loss)| other(loss));
+    }
+
+    /// What ran in ended sessions is lost once its worker has had time to come back.
+    fn give_up_leaving(&mut self, now: Duration) {
+        for (attempt, worker) in self.left.drain(..) {
+            self.leaving
+                .push_back((now + RETURN_WAIT, Command::Lose { attempt, worker }));
+        }
+        while let Some((_, loss)) = self.leaving.pop_front_if(|(due, _)| *due <= now) {
+            self.losses.push_back(loss);
+        }
+    }
+
+    /// Ends a session: what it ran is lost, unless its worker is back at once.
     fn drop_session(&mut self, number: SessionNumber) {
         let Some(wire) = self.wires.remove(&number) else { return };
         // A newer session of the same worker keeps what the worker declared in it.
@@ -108,9 +137,8 @@ impl Roster {
             .remove(&wire.worker)
             .map(|session| session.running)
             .unwrap_or_default();
-        for attempt in running {
-            self.lose(attempt, wire.worker.clone());
-        }
+        self.left
+            .extend(running.into_iter().map(|attempt| (attempt, wire.worker.clone())));
     }
 }
 
@@ -133,7 +161,10 @@ impl Leader {
         let awaited = awaited(&self.ledger, &ended);
         for found in reconcile(&self.ledger, &running, &worker) {
             match found {
-                Reconciled::Adopt(attempt) => kept.push(attempt),
+                Reconciled::Adopt(attempt) => {
+                    self.roster.keep(attempt);
+                    kept.push(attempt);
+                }
                 // Its report is on its way: running the task once more would be for nothing.
                 Reconciled::Stop(attempt) if awaited.contains(&attempt) => self.hold(attempt),
                 Reconciled::Stop(attempt) => stops.push(attempt),
@@ -156,11 +187,13 @@ impl Leader {
         if let Some(earlier) = self.roster.numbers.insert(worker.clone(), number) {
             self.roster.wires.remove(&earlier);
         }
-        self.roster.sessions.insert(worker, session);
+        self.roster.sessions.insert(worker.clone(), session);
         let mark = self.mark();
         self.roster.send(number, welcome(self.epoch, mark));
+        // Its work is wanted until it is certain that it is not: what was decided may yet turn out never to have been.
         for attempt in stops {
-            self.roster.send(number, stop(attempt));
+            let worker = worker.clone();
+            self.release(Release::Effect(Effect::Stop { attempt, worker }));
         }
     }
 
@@ -231,17 +264,22 @@ impl Leader {
         let command = match outcome {
             Outcome::Output(output) => Command::Succeed {
                 attempt,
-                worker,
+                worker: worker.clone(),
                 output,
             },
             Outcome::Failure { error, retryable } => Command::Fail {
                 attempt,
-                worker,
+                worker: worker.clone(),
                 error,
                 retryable,
             },
         };
         let refused = self.carry_out(command).err().map(|rejection| rejection.fault());
+        // What the worker has let go of must not be taken for running, as when its report could not be kept.
+        let runs = |task: &Arc<Task>| task.running_attempt() == Some(attempt);
+        if refused.is_some() && self.ledger.task(&attempt.task).is_some_and(runs) {
+            self.roster.lose(attempt, worker);
+        }
         self.release(Release::Settle {
             number,
             attempt,
@@ -315,6 +353,7 @@ impl Leader {
 
     /// Decides what had to wait for room in a batch.
     fn catch_up(&mut self) {
+        self.roster.give_up_leaving(self.clock.monotonic());
         while !self.batch.as_ref().is_some_and(super::Batch::is_full) {
             if let Some(Message::Reported {
                 number,

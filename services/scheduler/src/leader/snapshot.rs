@@ -1,37 +1,53 @@
 //! When a snapshot is due, and the upkeep of the journal that follows it.
 //!
 //! Promises: a snapshot is of the ledger at one committed segment; it is written beside the work, named by a fenced
-//! write between two appends, and only then are old segments dropped, some at a time. One at a time.
+//! write between two appends, and only then are old segments archived, beside the work too, and dropped, some at a time.
+//! One thing at a time; under load each step waits for a few appends, and no longer.
+
+use std::ops::Range;
 
 use lepton_mesh::journal::Position;
 use lepton_mesh::journal::snapshot::{Frozen, SnapshotError, fresh_id, needed, write};
+use lepton_mesh::journal::trim::{self, TrimError};
 use lepton_proto::journal::v1::SnapshotRef;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::Leader;
 use super::commit::{Settled, Work};
+
+/// Appends that may go before a piece of upkeep.
+const APPENDS_MAX: u32 = 8;
 
 /// What the upkeep is at.
 enum Stage {
     /// Nothing to do.
     Rest,
-    /// A copy of the ledger was taken, or its chunks are being written.
-    Writing,
+    /// Something goes on beside the work.
+    Beside,
     /// The snapshot waits to be named.
     Written(SnapshotRef),
     /// Leftovers of earlier leaders are to be dropped, then old segments.
     Sweeping,
-    /// Old segments are to be dropped.
-    Trimming,
+    /// These segments are in the archive and are to be dropped.
+    Archived(Range<u64>),
+}
+
+/// What has been done beside the work.
+pub(crate) enum Beside {
+    /// Chunks of a snapshot were written.
+    Written(Result<SnapshotRef, SnapshotError>),
+    /// Old segments were archived; none when all must stay.
+    Archived(Result<Option<Range<u64>>, TrimError>),
 }
 
 /// The upkeep.
 pub(crate) struct Snapshots {
     stage: Stage,
-    writing: JoinSet<Result<SnapshotRef, SnapshotError>>,
+    beside: JoinSet<Beside>,
     bytes_min: u64,
     growth: (u64, u64),
     position: Position,
+    appends: u32,
 }
 
 impl Snapshots {
@@ -39,10 +55,11 @@ impl Snapshots {
     pub fn new(bytes_min: u64, growth: (u64, u64), position: Position) -> Self {
         Self {
             stage: Stage::Sweeping,
-            writing: JoinSet::new(),
+            beside: JoinSet::new(),
             bytes_min,
             growth,
             position,
+            appends: 0,
         }
     }
 
@@ -54,20 +71,34 @@ impl Snapshots {
 
     /// A copy of the ledger was taken.
     pub fn taken(&mut self) {
-        self.stage = Stage::Writing;
+        self.stage = Stage::Beside;
+    }
+
+    /// An append was made, which upkeep may have waited for.
+    pub fn appended(&mut self) {
+        self.appends = self.appends.saturating_add(1);
+    }
+
+    /// Whether upkeep, if there is any, has let enough appends go first.
+    pub fn has_waited(&self) -> bool {
+        self.appends >= APPENDS_MAX
     }
 
     /// What the writer of the journal should do for the upkeep.
     pub fn upkeep(&mut self) -> Option<Work> {
-        match std::mem::replace(&mut self.stage, Stage::Rest) {
-            Stage::Written(snapshot) => Some(Work::Swap(snapshot)),
-            Stage::Sweeping => Some(Work::Sweep),
-            Stage::Trimming => Some(Work::Trim),
+        let work = match std::mem::replace(&mut self.stage, Stage::Rest) {
+            Stage::Written(snapshot) => Work::Swap(snapshot),
+            Stage::Sweeping => Work::Sweep,
+            Stage::Archived(segments) => Work::Trim(segments),
             other => {
                 self.stage = other;
-                None
+                return None;
             }
-        }
+        };
+        // Until it has settled, nothing else of the upkeep may begin.
+        self.stage = Stage::Beside;
+        self.appends = 0;
+        Some(work)
     }
 
     /// Notes how far the journal has come.
@@ -76,31 +107,10 @@ impl Snapshots {
         self.position = settled.position.clone();
     }
 
-    /// The snapshot has its name: old segments may go.
-    pub fn named(&mut self) {
-        tracing::info!(segment = self.position.segment, "snapshot taken");
-        self.stage = Stage::Trimming;
-    }
-
-    /// Some segments were dropped.
-    pub fn trimmed(&mut self, more: bool) {
-        if more {
-            self.stage = Stage::Trimming;
-        }
-    }
-
-    /// The written snapshot. Pending while none is being written.
-    pub async fn written(&mut self) -> Option<SnapshotRef> {
-        match self.writing.join_next().await {
-            Some(Ok(Ok(snapshot))) => Some(snapshot),
-            Some(Ok(Err(error))) => {
-                tracing::warn!(%error, "the snapshot could not be written; the next batch tries again");
-                None
-            }
-            Some(Err(error)) => {
-                tracing::error!(%error, "writing the snapshot ended badly; the next batch tries again");
-                None
-            }
+    /// What was done beside the work. Pending while nothing is.
+    pub async fn done(&mut self) -> Result<Beside, JoinError> {
+        match self.beside.join_next().await {
+            Some(done) => done,
             None => std::future::pending().await,
         }
     }
@@ -113,12 +123,60 @@ impl Leader {
         let id = fresh_id(self.epoch, &self.world.random);
         let position = self.snapshots.position.clone();
         self.snapshots
-            .writing
-            .spawn(async move { write(&etcd, &id, &position, &frozen).await });
+            .beside
+            .spawn(async move { Beside::Written(write(&etcd, &id, &position, &frozen).await) });
     }
 
-    /// Has the written snapshot named, or goes back to rest when there is none.
-    pub(super) fn name_snapshot(&mut self, written: Option<SnapshotRef>) {
-        self.snapshots.stage = written.map_or(Stage::Rest, Stage::Written);
+    /// The snapshot has its name: old segments may go.
+    pub(super) fn named(&mut self) {
+        tracing::info!(segment = self.snapshots.position.segment, "snapshot taken");
+        self.archive_old();
+    }
+
+    /// Starts archiving some of the segments that may go.
+    pub(super) fn archive_old(&mut self) {
+        let (etcd, blobs) = (self.world.etcd.clone(), self.world.blobs.clone());
+        let (incarnation, position) = (self.incarnation.clone(), self.snapshots.position.clone());
+        self.snapshots.stage = Stage::Beside;
+        self.snapshots.beside.spawn(async move {
+            let archived = async {
+                let due = trim::due(&etcd, &position).await?;
+                if let Some(segments) = &due {
+                    trim::archive(&etcd, &blobs, &incarnation, segments).await?;
+                }
+                Ok(due)
+            };
+            Beside::Archived(archived.await)
+        });
+    }
+
+    /// Some segments were dropped, and there may be more; or they could not be, and wait for the next snapshot.
+    pub(super) fn trimmed(&mut self, dropped: bool) {
+        if dropped {
+            self.archive_old();
+        } else {
+            self.snapshots.stage = Stage::Rest;
+        }
+    }
+
+    /// Goes on with what was done beside the work, or rests when it failed.
+    pub(super) fn go_on(&mut self, done: Result<Beside, JoinError>) {
+        self.snapshots.stage = match done {
+            Ok(Beside::Written(Ok(snapshot))) => Stage::Written(snapshot),
+            Ok(Beside::Written(Err(error))) => {
+                tracing::warn!(%error, "the snapshot could not be written; the next batch tries again");
+                Stage::Rest
+            }
+            Ok(Beside::Archived(Ok(Some(segments)))) => Stage::Archived(segments),
+            Ok(Beside::Archived(Ok(None))) => Stage::Rest,
+            Ok(Beside::Archived(Err(error))) => {
+                tracing::warn!(%error, "old segments stay until the next snapshot");
+                Stage::Rest
+            }
+            Err(error) => {
+                tracing::error!(%error, "the upkeep of the journal broke down; the next snapshot tries again");
+                Stage::Rest
+            }
+        };
     }
 }

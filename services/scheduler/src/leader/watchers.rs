@@ -71,6 +71,11 @@ impl Watchers {
         receiver
     }
 
+    /// Forgets a watcher that will not be served.
+    pub fn abandon(&mut self, task: TaskId, number: WatcherNumber) {
+        self.forget(task, |one| one.number != number);
+    }
+
     /// Whether anybody follows the task.
     pub fn follow(&self, task: &TaskId) -> bool {
         self.by_task.contains_key(task)

@@ -34,6 +34,9 @@ pub(crate) type Outgoing = wire::OpenSessionResponse;
 const OUTGOING_SPARE: usize = 4_096;
 /// Slots that a worker may declare.
 const SLOTS_MAX: u32 = 4_096;
+/// Bytes of a name in `hello`, and how many of each sort there may be.
+const NAME_BYTES_MAX: usize = 256;
+const NAMES_MAX: usize = 256;
 /// How long a stream may take to say `hello`.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
@@ -143,6 +146,7 @@ async fn greet(incoming: &mut Streaming<wire::OpenSessionRequest>) -> Result<(He
             format!("{} slots, 1 to {SLOTS_MAX} are taken", hello.slots),
         ));
     }
+    check_names(&hello)?;
     let (running, ended) = (attempts(&hello.running)?, attempts(&hello.ended)?);
     let mark = hello.mark;
     let hello = Hello {
@@ -154,6 +158,26 @@ async fn greet(incoming: &mut Streaming<wire::OpenSessionRequest>) -> Result<(He
         ended,
     };
     Ok((hello, mark))
+}
+
+/// Names go into the journal with every attempt, and all of them are compared with every task.
+fn check_names(hello: &wire::Hello) -> Result<(), Fault> {
+    let fits = |name: &String| name.len() <= NAME_BYTES_MAX;
+    let checks = [
+        ("worker", !hello.worker.is_empty() && fits(&hello.worker)),
+        ("kinds", hello.kinds.len() <= NAMES_MAX && hello.kinds.iter().all(fits)),
+        (
+            "labels",
+            hello.labels.len() <= NAMES_MAX && hello.labels.iter().all(|(name, value)| fits(name) && fits(value)),
+        ),
+    ];
+    match checks.iter().find(|(_, fits)| !fits) {
+        Some((field, _)) => Err(Fault::field(
+            *field,
+            format!("at most {NAMES_MAX} names of at most {NAME_BYTES_MAX} bytes each, and a worker has one"),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn attempts(named: &[journal::Attempt]) -> Result<Vec<AttemptId>, Fault> {

@@ -103,9 +103,14 @@ pub async fn verify(etcd: &Etcd) -> Result<Verification, FollowError> {
             }
             known => known?,
         };
+        let first = read::first_segment(etcd, 0).await?;
         verification = round(etcd, &known).await?;
+        if verification.is_ok() {
+            break;
+        }
         // A breach may be a snapshot that was swapped out, or segments that were trimmed, under our eyes.
-        if verification.is_ok() || read::manifest(etcd).await?.revision == known.revision {
+        let swapped = read::manifest(etcd).await?.revision != known.revision;
+        if !swapped && read::first_segment(etcd, 0).await? == first {
             break;
         }
     }
