@@ -9,6 +9,7 @@ mod object;
 
 use std::path::Path as FsPath;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -29,6 +30,9 @@ const ARCHIVE: &str = "archive";
 
 /// Contents up to this size are hashed at once: it takes less than handing them to another thread.
 const DIGEST_INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// When to try again after the store did not answer.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A handle on the blob store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -162,5 +166,5 @@ fn absent(path: &Path) -> Fault {
 }
 
 fn unavailable(path: &Path, error: &object_store::Error) -> Fault {
-    Fault::new(Reason::BlobUnavailable, format!("blob {path}: {error}"))
+    Fault::new(Reason::BlobUnavailable, format!("blob {path}: {error}")).retry_after(RETRY)
 }

@@ -22,21 +22,44 @@ mod tests;
 pub const DOMAIN: &str = "lepton";
 /// The header that carries the reason where the body cannot.
 pub const REASON_HEADER: &str = "lepton-reason";
+/// Bytes of a status's message: with its details it travels in headers, escaped, and peers take only so many of those.
+const MESSAGE_BYTES_MAX: usize = 1_024;
+/// Bytes of each other text of a status, such as a name that a caller sent.
+const TEXT_BYTES_MAX: usize = 256;
+/// The most violations that a status tells of.
+const VIOLATIONS_MAX: usize = 16;
 
-/// The fault as a gRPC status with `ErrorInfo`, and `RetryInfo`, `BadRequest` and `QuotaFailure` where they fit.
+/// The fault as a gRPC status with `ErrorInfo`, and `RetryInfo`, `BadRequest` and `QuotaFailure` where they fit. Long
+/// texts are cut: an answer whose headers are too large would not arrive at all.
 pub fn status(fault: &Fault) -> Status {
-    let metadata: HashMap<_, _> = fault.metadata.clone().into_iter().collect();
+    let metadata = fault.metadata.iter();
+    let metadata: HashMap<_, _> = metadata.map(|(key, value)| (key.clone(), text(value))).collect();
     let mut details = ErrorDetails::with_error_info(fault.reason.as_str(), DOMAIN, metadata);
     if let Some(delay) = fault.retry_after {
         details.set_retry_info(Some(delay));
     }
-    for violation in &fault.violations {
-        details.add_bad_request_violation(&violation.field, &violation.description);
+    for violation in fault.violations.iter().take(VIOLATIONS_MAX) {
+        details.add_bad_request_violation(text(&violation.field), text(&violation.description));
     }
     if let Some(quota) = &fault.quota {
-        details.add_quota_failure_violation(&quota.subject, &quota.description);
+        details.add_quota_failure_violation(text(&quota.subject), text(&quota.description));
     }
-    Status::with_error_details(tonic::Code::from_i32(fault.code().number()), &fault.message, details)
+    let message = cut(&fault.message, MESSAGE_BYTES_MAX);
+    Status::with_error_details(tonic::Code::from_i32(fault.code().number()), message, details)
+}
+
+fn text(text: &str) -> String {
+    cut(text, TEXT_BYTES_MAX)
+}
+
+/// The text, or its beginning and a sign that there was more, in at most so many bytes.
+fn cut(text: &str, bytes_max: usize) -> String {
+    const MORE: &str = "...";
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes_max - MORE.len());
+    format!("{}{MORE}", &text[..end])
 }
 
 /// The fault that a status carries. A status without our `ErrorInfo` gets the reason that fits its code; one that the

@@ -29,6 +29,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// HTTP/2 window of one connection, shared by its streams.
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+/// Bytes of an answer's headers. Statuses with their details travel there; hyper would take 16 KiB, and fail the call.
+pub(crate) const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 
 /// Which network sockets are made on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,4 +147,5 @@ fn endpoint(authority: &str) -> Endpoint {
         .keep_alive_while_idle(false)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
 }

@@ -10,6 +10,8 @@ use tonic::{Code, Status};
 
 /// How tonic begins its message about a body over the limit, which it answers with OUT_OF_RANGE.
 const TOO_LARGE: &str = "Error, decoded message length too large";
+/// How tonic begins its message about a packed body that is over the limit once unpacked.
+const UNPACKED_TOO_LARGE: &str = "Error decompressing: size limit";
 /// How tonic begins its message about a body that is not protobuf, which it answers with INTERNAL.
 const NOT_DECODED: &str = "failed to decode Protobuf message";
 
@@ -19,7 +21,8 @@ pub(super) fn fault(status: &Status, retry_after: Option<Duration>) -> Fault {
     let mut fault = Fault::new(reason(status), message);
     fault.retry_after = retry_after;
     if fault.reason == Reason::RequestTooLarge {
-        fault.message = message.replacen(TOO_LARGE, "the message is too large", 1);
+        let plain = message.replacen(TOO_LARGE, "the message is too large", 1);
+        fault.message = plain.replacen(UNPACKED_TOO_LARGE, "the message is too large: size limit", 1);
     }
     if status.source().is_some() {
         fault.message = explained(status);
@@ -32,6 +35,7 @@ fn reason(status: &Status) -> Reason {
     let broke_off = status.source().is_some();
     match status.code() {
         Code::OutOfRange if status.message().starts_with(TOO_LARGE) => Reason::RequestTooLarge,
+        Code::ResourceExhausted if status.message().starts_with(UNPACKED_TOO_LARGE) => Reason::RequestTooLarge,
         Code::Internal if status.message().starts_with(NOT_DECODED) => Reason::FieldInvalid,
         Code::DeadlineExceeded => Reason::DeadlineExceeded,
         Code::Cancelled if timed_out(status) => Reason::DeadlineExceeded,

@@ -28,6 +28,37 @@ fn every_reason_crosses_a_hop_unchanged() {
     }
 }
 
+#[test]
+fn long_texts_are_cut_to_what_headers_hold() {
+    let name = "\u{1f600}".repeat(1_024);
+    let mut long = full().with("target", &name).quota(&name, &name);
+    long.message = format!("there is no column {name:?}");
+    for _ in 0..100 {
+        long = long.violation(&name, &name);
+    }
+    let headers = status(&long).into_http::<()>().into_parts().0.headers;
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum();
+    assert!(bytes < crate::net::HEADER_LIST_BYTES_MAX as usize / 2, "{bytes}");
+    let read = fault(&Status::from_header_map(&headers).unwrap());
+    assert_eq!((read.reason, read.retry_after), (long.reason, long.retry_after));
+    assert!(read.message.starts_with("there is no column \"\u{1f600}") && read.message.ends_with("..."));
+    assert!(read.metadata["target"].len() <= TEXT_BYTES_MAX && read.metadata["tenant"] == "default");
+}
+
+#[test]
+fn a_text_is_cut_between_characters() {
+    for (text, expected) in [
+        ("abcdefgh", "abcdefgh"),
+        ("abcdefghi", "abcde..."),
+        ("abc\u{1f600}def", "abc..."),
+    ] {
+        assert_eq!(cut(text, 8), expected);
+    }
+}
+
 #[tokio::test]
 async fn rest_answers_have_the_documented_form() {
     let response = rest(&full());
@@ -60,8 +91,11 @@ async fn v2_answers_carry_the_reason_in_a_header() {
 #[test]
 fn errors_of_the_library_get_a_reason() {
     let large = "Error, decoded message length too large: found 9 bytes, the limit is: 8 bytes";
+    let unpacked = "Error decompressing: size limit, of 8 bytes, exceeded while decompressing message";
     let expected = [
         (Status::out_of_range(large), Reason::RequestTooLarge),
+        (Status::resource_exhausted(unpacked), Reason::RequestTooLarge),
+        (Status::resource_exhausted("busy"), Reason::Overloaded),
         (Status::unimplemented(""), Reason::MethodNotAllowed),
         (Status::cancelled("Timeout expired"), Reason::DeadlineExceeded),
         (Status::cancelled("gone"), Reason::Cancelled),

@@ -50,6 +50,33 @@ async fn a_rotating_channel_dials_the_next_endpoint() {
     call.abort();
 }
 
+#[tokio::test]
+async fn answers_with_large_headers_arrive() {
+    use crate::server::{limits::Limits, serve};
+    use crate::shutdown::Shutdown;
+
+    let (listener, shutdown) = (Net::Os.bind("127.0.0.1:0").await.unwrap(), Shutdown::new());
+    let address = listener.local_addr().to_string();
+    let large = || async {
+        let response = http::Response::builder().header("content-type", "application/grpc");
+        let response = response
+            .header("grpc-status", "5")
+            .header("grpc-message", "x".repeat(40_000));
+        response.body(axum::body::Body::empty()).unwrap()
+    };
+    let router = axum::Router::new().fallback(large);
+    let serving = tokio::spawn(serve(listener, router, Limits::default(), shutdown.clone()));
+    let mut client = HealthClient::new(Net::Os.channel(&address));
+    let error = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.message().len()),
+        (Code::NotFound, 40_000),
+        "{error}"
+    );
+    shutdown.trigger();
+    serving.await.unwrap().unwrap();
+}
+
 /// The same server and channel as everywhere, on the simulator's network and time.
 #[cfg(feature = "simulation")]
 #[test]

@@ -132,7 +132,7 @@ async fn contain(work: impl Future<Output = Response<Body>>) -> Result<Response<
 fn refuse(call: &Call, fault: &Fault) -> Response<Body> {
     if call.is_grpc() {
         error::status(fault).into_http()
-    } else if call.path().starts_with("/v2/") {
+    } else if call.path() == "/v2" || call.path().starts_with("/v2/") {
         error::v2(fault)
     } else {
         error::rest(fault)

@@ -204,6 +204,10 @@ async fn a_deadline_ends_what_is_late() {
             "{answer}"
         );
     }
+    for path in ["/v2", "/v2/models/m"] {
+        let answer = server.http(path, "grpc-timeout: 0m\r\n").await;
+        assert!(answer.contains("lepton-reason: DEADLINE_EXCEEDED"), "{answer}");
+    }
     server.stop().await;
 }
 
