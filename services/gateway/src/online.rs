@@ -3,6 +3,7 @@
 //! Promises: no etcd and no leader on the path; bounded in number, size and time.
 
 pub mod analyze;
+pub mod answer;
 mod budget;
 pub mod call;
 pub mod config;

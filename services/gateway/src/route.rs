@@ -23,9 +23,10 @@ use crate::body::Incoming;
 use crate::config::EdgeConfig;
 use crate::fleet::Meter;
 use crate::online::analyze::{self, Online};
+use crate::online::answer;
 use crate::origin::{self, Origin};
 use crate::tasks::{self, Tasks};
-use crate::transcode::table::{Binding, Table};
+use crate::transcode::table::Table;
 use crate::transcode::{self, Bound, response};
 use crate::v2::{self, V2};
 
@@ -203,23 +204,14 @@ impl Front {
 
     async fn dispatch(&self, bound: Bound<'_>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
         if bound.binding.rpc_path() == analyze::PATH {
-            return self.analyze(bound.binding, body, &bound).await;
+            let answer = self.online.analyze_json(body, bound.deadline).await?;
+            return answer::json(answer).map(response::json);
         }
         let body = body.all().await?;
         if tasks::rest::serves(bound.binding.rpc.full_name()) {
             return tasks::rest::serve(&self.tasks, bound, body).await;
         }
         transcode::serve(self.grpc.clone(), bound, body).await
-    }
-
-    async fn analyze(
-        &self,
-        binding: &Binding,
-        body: &mut Incoming,
-        bound: &Bound<'_>,
-    ) -> Result<Response<Body>, Fault> {
-        let answer = self.online.analyze_json(body, bound.deadline).await?;
-        response::unary(binding, &answer)
     }
 }
 

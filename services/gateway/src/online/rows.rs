@@ -17,6 +17,7 @@ use self::scan::Scan;
 use crate::transcode::fault::{Position, invalid_json};
 use crate::transcode::request;
 
+mod packed;
 mod row;
 mod scan;
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tests;
 pub struct Decoded {
     /// Everything but the rows.
     pub request: AnalyzeRequest,
-    /// The rows, where `data` gave them.
+    /// The rows, of `data` or of `table`.
     pub table: Option<Table>,
 }
 
@@ -41,6 +42,8 @@ pub struct Decoder {
     next: Next,
     place: Place,
     table: Option<TableBuilder>,
+    /// The rows where they came packed.
+    packed: Option<Table>,
     request: DynamicMessage,
 }
 
@@ -55,13 +58,24 @@ enum Next {
     Value {
         /// Where the value may begin.
         start: usize,
-        /// Whether the field is `data`.
-        rows: bool,
+        /// Which field it is.
+        field: Field,
     },
     /// A row, or the end of the rows.
     Row,
     /// Nothing but space.
     End,
+}
+
+/// A field of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// `data`.
+    Rows,
+    /// `table`.
+    Packed,
+    /// A small one.
+    Other,
 }
 
 /// Where a list stands between its elements.
@@ -93,6 +107,7 @@ impl Decoder {
             next: Next::Open,
             place: Place::First,
             table: None,
+            packed: None,
             request: DynamicMessage::new(descriptor),
         })
     }
@@ -112,7 +127,7 @@ impl Decoder {
         let table = self.table.take().map(TableBuilder::finish).transpose()?;
         let request = self.request.transcode_to::<AnalyzeRequest>();
         let request = request.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
-        match (&table, &request.table) {
+        match (table, self.packed) {
             (None, None) => Err(Fault::new(
                 Reason::NoRows,
                 "there are no rows: give at least one object in `data`",
@@ -121,7 +136,10 @@ impl Decoder {
                 "table",
                 "the rows are given twice; give `data` or `table`",
             )),
-            _ => Ok(Decoded { request, table }),
+            (table, packed) => Ok(Decoded {
+                request,
+                table: table.or(packed),
+            }),
         }
     }
 
@@ -133,7 +151,7 @@ impl Decoder {
         match (self.next, first) {
             (Next::Open, b'{') => Ok(self.enter(Next::Field, Place::First)),
             (Next::Open, _) => Err(self.syntax("the body must be an object, as {\"data\":[...]}")),
-            (Next::Value { start, rows }, _) => self.value(start, rows),
+            (Next::Value { start, field }, _) => self.value(start, field),
             (Next::End, _) => Err(self.syntax("there is more after the end of the body")),
             (Next::Field | Next::Row, b',') if self.place == Place::Behind => Ok(self.enter(self.next, Place::Comma)),
             (Next::Field, b'}') if self.place != Place::Comma => Ok(self.enter(Next::End, Place::First)),
@@ -157,16 +175,24 @@ impl Decoder {
         let Some(colon) = self.scan.find(&self.pending, b":") else {
             return Ok(Step::Starved);
         };
-        let key = Reader::new(&self.pending[..=colon]).and_then(|mut reader| reader.key().map(|key| key == "data"));
-        let rows = key.map_err(|fault| self.text_fault(fault))?;
-        self.next = Next::Value { start: colon + 1, rows };
+        let field = Reader::new(&self.pending[..=colon]).and_then(|mut reader| {
+            Ok(match &*reader.key()? {
+                "data" => Field::Rows,
+                "table" => Field::Packed,
+                _ => Field::Other,
+            })
+        });
+        let field = field.map_err(|fault| self.text_fault(fault))?;
+        let start = colon + 1;
+        self.next = Next::Value { start, field };
         self.scan = Scan::from(colon + 1);
         Ok(Step::Done)
     }
 
-    fn value(&mut self, start: usize, rows: bool) -> Result<Step, Fault> {
+    fn value(&mut self, start: usize, field: Field) -> Result<Step, Fault> {
         let space = self.pending[start..].iter().take_while(|byte| is_space(**byte)).count();
-        if rows && self.pending.get(start + space) == Some(&b'[') {
+        let first = self.pending.get(start + space).copied();
+        if (field, first) == (Field::Rows, Some(b'[')) {
             if self.table.is_some() {
                 return Err(self.syntax("`data` is given twice"));
             }
@@ -177,6 +203,30 @@ impl Decoder {
         let Some(end) = self.scan.find(&self.pending, b",]}") else {
             return Ok(Step::Starved);
         };
+        if (field, first) == (Field::Packed, Some(b'{')) {
+            self.packed(start + space, end)?;
+        } else {
+            self.small(end)?;
+        }
+        self.consume(end);
+        self.next = Next::Field;
+        self.place = Place::Behind;
+        Ok(Step::Done)
+    }
+
+    /// Takes the packed table that is pending from `start` to `end`.
+    fn packed(&mut self, start: usize, end: usize) -> Result<(), Fault> {
+        if self.packed.is_some() {
+            return Err(self.syntax("`table` is given twice"));
+        }
+        let position = self.position.behind(&self.pending[..start]);
+        let table = packed::read(&self.pending[start..end]).map_err(|bad| bad.fault(position))?;
+        self.packed = Some(table);
+        Ok(())
+    }
+
+    /// Takes the small field that is pending with its key up to `end`.
+    fn small(&mut self, end: usize) -> Result<(), Fault> {
         let field = [b"{", &self.pending[..end], b"}"].concat();
         // The brace that was put in front moves the first line by one.
         let base = Position {
@@ -187,10 +237,7 @@ impl Decoder {
         for (field, value) in message.take_fields() {
             self.request.set_field(&field, value);
         }
-        self.consume(end);
-        self.next = Next::Field;
-        self.place = Place::Behind;
-        Ok(Step::Done)
+        Ok(())
     }
 
     fn row(&mut self) -> Result<Step, Fault> {

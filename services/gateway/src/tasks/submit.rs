@@ -1,10 +1,8 @@
 //! Submits as JSON: the fields through the contract's descriptors, the inputs copied from the text as they are.
 //!
-//! Promises: an input never becomes a tree of values; every fault says line and column in the body. Leaves the canonical
-//! form of an input to `lepton-proto`.
+//! Promises: an input never becomes a tree of values; what is too much is counted before it takes memory; every fault says
+//! line and column in the body. Leaves the canonical form of an input to `lepton-proto`.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -17,16 +15,20 @@ use lepton_proto::task::v1::SubmitTaskRequest;
 use lepton_proto::task::v1::submit_task_request::Payload;
 use lepton_proto::validate;
 use prost_reflect::DynamicMessage;
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::Deserializer as _;
 use serde_json::de::SliceRead;
-use serde_json::value::RawValue;
 
+use self::spans::{Batch, One, span};
 use super::Submit;
 use crate::transcode::fault::{Position, json_fault};
 use crate::transcode::request::parse_at;
 
+mod spans;
 #[cfg(test)]
 mod tests;
+
+/// The most submits of a batch.
+const REQUESTS_MAX: usize = 10_000;
 
 /// Reads one submit.
 pub fn one(body: &[u8]) -> Result<Submit, Fault> {
@@ -36,10 +38,10 @@ pub fn one(body: &[u8]) -> Result<Submit, Fault> {
 /// Reads a batch. What is wrong with the batch as a whole, or is not JSON, fails it; what is wrong with one submit fails
 /// that one.
 pub fn batch(body: &[u8]) -> Result<Vec<Result<Submit, Fault>>, Fault> {
-    let submits = parsed(body, Position::START, |deserializer| {
+    let (submits, count) = parsed(body, Position::START, |deserializer| {
         deserializer.deserialize_map(Batch)
     })?;
-    check_count(submits.len())?;
+    check_count(count)?;
     let (mut position, mut behind) = (Position::START, 0);
     let submits = submits.into_iter().map(|submit| {
         let span = span(body, submit);
@@ -78,7 +80,6 @@ pub fn message(mut request: SubmitTaskRequest) -> Result<Submit, Fault> {
 
 /// Refuses an empty or too large batch, as the contract's rule does for typed messages.
 pub fn check_count(count: usize) -> Result<(), Fault> {
-    const REQUESTS_MAX: usize = 10_000;
     match count {
         1..=REQUESTS_MAX => Ok(()),
         _ => Err(Fault::field(
@@ -157,63 +158,3 @@ fn parsed<'a, T>(
     let value = read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     value.map_err(|error| json_fault(&error, text, base))
 }
-
-/// Where a value that was borrowed from `text` stands in it.
-fn span(text: &[u8], value: &RawValue) -> Range<usize> {
-    let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
-    start..start + value.get().len()
-}
-
-/// Finds the input of one submit.
-struct One<'a> {
-    text: &'a [u8],
-}
-
-impl<'de> Visitor<'de> for One<'de> {
-    type Value = Option<Range<usize>>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object with the fields of a submit")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<Key<'de>>()? {
-            if key.0 == "input" {
-                let input: &'de RawValue = map.next_value()?;
-                found = Some(span(self.text, input));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Finds the submits of a batch.
-struct Batch;
-
-impl<'de> Visitor<'de> for Batch {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object with `requests`")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut submits = None;
-        while let Some(key) = map.next_key::<Key<'de>>()? {
-            if key.0 != "requests" {
-                return Err(A::Error::unknown_field(&key.0, &["requests"]));
-            }
-            if submits.replace(map.next_value()?).is_some() {
-                return Err(A::Error::duplicate_field("requests"));
-            }
-        }
-        Ok(submits.unwrap_or_default())
-    }
-}
-
-/// A key, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -86,9 +86,48 @@ fn every_refusal_has_its_reason() {
         (r#"{"data":[{"a":9007199254740993}]}"#, Reason::NumberNotExact),
         (r#"{"data":[{"a":-100000000000000000000}]}"#, Reason::NumberNotExact),
         (r#"{"data":[{"a":1}],"table":{}}"#, Reason::FieldInvalid),
+        (r#"{"table":null}"#, Reason::NoRows),
+        (r#"{"table":[]}"#, Reason::FieldInvalid),
+        (r#"{"table":{},"table":{}}"#, Reason::InvalidJson),
+        (r#"{"table":{"colums":[]}}"#, Reason::UnknownField),
+        (r#"{"table":{"columns":[{"numbers":[NaN]}]}}"#, Reason::InvalidJson),
+        (r#"{"table":{"columns":[{"numbers":7}]}}"#, Reason::FieldInvalid),
+        (
+            r#"{"table":{"columns":[{"numbers":[9007199254740993]}]}}"#,
+            Reason::NumberNotExact,
+        ),
+        (r#"{"table":{"rowCount":1.5}}"#, Reason::FieldInvalid),
+        (r#"{"table":{"columns":[{}"#, Reason::InvalidJson),
     ] {
         assert_eq!(fault(body).reason, reason, "{body}");
     }
+}
+
+#[test]
+fn a_packed_table_is_what_its_message_says() {
+    let body = r#"{"target":"x", "table" : {"columns":[{"name":"x","numbers":[1.5, -2],"valid":[true,false]},
+        {"name":"s","strings":["a","\u00e9"]},{"name":"b","booleans":[true,false],"numbers":null}],"row_count":2} }"#;
+    let decoded = decode(body.as_bytes(), 7).expect("good");
+    let descriptor = pool()
+        .get_message_by_name("lepton.analysis.v1.AnalyzeRequest")
+        .expect("declared");
+    let expected: AnalyzeRequest = request::parse(descriptor, body.as_bytes())
+        .expect("good")
+        .transcode_to()
+        .expect("same message");
+    assert_eq!(
+        (decoded.table, decoded.request.target),
+        (expected.table, expected.target)
+    );
+    assert_eq!(decoded.request.table, None, "never in a tree");
+}
+
+#[test]
+fn a_packed_table_is_bounded_and_its_faults_are_placed() {
+    let wide = format!("{{\"table\":{{\"columns\":[{}{{}}]}}}}", "{},".repeat(70_000));
+    assert_eq!(fault_whole(&wide).reason, Reason::InvalidRow);
+    let fault = fault("{\"table\":\n {\"columns\":[\n{\"numbers\":[x]}]}}");
+    assert_eq!(place(&fault), ("3", "13"));
 }
 
 #[test]

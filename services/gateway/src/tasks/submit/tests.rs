@@ -58,6 +58,7 @@ fn refusals_name_what_is_wrong() {
         ("[]", Reason::FieldInvalid),
         (r#"{"kind":"echo","inptu":1}"#, Reason::UnknownField),
         (r#"{"kind":"echo","input":1,"inputBytes":"AA=="}"#, Reason::FieldInvalid),
+        (r#"{"kind":"echo","input":[1],"input":1}"#, Reason::FieldInvalid),
         (r#"{"kind":"echo","input":1,"input":2}"#, Reason::FieldInvalid),
         (r#"{"kind":"echo","input":9007199254740993}"#, Reason::NumberNotExact),
         (r#"{"input":1}"#, Reason::FieldInvalid),
@@ -148,4 +149,25 @@ proptest! {
         let _ = one(format!("{{\"kind\":\"echo\",\"input\":{text}}}").as_bytes());
         let _ = batch(format!("{{\"requests\":[{text}]}}").as_bytes());
     }
+}
+
+#[test]
+fn too_many_pairs_are_refused_before_they_are_kept() {
+    for (pairs, said) in [(40, "labels"), (2_000, "`labels` has 2000 pairs")] {
+        let labels: Vec<_> = (0..pairs).map(|number| format!("\"l{number}\":\"\"")).collect();
+        let body = format!("{{\"kind\":\"echo\",\"labels\":{{{}}}}}", labels.join(","));
+        let fault = one(body.as_bytes()).expect_err("refused");
+        assert_eq!(fault.reason, Reason::FieldInvalid, "{fault}");
+        assert!(fault.message.contains(said), "{fault}");
+    }
+}
+
+#[test]
+fn a_batch_keeps_no_more_than_it_takes() {
+    let body = format!("{{\"requests\":[{}0]}}", "0,".repeat(3 * REQUESTS_MAX));
+    let mut deserializer = serde_json::Deserializer::from_str(&body);
+    let (kept, count) = deserializer.deserialize_map(Batch).expect("JSON");
+    assert_eq!((kept.len(), count), (REQUESTS_MAX, 3 * REQUESTS_MAX + 1));
+    let fault = batch(body.as_bytes()).expect_err("refused");
+    assert!(fault.message.contains("30001 requests, 1 to 10000"), "{fault}");
 }
