@@ -1,4 +1,4 @@
-//! When history is forgotten without being asked: a pure rule over revisions. What compaction does is in `kv`.
+//! When history is forgotten without being asked: pure rules over revisions and bytes. What compaction does is in `kv`.
 
 #[cfg(test)]
 mod tests;
@@ -10,4 +10,9 @@ pub(crate) fn due(revision: i64, compacted: i64, keep: u64) -> Option<i64> {
     let keep = i64::try_from(keep).unwrap_or(i64::MAX);
     let held = revision - compacted.max(0);
     (held > keep.saturating_mul(2).max(1)).then(|| revision - keep)
+}
+
+/// Whether history of so many bytes is to shrink to `keep`; waits as long as the rule of revisions does.
+pub(crate) fn too_large(bytes: u64, keep: u64) -> bool {
+    bytes > keep.saturating_mul(2)
 }

@@ -47,6 +47,9 @@ pub enum Error {
         /// What the system answered.
         source: io::Error,
     },
+    /// The thread that writes the log panicked. Requests in flight were answered as unavailable.
+    #[error("the log's writer broke: its backtrace is on stderr; what was confirmed is on disk, so start again")]
+    LogBroke,
     /// The listener or the HTTP server failed.
     #[error("cannot serve: {0}")]
     Serve(#[from] tonic::transport::Error),

@@ -22,6 +22,8 @@ pub(crate) struct Store {
     index: Index,
     /// All versions at or above the compaction point, ascending.
     history: VecDeque<Arc<Version>>,
+    /// Bytes of their keys and values.
+    history_bytes: u64,
     revision: i64,
     compacted: i64,
     /// Changes of the open transaction; they are in the index and in history already.
@@ -35,6 +37,7 @@ impl Default for Store {
         Self {
             index: Index::default(),
             history: VecDeque::new(),
+            history_bytes: 0,
             revision: 1,
             compacted: -1,
             open: Vec::new(),
@@ -57,6 +60,7 @@ impl Store {
             store.bytes += version.size();
             store.index.push(Arc::clone(&version));
             if version.modified.main >= compacted {
+                store.history_bytes += version.size() as u64;
                 history.push(version);
             }
         }
@@ -78,6 +82,22 @@ impl Store {
     /// Bytes of all keys and values held, history included.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of the keys and values in history.
+    pub fn history_bytes(&self) -> u64 {
+        self.history_bytes
+    }
+
+    /// The revision to compact at so that history keeps about `bytes`; `None` where there is nothing to forget.
+    pub fn revision_before(&self, bytes: u64) -> Option<i64> {
+        let mut kept = 0;
+        let mut newest_first = self.history.iter().rev();
+        let first_out = newest_first.find(|version| {
+            kept += version.size() as u64;
+            kept > bytes
+        })?;
+        Some(first_out.modified.main).filter(|at| *at > self.compacted)
     }
 
     /// The revision as the open transaction sees it: it counts once it has changed something.
@@ -214,6 +234,7 @@ impl Store {
         let mut kept = Vec::new();
         let passed = self.history.partition_point(|version| version.modified.main <= at);
         for version in self.history.drain(..passed) {
+            self.history_bytes -= version.size() as u64;
             self.bytes -= self.index.prune(&version.key, at);
             // A watch may still start at the compaction point itself.
             if version.modified.main == at && self.index.survives(&version, at) {
@@ -221,6 +242,7 @@ impl Store {
             }
         }
         for version in kept.into_iter().rev() {
+            self.history_bytes += version.size() as u64;
             self.history.push_front(version);
         }
         Ok(())
@@ -268,6 +290,7 @@ impl Store {
 
     fn push(&mut self, version: Arc<Version>) {
         self.bytes += version.size();
+        self.history_bytes += version.size() as u64;
         self.index.push(Arc::clone(&version));
         self.history.push_back(version);
     }

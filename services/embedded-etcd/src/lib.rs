@@ -45,6 +45,9 @@ pub struct Config {
     pub seed: u64,
     /// Revisions that stay readable when the server compacts by itself; `None` compacts only when a client asks.
     pub keep_revisions: Option<u64>,
+    /// Bytes of keys and values of the revisions that stay readable when the server compacts by itself, so that large values do
+    /// not make many revisions too much; up to twice as many are held. `None` compacts by their number only.
+    pub keep_bytes: Option<u64>,
     /// Bytes of log after which it is rewritten as a snapshot, if it is also larger than the last snapshot. The disk then holds at
     /// most the last snapshot, twice this much log, and the snapshot being written.
     pub rewrite_bytes: u64,
@@ -69,6 +72,7 @@ impl Config {
             client_urls: Vec::new(),
             seed: 0,
             keep_revisions: None,
+            keep_bytes: None,
             rewrite_bytes: 64 << 20,
             progress_interval: Duration::from_secs(600),
         }
@@ -82,6 +86,7 @@ impl Config {
     pub fn build(self) -> Result<Server, Error> {
         let settings = Settings {
             keep_revisions: self.keep_revisions,
+            keep_bytes: self.keep_bytes,
             progress_interval: self.progress_interval,
         };
         let about = About {

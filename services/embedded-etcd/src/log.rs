@@ -85,7 +85,8 @@ pub(crate) enum Log {
 /// What the writer is asked.
 pub(crate) enum Command {
     Append(Batch),
-    Rewrite(Image),
+    /// The snapshot's content, and whom to tell when it is on disk.
+    Rewrite(Image, Option<Release>),
 }
 
 impl Log {
@@ -142,11 +143,15 @@ impl Log {
         }
     }
 
-    /// Begins a new segment with a snapshot of all that came before it.
-    pub async fn rewrite(&self, image: Image) -> Result<(), Ended> {
+    /// Begins a new segment with a snapshot of all that came before it. `done` is sent once that is on disk, or dropped if it
+    /// never will be.
+    pub async fn rewrite(&self, image: Image, done: Option<Release>) -> Result<(), Ended> {
         match self {
-            Self::Memory { .. } => Ok(()),
-            Self::Disk { commands, .. } => commands.send(Command::Rewrite(image)).await.map_err(|_| Ended),
+            Self::Memory { .. } => {
+                done.into_iter().for_each(|done| done());
+                Ok(())
+            }
+            Self::Disk { commands, .. } => commands.send(Command::Rewrite(image, done)).await.map_err(|_| Ended),
         }
     }
 
@@ -156,7 +161,8 @@ impl Log {
             Self::Memory { .. } => Ok(()),
             Self::Disk { commands, end, .. } => {
                 drop(commands);
-                end.await.unwrap_or(Ok(()))
+                // It says how it went, unless it panicked.
+                end.await.unwrap_or(Err(Error::LogBroke))
             }
         }
     }

@@ -204,10 +204,14 @@ impl Machine {
         })
     }
 
-    /// The point that automatic compaction wants now, when `keep` revisions are kept.
-    pub fn compaction_due(&self, keep: Option<u64>) -> Option<CompactionRequest> {
-        compact::due(self.store.revision(), self.store.compacted(), keep?)
-            .map(|revision| CompactionRequest { revision })
+    /// The point that automatic compaction wants now, when so many revisions, and so many bytes of them, are kept.
+    pub fn compaction_due(&self, revisions: Option<u64>, bytes: Option<u64>) -> Option<CompactionRequest> {
+        let store = &self.store;
+        let by_number = revisions.and_then(|keep| compact::due(store.revision(), store.compacted(), keep));
+        let by_bytes = bytes
+            .filter(|keep| compact::too_large(store.history_bytes(), *keep))
+            .and_then(|keep| store.revision_before(keep));
+        by_number.max(by_bytes).map(|revision| CompactionRequest { revision })
     }
 
     pub fn grant(&mut self, request: &LeaseGrantRequest, now: Duration) -> Result<LeaseGrantResponse, Refusal> {

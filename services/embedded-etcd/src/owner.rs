@@ -39,6 +39,7 @@ const VERSION: &str = "3.4.23+lepton";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub keep_revisions: Option<u64>,
+    pub keep_bytes: Option<u64>,
     pub progress_interval: Duration,
 }
 
@@ -109,8 +110,9 @@ impl Owner {
                 }
                 Call::Defragment(answer) => {
                     self.submit(std::mem::take(&mut answers)).await?;
-                    self.log.rewrite(self.machine.image()).await?;
-                    reply(&mut answers, answer, Ok(self.machine.header()));
+                    let mut done = Vec::with_capacity(1);
+                    reply(&mut done, answer, Ok(self.machine.header()));
+                    self.log.rewrite(self.machine.image(), done.pop()).await?;
                 }
                 other => self.apply(other, &mut answers),
             }
@@ -121,6 +123,8 @@ impl Owner {
     fn apply(&mut self, call: Call, answers: &mut Vec<Release>) {
         let now = self.now();
         let machine = &mut self.machine;
+        // A call may have waited past the end of a lease, which must not begin again then.
+        machine.expire(now);
         match call {
             Call::Range(request, answer) => reply(answers, answer, machine.range(&request)),
             Call::Put(request, answer) => reply(answers, answer, machine.put(&request)),
@@ -199,12 +203,15 @@ impl Owner {
             self.next_report = now + self.settings.progress_interval;
         }
         self.submit(Vec::new()).await?;
-        if let Some(request) = self.machine.compaction_due(self.settings.keep_revisions) {
+        if let Some(request) = self
+            .machine
+            .compaction_due(self.settings.keep_revisions, self.settings.keep_bytes)
+        {
             self.compact(&request, None).await?;
         }
         if progress.rewrite_due && self.rewritten != Some(progress.segment) {
             self.rewritten = Some(progress.segment);
-            self.log.rewrite(self.machine.image()).await?;
+            self.log.rewrite(self.machine.image(), None).await?;
         }
         Ok(())
     }

@@ -281,7 +281,7 @@ impl Watcher {
                 } else {
                     None
                 };
-                bytes += version.size();
+                bytes += version.size() + prev_kv.as_ref().map_or(0, |old| old.key.len() + old.value.len());
                 events.push(version.to_event(prev_kv));
                 self.quiet = false;
             }

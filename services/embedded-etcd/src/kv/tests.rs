@@ -133,6 +133,8 @@ proptest! {
         prop_assert_eq!(heard, changes(&model, from));
         let held: usize = store.versions().map(|version| version.size()).sum();
         prop_assert_eq!(store.bytes(), held);
+        let readable: usize = store.changes_since(0).map(|version| version.size()).sum();
+        prop_assert_eq!(store.history_bytes(), readable as u64);
     }
 
     #[test]

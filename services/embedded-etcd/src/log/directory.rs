@@ -36,7 +36,7 @@ impl Directory {
             path: path.into(),
             source,
         };
-        fs::create_dir_all(path).map_err(not_writable)?;
+        create(path).map_err(not_writable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -174,4 +174,16 @@ impl Directory {
             .collect::<io::Result<_>>()
             .map_err(Error::disk(&self.path))
     }
+}
+
+/// Makes a directory and those above it, with every name on the disk: a power cut must not take away what it will hold.
+fn create(path: &Path) -> io::Result<()> {
+    let above = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+    let missing: Vec<&Path> = above.take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(path)?;
+    for parent in missing.iter().filter_map(|made| made.parent()) {
+        let here = parent.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { parent })?.sync_all()?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{error::Error, machine::Machine};
 use std::{
     fs::{File, OpenOptions},
-    io::{BufReader, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::Path,
     sync::Arc,
 };
@@ -34,11 +34,7 @@ pub(crate) fn recover(directory: Directory, seed: u64, rewrite_bytes: u64) -> Re
     }
     let number = segments.last().copied().unwrap_or(first);
     let path = directory.segment(number);
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(Error::disk(path))?;
+    let file = reopen(&path).map_err(Error::disk(path))?;
     directory.sync().map_err(Error::disk(directory.path()))?;
     let writer = Writer::new(
         Arc::new(directory),
@@ -50,6 +46,14 @@ pub(crate) fn recover(directory: Directory, seed: u64, rewrite_bytes: u64) -> Re
         snapshot_bytes,
     );
     Ok((machine, writer))
+}
+
+/// Opens the last segment for appending. A process that died between writing and syncing leaves frames that only the system's
+/// memory holds; what was replayed from them counts as durable from here on, so it has to be.
+fn reopen(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.sync_all()?;
+    Ok(file)
 }
 
 /// The segments to replay. A gap means that confirmed data is missing; none at all is a new directory.

@@ -13,7 +13,7 @@ use crate::{
     revision::Version,
 };
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader, Write},
     path::Path,
 };
@@ -53,7 +53,11 @@ pub(super) fn write(directory: &Directory, number: u64, image: Image) -> Result<
         directory.replace(&unfinished, &target)?;
         Ok(bytes)
     };
-    let bytes = write().map_err(Error::disk(&target))?;
+    let bytes = write().map_err(|error| {
+        // On a full disk it may be what fills it, and the next start is far away. That it stays is no second failure.
+        fs::remove_file(&unfinished).ok();
+        Error::disk(&target)(error)
+    })?;
     directory.remove_below(number)?;
     Ok(bytes)
 }

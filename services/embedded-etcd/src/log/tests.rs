@@ -130,7 +130,7 @@ async fn rewriting_bounds_the_disk_and_keeps_the_state() {
         }
         if progress.rewrite_due && asked != Some(progress.segment) {
             asked = Some(progress.segment);
-            log.rewrite(machine.image()).await.unwrap();
+            log.rewrite(machine.image(), None).await.unwrap();
         }
     }
     log.close().await.unwrap();
@@ -155,7 +155,7 @@ async fn a_crash_while_rewriting_loses_nothing() {
     let path = directory.path();
     let (mut machine, log) = open(path, NEVER).unwrap();
     put(&mut machine, &log, "a", 10).await;
-    log.rewrite(machine.image()).await.unwrap();
+    log.rewrite(machine.image(), None).await.unwrap();
     put(&mut machine, &log, "b", 10).await;
     log.close().await.unwrap();
     let first = path.join("log-00000000000000000001");
@@ -188,6 +188,48 @@ async fn a_crash_while_rewriting_loses_nothing() {
         recover(Directory::open(path).unwrap(), 0, NEVER),
         Err(Error::Corrupt { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_rewrite_is_done_when_its_snapshot_is_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut machine, log) = open(directory.path(), NEVER).unwrap();
+    put(&mut machine, &log, "a", 10).await;
+    let asked = || {
+        let (release, released) = oneshot::channel();
+        (
+            Some(Box::new(move || release.send(()).expect("the test waits")) as Release),
+            released,
+        )
+    };
+    // The second one comes while the first is being written.
+    let ((first, first_done), (second, second_done)) = (asked(), asked());
+    log.rewrite(machine.image(), first).await.unwrap();
+    log.rewrite(machine.image(), second).await.unwrap();
+    first_done.await.unwrap();
+    second_done.await.unwrap();
+    assert!(directory.path().join("snapshot-00000000000000000003").exists());
+    // One that cannot be put in place is not done, and leaves nothing half written.
+    fs::create_dir_all(directory.path().join("snapshot-00000000000000000004/in the way")).unwrap();
+    let (third, third_done) = asked();
+    log.rewrite(machine.image(), third).await.unwrap();
+    assert!(third_done.await.is_err());
+    assert!(!directory.path().join("snapshot-00000000000000000004.tmp").exists());
+    log.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_is_no_good_end() {
+    let (commands, _inbox) = mpsc::channel(1);
+    let (_publish, progress) = watch::channel(Progress::default());
+    let (ended, end) = oneshot::channel();
+    drop(ended);
+    let log = Log::Disk {
+        commands,
+        progress,
+        end,
+    };
+    assert!(matches!(log.close().await, Err(Error::LogBroke)));
 }
 
 #[test]

@@ -84,11 +84,11 @@ impl Writer {
                 Command::Append(batch) => {
                     let (batches, next) = gather(batch, &mut inbox);
                     self.commit(batches, publish)?;
-                    if let Some(image) = next {
-                        self.rewrite(image)?;
+                    if let Some((image, done)) = next {
+                        self.rewrite(image, done)?;
                     }
                 }
-                Command::Rewrite(image) => self.rewrite(image)?,
+                Command::Rewrite(image, done) => self.rewrite(image, done)?,
             }
         }
         if let Some(running) = self.snapshot.take() {
@@ -130,10 +130,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Begins the next segment and writes the snapshot before it on a thread of its own.
-    fn rewrite(&mut self, image: Image) -> Result<(), Error> {
-        if self.snapshot.is_some() {
-            return Ok(());
+    /// Begins the next segment and writes the snapshot before it on a thread of its own; `done` is told of its success. While a
+    /// snapshot is being written, a wish for another one waits if somebody waits for it, as in etcd, and is dropped if not.
+    fn rewrite(&mut self, image: Image, done: Option<Release>) -> Result<(), Error> {
+        match self.snapshot.take() {
+            Some(running) if done.is_some() => {
+                keep_or_warn(running);
+            }
+            running @ Some(_) => {
+                self.snapshot = running;
+                return Ok(());
+            }
+            None => {}
         }
         let number = self.progress.segment + 1;
         let path = self.directory.segment(number);
@@ -147,7 +155,11 @@ impl Writer {
         self.progress.segment = number;
         self.log_bytes = 0;
         let directory = Arc::clone(&self.directory);
-        let run = move || snapshot::write(&directory, number, image);
+        let run = move || {
+            let written = snapshot::write(&directory, number, image)?;
+            done.into_iter().for_each(|done| done());
+            Ok(written)
+        };
         let running = thread::Builder::new()
             .name("etcd-snapshot".into())
             .spawn(run)
@@ -173,7 +185,7 @@ impl Writer {
 }
 
 /// All batches that wait, up to a request to rewrite, which must see everything before it written.
-fn gather(first: Batch, inbox: &mut mpsc::Receiver<Command>) -> (Vec<Batch>, Option<Image>) {
+fn gather(first: Batch, inbox: &mut mpsc::Receiver<Command>) -> (Vec<Batch>, Option<(Image, Option<Release>)>) {
     let mut bytes = first.bytes();
     let mut batches = vec![first];
     while bytes < FRAME_BYTES_MAX {
@@ -182,7 +194,7 @@ fn gather(first: Batch, inbox: &mut mpsc::Receiver<Command>) -> (Vec<Batch>, Opt
                 bytes += batch.bytes();
                 batches.push(batch);
             }
-            Ok(Command::Rewrite(image)) => return (batches, Some(image)),
+            Ok(Command::Rewrite(image, done)) => return (batches, Some((image, done))),
             Err(_) => break,
         }
     }

@@ -14,16 +14,21 @@ struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
-fn start(keep_revisions: Option<u64>) -> Running {
+fn owner(keep_revisions: Option<u64>, keep_bytes: Option<u64>) -> Owner {
     let machine = Machine::new(0);
     let log = Log::in_memory(&machine);
     let settings = Settings {
         keep_revisions,
+        keep_bytes,
         progress_interval: Duration::from_secs(600),
     };
+    Owner::new(machine, log, settings)
+}
+
+fn start(owner: Owner) -> Running {
     let (handle, inbox) = Handle::new();
     let stop = CancellationToken::new();
-    let task = tokio::spawn(Owner::new(machine, log, settings).run(inbox, stop.clone()));
+    let task = tokio::spawn(owner.run(inbox, stop.clone()));
     Running { handle, stop, task }
 }
 
@@ -56,7 +61,7 @@ async fn count(handle: &Handle, key: &'static str, revision: i64) -> Result<i64,
 
 #[tokio::test(start_paused = true)]
 async fn leases_end_by_tokios_clock() {
-    let Running { handle, stop, task } = start(None);
+    let Running { handle, stop, task } = start(owner(None, None));
     let grant = LeaseGrantRequest { ttl: 60, id: 5 };
     handle.ask(|answer| Call::Grant(grant, answer)).await.unwrap();
     put(&handle, "a", 5).await;
@@ -80,10 +85,39 @@ async fn leases_end_by_tokios_clock() {
 
 #[tokio::test(start_paused = true)]
 async fn history_is_kept_as_long_as_asked() {
-    let Running { handle, .. } = start(Some(10));
+    let Running { handle, .. } = start(owner(Some(10), None));
     for _ in 0..100 {
         put(&handle, "a", 0).await;
     }
     assert_eq!(count(&handle, "a", 101 - 10).await, Ok(1));
     assert_eq!(count(&handle, "a", 101 - 22).await, Err(Refusal::Compacted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_of_large_values_is_short() {
+    let Running { handle, .. } = start(owner(Some(1_000), Some(100)));
+    let large = Bytes::from(vec![7; 39]);
+    for _ in 0..20 {
+        let request = PutRequest {
+            key: Bytes::from("a"),
+            value: large.clone(),
+            ..PutRequest::default()
+        };
+        handle.ask(|answer| Call::Put(request, answer)).await.unwrap();
+    }
+    // 200 bytes are five versions of the key, 100 are two.
+    assert_eq!(count(&handle, "a", 21 - 2).await, Ok(1));
+    assert_eq!(count(&handle, "a", 21 - 6).await, Err(Refusal::Compacted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_waited_past_the_end_of_its_lease_comes_too_late() {
+    let mut owner = owner(None, None);
+    let grant = LeaseGrantRequest { ttl: 60, id: 5 };
+    let ask = |owner: &mut Owner, call| owner.apply(call, &mut Vec::new());
+    ask(&mut owner, Call::Grant(grant, tokio::sync::oneshot::channel().0));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let renewal = LeaseKeepAliveRequest { id: 5 };
+    ask(&mut owner, Call::KeepAlive(renewal, tokio::sync::oneshot::channel().0));
+    assert_eq!(owner.machine.next_deadline(), None, "it has ended");
 }

@@ -151,3 +151,23 @@ fn quiet_watchers_hear_of_progress() {
     watches.sweep();
     assert!(watches.streams.is_empty());
 }
+
+#[test]
+fn what_a_key_was_before_counts_in_the_size_of_a_response() {
+    let mut store = Store::default();
+    let mut watches = Watches::new(1);
+    let (queue, mut responses) = channel(2);
+    let stream = watches.open(queue.clone());
+    let request = WatchCreateRequest {
+        prev_kv: true,
+        ..everything(0)
+    };
+    watches.create(&store, stream, request, queue.try_reserve_owned().unwrap());
+    assert!(responses.try_recv().unwrap().created);
+    for _ in 0..4 {
+        put(&mut store, "a", RESPONSE_BYTES * 2 / 5);
+    }
+    watches.advance(&store, 5);
+    // 0.4 of a response, and twice as much from the second event on.
+    assert_eq!(revisions(&responses.try_recv().unwrap()), [2, 3]);
+}
