@@ -6,6 +6,7 @@
 mod arrival;
 mod json;
 mod keep;
+mod measure;
 mod read;
 pub(crate) mod receive;
 

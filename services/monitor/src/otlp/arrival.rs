@@ -2,10 +2,9 @@
 //!
 //! Promises: nothing in it is longer than its limit, whatever was sent. Leaves reading the wire to `receive`.
 
-use std::collections::BTreeMap;
-
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::time::timestamp;
+use lepton_proto::convert::trace::decides;
 use lepton_proto::monitor::v1::{Span, SpanKind, SpanLink};
 
 /// Attributes of a span; further ones are left out.
@@ -16,10 +15,10 @@ const LINKS_MAX: usize = 16;
 const NAME_BYTES_MAX: usize = 256;
 /// Bytes of an attribute's value and of a message; longer ones are cut.
 const VALUE_BYTES_MAX: usize = 2_048;
-/// What a span takes beside its texts: itself, its place in two maps and the allocator's part, by measurement generous.
-const SPAN_BYTES: usize = 400;
-/// What a text takes beside its bytes.
-const TEXT_BYTES: usize = 48;
+/// The allocator's part of each piece of memory: it rounds up to 16 bytes, keeps 8 for itself, and gives 32 at least.
+pub(super) const BLOCK_BYTES: usize = 32;
+/// What a span takes beside what hangs below it: itself, and its place in a list that may be half empty.
+const SPAN_BYTES: usize = size_of::<Piece>() + BLOCK_BYTES + 2 * size_of::<usize>();
 
 /// A span that arrived, and its trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +44,7 @@ pub(super) struct Piece {
     pub service: String,
     /// The instance that did it.
     pub instance: String,
-    /// When it began, microseconds since 1970.
+    /// When it began, microseconds since 1970; 0 if nobody knows.
     pub start_us: u64,
     /// When it ended, not before its beginning.
     pub end_us: u64,
@@ -53,39 +52,50 @@ pub(super) struct Piece {
     pub failed: bool,
     /// What it said of its failure.
     pub message: String,
-    /// Its attributes.
-    pub attributes: BTreeMap<String, String>,
+    /// Its attributes, by key.
+    pub attributes: Vec<(String, String)>,
     /// Traces and spans that it is linked to.
     pub links: Vec<(u128, u64)>,
 }
 
 impl Piece {
-    /// Cuts everything to its limit.
+    /// Cuts everything to its limit, and gives back what is reserved beyond.
     pub fn bounded(mut self) -> Self {
         for name in [&mut self.name, &mut self.service, &mut self.instance] {
             cut(name, NAME_BYTES_MAX);
         }
         cut(&mut self.message, VALUE_BYTES_MAX);
         self.links.truncate(LINKS_MAX);
+        self.links.shrink_to_fit();
+        self.attributes.truncate(ATTRIBUTES_MAX);
+        self.attributes.shrink_to_fit();
+        for (key, value) in &mut self.attributes {
+            cut(key, NAME_BYTES_MAX);
+            cut(value, VALUE_BYTES_MAX);
+        }
+        if self.start_us == 0 {
+            self.start_us = self.end_us;
+        }
         self.end_us = self.end_us.max(self.start_us);
-        let attributes = std::mem::take(&mut self.attributes).into_iter().take(ATTRIBUTES_MAX);
-        self.attributes = attributes
-            .map(|(mut key, mut value)| {
-                cut(&mut key, NAME_BYTES_MAX);
-                cut(&mut value, VALUE_BYTES_MAX);
-                (key, value)
-            })
-            .collect();
         self
     }
 
-    /// What it takes of memory, about.
+    /// What it takes of memory, at most.
     pub fn bytes(&self) -> usize {
-        let texts = [&self.name, &self.service, &self.instance, &self.message];
-        let texts: usize = texts.iter().map(|text| text.len()).sum();
-        let attribute = |(key, value): (&String, &String)| key.len() + value.len() + 2 * TEXT_BYTES;
+        let text = |text: &String| text.len() + BLOCK_BYTES;
+        let texts: usize = [&self.name, &self.service, &self.instance, &self.message]
+            .map(text)
+            .iter()
+            .sum();
+        let attribute = |(key, value): &(String, String)| size_of::<(String, String)>() + text(key) + text(value);
         let attributes: usize = self.attributes.iter().map(attribute).sum();
-        SPAN_BYTES + texts + attributes + self.links.len() * size_of::<(u128, u64)>()
+        let links = self.links.len() * size_of::<(u128, u64)>();
+        SPAN_BYTES + texts + attributes + links + 2 * BLOCK_BYTES
+    }
+
+    /// Whether its failure is one of the trace.
+    pub fn fails(&self) -> bool {
+        self.failed && decides(self.kind, self.parent != 0)
     }
 
     /// As the contract has it. The place in its trace is filled in when the trace is put together.
@@ -109,7 +119,7 @@ impl Piece {
             duration_us: self.end_us - self.start_us,
             failed: self.failed,
             message: self.message.clone(),
-            attributes: self.attributes.clone().into_iter().collect(),
+            attributes: self.attributes.iter().cloned().collect(),
             links: links.collect(),
         }
     }
@@ -121,14 +131,19 @@ pub(super) fn trace_id(text: &str) -> Option<u128> {
     u128::from_str_radix(text, 16).ok().filter(|id| digits && *id != 0)
 }
 
+/// Cuts what each span of a sender gets a copy of.
+pub(super) fn cut_name(name: &mut String) {
+    cut(name, NAME_BYTES_MAX);
+}
+
 /// Cuts a text, and shows where.
 fn cut(text: &mut String, bytes_max: usize) {
     const MARK: &str = "…";
     if text.len() > bytes_max {
         text.truncate(text.floor_char_boundary(bytes_max - MARK.len()));
         text.push_str(MARK);
-        text.shrink_to_fit();
     }
+    text.shrink_to_fit();
 }
 
 #[cfg(test)]

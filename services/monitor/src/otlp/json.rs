@@ -14,6 +14,11 @@ use serde::{Deserialize, Deserializer};
 #[cfg(test)]
 mod tests;
 
+/// What a span takes while it is read, beside its lists and texts.
+pub(super) const SPAN_BYTES: usize = size_of::<Span>();
+/// What the largest part of one takes: an attribute, a link, or a value of a list.
+pub(super) const PART_BYTES: usize = size_of::<KeyValue>();
+
 /// Reads a message.
 pub(super) fn parse(body: &[u8]) -> serde_json::Result<ExportTraceServiceRequest> {
     // A list would be taken for the fields of the message in their order.

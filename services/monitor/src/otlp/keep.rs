@@ -1,6 +1,6 @@
 //! Which traces stay: pure, with the time as an argument.
 //!
-//! Promises: memory stays within its limit, counted by an estimate; a trace is judged when it has been quiet for a while,
+//! Promises: memory stays within its limit, counted by an estimate that is not exceeded; a trace is judged when it has been quiet for a while,
 //! and again when more of it comes; ordinary ones go before those that failed, were slow or are the sample, and always
 //! the oldest first. Leaves what slow means to `slow`.
 //!
@@ -92,19 +92,17 @@ impl Keep {
     /// The spans of a trace, and how many did not fit.
     pub fn spans(&self, id: u128) -> Option<(Vec<Span>, u32)> {
         let entry = self.traces.get(&id)?;
-        Some((entry.spans.values().map(|span| span.to_wire()).collect(), entry.dropped))
+        Some((entry.spans.iter().map(|span| span.to_wire()).collect(), entry.dropped))
     }
 
     /// Summaries, the newest first.
     pub fn list(&self, filter: Filter) -> Vec<Trace> {
-        let wanted = |entry: &&Entry| {
-            (entry.failed || !filter.failed) && entry.end_us - entry.start_us >= filter.duration_us_min
-        };
+        let wanted = |entry: &Entry| (entry.failed || !filter.failed) && entry.duration_us() >= filter.duration_us_min;
         let mut found: Vec<(u64, u128)> = self
             .traces
             .iter()
             .filter(|(_, entry)| wanted(entry))
-            .map(|(id, entry)| (entry.start_us, *id))
+            .map(|(id, entry)| (entry.start_us(), *id))
             .collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         found.truncate(filter.limit);
@@ -140,7 +138,7 @@ impl Keep {
     }
 
     fn is_notable(&mut self, id: u128, entry: &Entry) -> bool {
-        let duration = Duration::from_micros(entry.end_us - entry.start_us);
+        let duration = Duration::from_micros(entry.duration_us());
         let slow = self.slow.judge(entry.name(), duration, self.config.slow_min);
         // By the id, so that every monitor takes the same ones. Its low half is random in every known tracer.
         let draw = (id as u64 >> 11) as f64 / (1_u64 << 53) as f64;

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind as Kind};
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 
-use super::arrival::{Arrival, Piece};
+use super::arrival::{Arrival, Piece, cut_name};
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +38,9 @@ pub(super) struct Message {
 pub(super) fn read(request: ExportTraceServiceRequest, spans_max: usize) -> Message {
     let mut message = Message::default();
     for sent in request.resource_spans {
-        let resource = texts(sent.resource.map(|resource| resource.attributes).unwrap_or_default());
+        let mut resource = texts(sent.resource.map(|resource| resource.attributes).unwrap_or_default());
+        // Each span gets a copy of what names its sender.
+        resource.values_mut().for_each(cut_name);
         for span in sent.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             let read = if message.arrivals.len() < spans_max {
                 arrival(span, &resource)
@@ -88,7 +90,7 @@ fn arrival(span: Span, resource: &BTreeMap<String, String>) -> Result<Arrival, S
         end_us: span.end_time_unix_nano / 1_000,
         failed: status.code == i32::from(StatusCode::Error),
         message: status.message,
-        attributes,
+        attributes: attributes.into_iter().collect(),
         links: span.links.iter().filter_map(link).collect(),
     };
     Ok(Arrival {

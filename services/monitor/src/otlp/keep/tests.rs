@@ -1,5 +1,7 @@
 //! Each rule of what stays.
 
+use lepton_proto::monitor::v1::SpanKind;
+
 use super::*;
 use crate::otlp::arrival::Piece;
 
@@ -199,6 +201,89 @@ fn memory_is_bounded_whatever_comes() {
     let indexed: usize = keep.ages.values().map(BTreeSet::len).sum();
     assert_eq!(indexed, keep.traces.len());
     assert_eq!(keep.counts().evicted_traces + keep.traces.len() as u64, 5_000);
+}
+
+/// What the allocator gives for a piece of memory.
+fn block(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        _ => (bytes + 8).next_multiple_of(16).max(32),
+    }
+}
+
+/// What a trace has taken from the allocator, beside its places in the maps.
+fn taken(entry: &Entry) -> usize {
+    let text = |text: &String| block(text.capacity());
+    let span = |span: &Piece| {
+        let texts: usize = [&span.name, &span.service, &span.instance, &span.message]
+            .map(text)
+            .iter()
+            .sum();
+        let pairs: usize = span.attributes.iter().map(|(key, value)| text(key) + text(value)).sum();
+        let lists = block(span.attributes.capacity() * size_of::<(String, String)>())
+            + block(span.links.capacity() * size_of::<(u128, u64)>());
+        block(size_of::<Piece>()) + texts + pairs + lists
+    };
+    let spans: usize = entry.spans.iter().map(|it| span(it)).sum();
+    spans + block(entry.spans.capacity() * size_of::<Box<Piece>>())
+}
+
+#[test]
+fn the_estimate_covers_what_is_taken() {
+    let mut keep = keep(usize::MAX);
+    for trace in 1..=200_u128 {
+        let of_trace = |id: u64| {
+            let mut arrival = span(trace, id, 0, 1);
+            let mut roomy = String::with_capacity(500);
+            roomy.push_str("short");
+            arrival.span.attributes = (0..trace % 90).map(|at| (format!("key {at}"), roomy.clone())).collect();
+            arrival.span.attributes.reserve(100);
+            arrival.span.links = vec![(1, 1); (trace % 20) as usize];
+            arrival.span.message = roomy;
+            arrival.span = arrival.span.bounded();
+            arrival
+        };
+        keep.add((1..=1 + trace as u64 % 10).map(of_trace).collect(), s(0));
+    }
+    for entry in keep.traces.values() {
+        let (taken, places) = (taken(entry), size_of::<(u128, Entry)>() + 64);
+        assert!(entry.bytes >= taken + 2 * places, "{} for {taken}", entry.bytes);
+        assert!(
+            entry.bytes < 2 * taken + 4 * places,
+            "not far beyond: {} for {taken}",
+            entry.bytes
+        );
+    }
+}
+
+#[test]
+fn a_failure_that_its_caller_only_saw_is_none_of_the_trace() {
+    let mut keep = keep(usize::MAX);
+    let with = |trace, kind, parent| {
+        let mut arrival = span(trace, 2, parent, 1);
+        arrival.span.failed = true;
+        arrival.span.kind = kind;
+        arrival
+    };
+    // A worker refused what was asked, and says itself that this is no failure; the caller's span has to be an error.
+    keep.add(vec![span(1, 1, 0, 1), with(1, SpanKind::Client, 1)], s(0));
+    keep.add(vec![span(2, 1, 0, 1), with(2, SpanKind::Server, 1)], s(0));
+    keep.add(vec![span(3, 1, 0, 1), with(3, SpanKind::Consumer, 1)], s(0));
+    keep.add(vec![with(4, SpanKind::Client, 0)], s(0));
+    let failed = [1, 2, 3, 4].map(|id| keep.traces[&id].failed);
+    assert_eq!(failed, [false, true, true, true]);
+}
+
+#[test]
+fn a_span_without_times_does_not_stretch_its_trace() {
+    let mut keep = keep(usize::MAX);
+    let mut timeless = span(5, 2, 1, 0);
+    (timeless.span.start_us, timeless.span.end_us) = (0, 0);
+    let mut alone = timeless.clone();
+    alone.trace = 6;
+    keep.add(vec![timeless, span(5, 1, 0, 20), alone], s(0));
+    let durations = [5, 6].map(|id| keep.traces[&id].duration_us());
+    assert_eq!(durations, [20_000, 0]);
 }
 
 #[test]

@@ -161,5 +161,26 @@ fn large_lists_become_short_texts() {
         ..span()
     };
     let read = read(message(vec![sent]), 10);
-    assert!(read.arrivals[0].span.attributes["list"].len() <= NESTED_BYTES_MAX);
+    let (key, value) = &read.arrivals[0].span.attributes[0];
+    assert!(key == "list" && value.len() <= NESTED_BYTES_MAX);
+}
+
+#[test]
+fn a_long_name_of_the_sender_is_copied_short() {
+    let mut sent = message(vec![span(); 2_000]);
+    let long = pair("service.name", text(&"x".repeat(1 << 20)));
+    sent.resource_spans[0].resource.as_mut().unwrap().attributes = vec![long];
+    let read = read(sent, 10_000);
+    assert_eq!(read.arrivals.len(), 2_000);
+    assert!(read.arrivals.iter().all(|arrival| arrival.span.service.len() <= 256));
+}
+
+#[test]
+fn a_span_without_a_beginning_begins_at_its_end() {
+    let sent = Span {
+        start_time_unix_nano: 0,
+        ..span()
+    };
+    let read = read(message(vec![sent]), 10);
+    assert_eq!((read.arrivals[0].span.start_us, read.arrivals[0].span.end_us), (9, 9));
 }

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use prost::Message as _;
 use tonic::Code;
 
-use super::Receiver;
+use super::{Receiver, Refusal};
 use crate::otlp::json;
 
 /// How a message is written.
@@ -58,9 +58,10 @@ pub(super) async fn export(State(receiver): State<Receiver>, request: Request<Bo
             return form.answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, &message);
         }
     };
-    match form.read(body) {
-        Ok(request) => form.accept(&receiver.take(request)),
-        Err(why) => form.refuse(Code::InvalidArgument, &why),
+    match receiver.take(form, body).await {
+        Ok(answer) => form.accept(&answer),
+        Err(Refusal::Unreadable(why)) => form.refuse(Code::InvalidArgument, &why),
+        Err(Refusal::TooLarge(why)) => form.answer(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, &why),
     }
 }
 
@@ -92,7 +93,8 @@ impl Form {
         }
     }
 
-    fn read(self, body: Bytes) -> Result<ExportTraceServiceRequest, String> {
+    /// Decodes a message, of which it is known that there is room for it.
+    pub(super) fn read(self, body: Bytes) -> Result<ExportTraceServiceRequest, String> {
         match self {
             Self::Protobuf => ExportTraceServiceRequest::decode(body)
                 .map_err(|error| format!("the body is no ExportTraceServiceRequest: {error}")),

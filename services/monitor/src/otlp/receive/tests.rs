@@ -7,9 +7,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lepton_mesh::context::Context;
 use lepton_mesh::net::Net;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
+use tonic::codec::CompressionEncoding::Gzip;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -22,10 +24,7 @@ fn receiver() -> Receiver {
         message_spans_max: 3,
         ..config::Otlp::default()
     };
-    Receiver {
-        traces: Traces::new(config::Traces::default(), &Context::system()),
-        config,
-    }
+    Receiver::new(Traces::new(config::Traces::default(), &Context::system()), config)
 }
 
 fn message(spans: u64) -> ExportTraceServiceRequest {
@@ -159,6 +158,58 @@ async fn large_messages_are_refused_packed_or_not() {
             .await
             .0,
         413
+    );
+}
+
+#[tokio::test]
+async fn messages_that_would_take_too_much_memory_are_refused_undecoded() {
+    let receiver = receiver();
+    // Within the length that is allowed, and hundreds of bytes for two.
+    let mut crafted = message(1);
+    crafted.resource_spans[0].scope_spans[0].spans = vec![Span::default(); 4_000];
+    let bytes = crafted.encode_to_vec();
+    assert!(bytes.len() < receiver.config.message_bytes_max);
+    let (status, _, body) = post_to(&receiver, "/v1/traces", &[PROTOBUF], bytes).await;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    assert!(status == 413 && text.contains("send fewer spans"), "{status} {text}");
+    let spans = vec!["{}"; 3_000].join(",");
+    let json = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+    assert_eq!(
+        post_to(&receiver, "/v1/traces", &[JSON], json.into_bytes()).await.0,
+        413
+    );
+    let refused = Status::from(
+        receiver
+            .take(Form::Protobuf, crafted.encode_to_vec().into())
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(
+        receiver.decoding.available_permits(),
+        10 * DECODING_MAX,
+        "nothing is left behind"
+    );
+}
+
+#[test]
+fn room_is_reserved_by_length() {
+    let headers = |pairs: &[(&'static str, &str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        pairs.collect::<HeaderMap>()
+    };
+    assert_eq!(room(&headers(&[("content-length", "100")]), 1_000), 100);
+    assert_eq!(room(&headers(&[("content-length", "9999")]), 1_000), 1_000);
+    assert_eq!(room(&headers(&[]), 1_000), 1_000, "who does not say counts in full");
+    assert_eq!(
+        room(
+            &headers(&[("content-length", "100"), ("content-encoding", "gzip")]),
+            1_000
+        ),
+        1_100,
+        "packed and unpacked"
     );
 }
 
