@@ -1,34 +1,29 @@
 //! A trace from its spans.
 //!
-//! Promises: the same spans give the same trace, in whatever order they came; spans that name each other as parents are
-//! shown all the same. Leaves which spans there are to the monitors.
+//! Promises: the same spans give the same trace, in whatever order they came; each span stands below the one that caused
+//! it; spans that name each other as parents are shown all the same. Leaves which spans there are to the monitors.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
 
-use crate::monitor::v1::{Span, Trace};
+use crate::monitor::v1::{Span, SpanKind, Trace};
 
 #[cfg(test)]
 mod tests;
 
-/// Puts a trace together. Spans with the same id count once; a span without times counts as begun in 1970.
+/// Puts a trace together. Spans with the same id count once; one that does not say when it began begins with the trace.
 pub fn assemble(trace_id: String, spans: Vec<Span>, dropped_span_count: u32) -> Trace {
     let mut by_id: BTreeMap<String, Span> = BTreeMap::new();
     for span in spans {
         by_id.entry(span.span_id.clone()).or_insert(span);
     }
     let mut spans = in_order(by_id.into_values().collect());
-    let start = spans.iter().map(start_us).min().unwrap_or(0);
-    let end = spans
-        .iter()
-        .map(|span| start_us(span).saturating_add(span.duration_us))
-        .max()
-        .unwrap_or(0);
+    let start = spans.iter().map(start_us).filter(|start| *start > 0).min().unwrap_or(0);
     for span in &mut spans {
-        span.offset_us = start_us(span) - start;
+        span.offset_us = start_us(span).saturating_sub(start);
     }
+    let ends = spans.iter().map(|span| span.offset_us.saturating_add(span.duration_us));
     let root = spans
         .iter()
         .find(|span| span.parent_span_id.is_empty())
@@ -36,44 +31,61 @@ pub fn assemble(trace_id: String, spans: Vec<Span>, dropped_span_count: u32) -> 
     Trace {
         trace_id,
         start_time: Some(timestamp(start)),
-        duration_us: end - start,
+        duration_us: ends.max().unwrap_or(0),
         name: root.map(|root| root.name.clone()).unwrap_or_default(),
-        failed: spans.iter().any(|span| span.failed),
+        failed: spans.iter().any(fails),
         span_count: u32::try_from(spans.len()).unwrap_or(u32::MAX),
         dropped_span_count,
         spans,
     }
 }
 
-/// Parents before their children, and otherwise by their beginning.
+/// Whether a trace failed if such a span did. To a caller every answer but OK is an error, also one that says rightly
+/// that the request was wrong; whoever answered knows better, and its own caller's answer tells what came of it. At the
+/// top of a trace nobody else would say.
+pub fn decides(kind: SpanKind, has_parent: bool) -> bool {
+    !has_parent || !matches!(kind, SpanKind::Client | SpanKind::Producer)
+}
+
+fn fails(span: &Span) -> bool {
+    span.failed && decides(span.kind(), !span.parent_span_id.is_empty())
+}
+
+/// Each span below its parent, and those of one parent by their beginning.
 fn in_order(spans: Vec<Span>) -> Vec<Span> {
     let places: BTreeMap<&str, usize> = spans
         .iter()
         .enumerate()
         .map(|(at, span)| (&*span.span_id, at))
         .collect();
-    let mut children: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut ready = BinaryHeap::new();
-    let key = |at: usize| Reverse((start_us(&spans[at]), at));
-    for (at, span) in spans.iter().enumerate() {
-        match places.get(&*span.parent_span_id) {
-            Some(parent) => children.entry(*parent).or_default().push(at),
-            None => ready.push(key(at)),
+    let parent = |at: usize| places.get(&*spans[at].parent_span_id).copied();
+    let mut by_start: Vec<usize> = (0..spans.len()).collect();
+    by_start.sort_by_key(|at| start_us(&spans[*at]));
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); spans.len()];
+    for at in &by_start {
+        if let Some(parent) = parent(*at) {
+            children[parent].push(*at);
         }
     }
+    let roots = by_start.iter().filter(|at| parent(**at).is_none());
+    // What no root leads to hangs below itself, and begins wherever it is entered.
+    let entries: Vec<usize> = roots.chain(&by_start).copied().collect();
     let mut order = Vec::with_capacity(spans.len());
-    while let Some(Reverse((_, at))) = ready.pop() {
-        order.push(at);
-        ready.extend(children.remove(&at).into_iter().flatten().map(key));
+    let mut taken = vec![false; spans.len()];
+    for entry in entries {
+        let mut open = vec![entry];
+        while let Some(at) = open.pop() {
+            if !std::mem::replace(&mut taken[at], true) {
+                order.push(at);
+                open.extend(children[at].iter().rev());
+            }
+        }
     }
-    // What is left hangs below itself.
-    let mut circular: Vec<usize> = children.into_values().flatten().collect();
-    circular.sort_by_key(|at| start_us(&spans[*at]));
-    order.extend(circular);
     let mut spans: Vec<Option<Span>> = spans.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| spans[at].take()).collect()
 }
 
+/// When a span began, microseconds since 1970; 0 if it does not say.
 fn start_us(span: &Span) -> u64 {
     let Some(time) = &span.start_time else { return 0 };
     let micros = i128::from(time.seconds) * 1_000_000 + i128::from(time.nanos / 1_000);

