@@ -90,6 +90,7 @@ impl Subject for Own {
 
     fn tell(&self, seen: &mut Seen) -> WatchStatsResponse {
         let counts = &self.meter.counts;
+        let latency = counts.latencies.look(seen);
         WatchStatsResponse {
             instance: self.instance.to_string(),
             service: "gateway".to_owned(),
@@ -97,7 +98,8 @@ impl Subject for Own {
             in_flight: counts.in_flight.load(Ordering::Relaxed),
             finished_total: counts.finished.load(Ordering::Relaxed),
             failed_total: counts.failed.load(Ordering::Relaxed),
-            latency_p50_us: counts.latencies.median(seen),
+            latency_p50_us: latency.p50_us,
+            latency_p99_us: latency.p99_us,
             ..Default::default()
         }
     }
@@ -124,6 +126,7 @@ mod tests {
         let stats = own.tell(&mut seen);
         assert_eq!((stats.in_flight, stats.finished_total, stats.failed_total), (1, 1, 1));
         assert!(stats.latency_p50_us >= 10, "{stats:?}");
+        assert_eq!(stats.latency_p99_us, stats.latency_p50_us, "there was one");
         drop(running);
         assert_eq!(own.tell(&mut seen).in_flight, 0);
     }

@@ -30,7 +30,7 @@ pub struct Stats {
     /// How often every instance tells its load.
     #[serde(with = "duration")]
     pub interval: Duration,
-    /// Samples kept of each instance, about 64 bytes each.
+    /// Samples kept of each instance, about 72 bytes each.
     pub samples_max: usize,
     /// Instances watched; further ones are counted and left alone.
     pub instances_max: usize,

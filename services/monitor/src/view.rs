@@ -39,7 +39,7 @@ pub(crate) struct Row {
     pub leader: bool,
     /// The epoch that it leads or follows; 0 without one.
     pub epoch: u64,
-    /// Its load; `None` until it was heard.
+    /// Its load; `None` until it was heard, and while it is not.
     pub load: Option<Load>,
 }
 
@@ -73,6 +73,8 @@ pub(crate) struct Load {
     pub recent: Vec<Point>,
     /// Median latency of the last second, microseconds; 0 when nothing finished.
     pub latency_us: u64,
+    /// What 99 of 100 did not exceed then, microseconds; 0 when nothing finished.
+    pub latency_p99_us: u64,
     /// Memory of its process, bytes.
     pub resident_bytes: u64,
 }

@@ -1,7 +1,7 @@
 //! Recent latencies, in a ring without a lock.
 //!
 //! Promises: adding one never waits; of more than fit between two looks the newest count. A reader that races a writer
-//! may see an older value of one place, which a median does not mind.
+//! may see an older value of one place, which a percentile does not mind.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +19,15 @@ pub struct Latencies {
 /// How far a watcher has looked; nowhere yet by default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen(Option<u64>);
+
+/// Latencies of an interval, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look {
+    /// The median.
+    pub p50_us: u64,
+    /// What 99 of 100 did not exceed.
+    pub p99_us: u64,
+}
 
 impl Default for Latencies {
     fn default() -> Self {
@@ -39,9 +48,9 @@ impl Latencies {
         );
     }
 
-    /// The median, in microseconds, of those added since this watcher's last look; zero when there were none. What ended
-    /// before its first look belongs to no interval of its own.
-    pub fn median(&self, seen: &mut Seen) -> u64 {
+    /// The latencies added since this watcher's last look; zero when there were none. What ended before its first look
+    /// belongs to no interval of its own.
+    pub fn look(&self, seen: &mut Seen) -> Look {
         let added = self.added.load(Ordering::Relaxed);
         let before = seen.0.replace(added).unwrap_or(added);
         let count = (added.saturating_sub(before) as usize).min(KEPT);
@@ -49,11 +58,14 @@ impl Latencies {
         let mut recent: Vec<u64> = (0..count)
             .map(|back| self.micros[place(back)].load(Ordering::Relaxed))
             .collect();
-        if recent.is_empty() {
-            return 0;
+        recent.sort_unstable();
+        // The least value that so many percent do not exceed: of few, the 99th percentile is the largest.
+        let rank = |percent: usize| (recent.len() * percent).div_ceil(100).saturating_sub(1);
+        let value = |percent| recent.get(rank(percent)).copied().unwrap_or(0);
+        Look {
+            p50_us: value(50),
+            p99_us: value(99),
         }
-        let middle = recent.len() / 2;
-        *recent.select_nth_unstable(middle).1
     }
 }
 
@@ -61,22 +73,36 @@ impl Latencies {
 mod tests {
     use super::*;
 
+    fn look(p50_us: u64, p99_us: u64) -> Look {
+        Look { p50_us, p99_us }
+    }
+
     #[test]
-    fn medians_are_of_what_is_new() {
+    fn a_look_is_of_what_is_new() {
         let (latencies, mut seen) = (Latencies::default(), Seen::default());
         latencies.add(Duration::from_secs(1));
-        assert_eq!(latencies.median(&mut seen), 0, "before the first look");
+        assert_eq!(latencies.look(&mut seen), look(0, 0), "before the first look");
         for micros in [5, 1, 9] {
             latencies.add(Duration::from_micros(micros));
         }
         let mut second = seen;
-        assert_eq!(latencies.median(&mut seen), 5);
+        assert_eq!(latencies.look(&mut seen), look(5, 9));
         latencies.add(Duration::from_micros(100));
-        assert_eq!(latencies.median(&mut seen), 100);
-        assert_eq!(latencies.median(&mut seen), 0);
+        assert_eq!(latencies.look(&mut seen), look(100, 100));
+        assert_eq!(latencies.look(&mut seen), look(0, 0));
         for _ in 0..5_000 {
             latencies.add(Duration::from_micros(7));
         }
-        assert_eq!(latencies.median(&mut second), 7, "the newest count");
+        assert_eq!(latencies.look(&mut second), look(7, 7), "the newest count");
+    }
+
+    #[test]
+    fn one_of_a_hundred_is_beyond_the_99th_percentile() {
+        let (latencies, mut seen) = (Latencies::default(), Seen::default());
+        latencies.look(&mut seen);
+        for micros in (1..=200).rev() {
+            latencies.add(Duration::from_micros(micros));
+        }
+        assert_eq!(latencies.look(&mut seen), look(100, 198));
     }
 }

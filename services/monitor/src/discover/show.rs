@@ -73,7 +73,8 @@ impl Observer {
 
     /// An instance as it is shown; `None` when it is gone.
     fn row(&self, track: &Track, now: Duration) -> Option<Row> {
-        let state = match track.standing(now) {
+        let standing = track.standing(now);
+        let state = match standing {
             Standing::Gone | Standing::Left => return None,
             _ if track.is_draining() => RowState::Draining,
             Standing::Unknown => RowState::Connecting,
@@ -96,7 +97,10 @@ impl Observer {
                 .as_ref()
                 .map_or(told.map_or(0, |stats| stats.epoch), |leader| leader.epoch.0),
             leader: leader.is_some(),
-            load: told.map(|stats| load(track, stats)),
+            // What it told before it fell silent is not true now, and must not stand in any sum.
+            load: told
+                .filter(|_| standing == Standing::Answering)
+                .map(|stats| load(track, stats)),
         })
     }
 
@@ -113,6 +117,7 @@ fn load(track: &Track, stats: &WatchStatsResponse) -> Load {
         rates: track.ring.rates(),
         recent: track.ring.recent(RECENT),
         latency_us: stats.latency_p50_us,
+        latency_p99_us: stats.latency_p99_us,
         resident_bytes: stats.resident_bytes,
     }
 }

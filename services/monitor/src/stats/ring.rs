@@ -23,6 +23,7 @@ struct Sample {
     failed_total: u64,
     cpu_us: u64,
     latency_us: u64,
+    latency_p99_us: u64,
     resident_bytes: u64,
     in_flight: u32,
     queued: u32,
@@ -46,6 +47,8 @@ pub(crate) struct Point {
     pub rates: Rates,
     /// Median latency of that time, microseconds; 0 when nothing finished.
     pub latency_us: u64,
+    /// What 99 of 100 of that time did not exceed, microseconds; 0 when nothing finished.
+    pub latency_p99_us: u64,
     /// Memory of its process at the end of it, bytes.
     pub resident_bytes: u64,
     /// Requests or attempts in progress at the end of it.
@@ -79,6 +82,7 @@ impl Ring {
             failed_total: stats.failed_total,
             cpu_us: stats.cpu_us,
             latency_us: stats.latency_p50_us,
+            latency_p99_us: stats.latency_p99_us,
             resident_bytes: stats.resident_bytes,
             in_flight: stats.in_flight,
             queued: stats.queued,
@@ -116,6 +120,7 @@ impl Ring {
             .map(|(earlier, later)| Point {
                 rates: later.rates_since(earlier),
                 latency_us: later.latency_us,
+                latency_p99_us: later.latency_p99_us,
                 resident_bytes: later.resident_bytes,
                 in_flight: later.in_flight,
                 queued: later.queued,

@@ -30,6 +30,7 @@ impl Subject for Own {
             finished_total,
             failed_total,
         } = self.stats.load();
+        let latency = self.stats.shared.latencies.look(seen);
         WatchStatsResponse {
             instance: self.instance.to_string(),
             service: "worker".to_owned(),
@@ -39,7 +40,8 @@ impl Subject for Own {
             slots,
             finished_total,
             failed_total,
-            latency_p50_us: self.stats.shared.latencies.median(seen),
+            latency_p50_us: latency.p50_us,
+            latency_p99_us: latency.p99_us,
             ..Default::default()
         }
     }
