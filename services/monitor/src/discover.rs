@@ -79,6 +79,8 @@ struct Watched {
     track: Track,
     stream: u64,
     task: AbortHandle,
+    /// Whether the rules were told that it should be there, though it was never heard.
+    missed: bool,
 }
 
 impl Observer {
@@ -168,11 +170,17 @@ impl Observer {
             reports: self.sender.clone(),
         };
         let task = self.streams.spawn(listen.run().in_current_span());
-        let track = Track::new(instance.clone(), self.config.samples_max, self.config.silence_max);
+        let track = Track::new(
+            instance.clone(),
+            self.config.samples_max,
+            self.config.silence_max,
+            self.context.clock.monotonic(),
+        );
         let watched = Watched {
             track,
             stream: self.newest,
             task,
+            missed: false,
         };
         if let Some(before) = self.tracks.insert(instance.id.clone(), watched) {
             before.task.abort();
@@ -214,13 +222,20 @@ impl Observer {
         }
     }
 
-    /// Who lives, as the rules see it. One that left in order is shown once more, so that they see it drain.
-    fn live(&self, now: Duration) -> BTreeMap<InstanceId, Live> {
+    /// Who lives, as the rules see it. One that left in order is shown once more, so that they see it drain; one that was
+    /// never heard is shown once when it is overdue, so that they miss it.
+    fn live(&mut self, now: Duration) -> BTreeMap<InstanceId, Live> {
         let mut live = BTreeMap::new();
-        for (id, watched) in &self.tracks {
+        for (id, watched) in &mut self.tracks {
             let left = match watched.track.standing(now) {
                 Standing::Answering | Standing::Suspect => false,
                 Standing::Left if self.shown.contains(id) => true,
+                Standing::Gone if !watched.missed => {
+                    let overdue = watched.track.expected(self.context.clock.now());
+                    watched.missed = overdue.is_some();
+                    live.extend(overdue.map(|it| (id.clone(), it)));
+                    continue;
+                }
                 Standing::Unknown | Standing::Gone | Standing::Left => continue,
             };
             if let Some(mut seen) = watched.track.live() {

@@ -20,6 +20,9 @@ const FAILURES_MIN: u32 = 3;
 /// ...and not before this time: the word that an instance left in order takes its way through etcd.
 const BREAK_MIN: Duration = Duration::from_millis(400);
 
+/// Beyond the longest silence, so much longer may one that was never heard take to answer: it may still be starting.
+const FIRST_WORD_EXTRA: Duration = Duration::from_secs(10);
+
 /// The key of the registry's metadata under which a supervisor names the place that an instance fills.
 const NAME: &str = "name";
 
@@ -44,8 +47,8 @@ pub(crate) struct Track {
 /// How the stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
-    /// Nothing has come yet.
-    Opening,
+    /// Nothing has come yet, and it is listened to since this monotonic time.
+    Opening { from: Duration },
     /// It answers.
     Open {
         since: Timestamp,
@@ -77,14 +80,14 @@ pub(crate) enum Standing {
 }
 
 impl Track {
-    /// Of an instance that has just been discovered.
-    pub fn new(instance: Instance, samples: usize, silence_max: Duration) -> Self {
+    /// Of an instance that has just been discovered, at monotonic time `now`.
+    pub fn new(instance: Instance, samples: usize, silence_max: Duration, now: Duration) -> Self {
         Self {
             instance,
             registered: true,
             last: None,
             ring: Ring::new(samples),
-            link: Link::Opening,
+            link: Link::Opening { from: now },
             silence_max,
             ended: false,
         }
@@ -109,7 +112,7 @@ impl Track {
     /// Its stream broke, or was not opened again, at monotonic time `now`.
     pub fn fail(&mut self, now: Duration) {
         self.link = match self.link {
-            Link::Opening => Link::Opening,
+            Link::Opening { from } => Link::Opening { from },
             Link::Open { since, heard, .. } => Link::Broken {
                 since,
                 heard,
@@ -138,8 +141,9 @@ impl Track {
 
     /// The monitor itself was stopped until `now`: the silence of that time is not the instance's.
     pub fn forgive(&mut self, now: Duration) {
-        if let Link::Open { heard_at, .. } = &mut self.link {
-            *heard_at = now;
+        match &mut self.link {
+            Link::Opening { from: at } | Link::Open { heard_at: at, .. } => *at = now,
+            Link::Broken { .. } => {}
         }
     }
 
@@ -152,8 +156,15 @@ impl Track {
     /// What to think of it at monotonic time `now`.
     pub fn standing(&self, now: Duration) -> Standing {
         let lost = match self.link {
-            Link::Opening if self.registered => return Standing::Unknown,
-            Link::Opening => return Standing::Left,
+            Link::Opening { .. } if !self.registered => return Standing::Left,
+            Link::Opening { from } => {
+                let late = now.saturating_sub(from) > self.silence_max + FIRST_WORD_EXTRA;
+                return if late && !self.is_draining() {
+                    Standing::Gone
+                } else {
+                    Standing::Unknown
+                };
+            }
             Link::Open { heard_at, .. } if !self.is_silent(heard_at, now) => return Standing::Answering,
             // Its connection stands. Without an entry it is stopped rather than gone in order: an exit closes it.
             Link::Open { .. } => {
@@ -178,13 +189,23 @@ impl Track {
         let (Link::Open { since, heard, .. } | Link::Broken { since, heard, .. }) = self.link else {
             return None;
         };
-        Some(Live {
+        Some(self.living(since, heard))
+    }
+
+    /// As the rule has to see one that was never heard, for it to be missed afterwards: there, but only since `now`, so
+    /// that it makes up for nobody.
+    pub fn expected(&self, now: Timestamp) -> Option<Live> {
+        matches!(self.link, Link::Opening { .. }).then(|| self.living(now, now))
+    }
+
+    fn living(&self, since: Timestamp, heard: Timestamp) -> Live {
+        Live {
             service: self.instance.service.clone(),
             name: self.instance.metadata.get(NAME).cloned(),
             draining: self.is_draining(),
             since,
             heard,
-        })
+        }
     }
 
     fn is_silent(&self, heard_at: Duration, now: Duration) -> bool {

@@ -1,4 +1,4 @@
-//! Ids keep the order of opening.
+//! Ids keep the order of opening; who never comes is missed.
 
 use super::*;
 
@@ -27,4 +27,21 @@ fn a_clock_that_goes_back_does_not_change_the_order() {
     assert_eq!(subjects, ["b", "a"], "the newest first");
     assert_eq!(rules.open(), 2);
     assert!(!rules.look(&live(&[], late), Timestamp::from_micros(late)));
+}
+
+#[test]
+fn one_that_is_overdue_is_missed_until_it_is_heard() {
+    let mut rules = Rules::new(Random::seeded(1));
+    let at = |seconds: u64| Timestamp::from_micros(seconds * 1_000_000);
+    let since = |seconds: u64| {
+        let mut live = live(&["a"], seconds * 1_000_000);
+        live.values_mut().for_each(|it| it.since = at(seconds));
+        live
+    };
+    assert!(!rules.look(&since(16), at(16)), "it is expected");
+    assert!(rules.look(&BTreeMap::new(), at(16)), "and not there");
+    assert_eq!(rules.open(), 1);
+    assert!(!rules.look(&since(30), at(31)));
+    assert!(rules.look(&since(30), at(33)), "it answers steadily");
+    assert_eq!(rules.open(), 0);
 }

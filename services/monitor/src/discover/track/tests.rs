@@ -22,7 +22,7 @@ fn track() -> Track {
         started: Timestamp::default(),
         metadata: BTreeMap::from([("name".to_owned(), "worker-1".to_owned())]),
     };
-    Track::new(instance, 600, SILENCE_MAX)
+    Track::new(instance, 600, SILENCE_MAX, ms(0))
 }
 
 fn hear(track: &mut Track, at: u64) {
@@ -38,14 +38,25 @@ fn standing(track: &Track, at: u64) -> Standing {
 }
 
 #[test]
-fn one_that_was_never_heard_is_unknown_until_its_entry_goes() {
+fn one_that_was_never_heard_is_gone_after_a_generous_time() {
     let mut track = track();
     track.fail(ms(1));
-    track.fail(ms(60_000));
-    assert_eq!(standing(&track, 60_000), Standing::Unknown);
+    assert_eq!(standing(&track, 15_000), Standing::Unknown);
+    assert_eq!(standing(&track, 15_001), Standing::Gone);
     assert_eq!(track.live(), None);
+    let expected = track.expected(Timestamp::from_micros(7)).unwrap();
+    assert_eq!(
+        (expected.since, expected.name.as_deref()),
+        (Timestamp::from_micros(7), Some("worker-1"))
+    );
+    track.forgive(ms(20_000));
+    assert_eq!(standing(&track, 35_000), Standing::Unknown, "the monitor was stopped");
+    track.instance.state = NodeState::Draining;
+    assert_eq!(standing(&track, 60_000), Standing::Unknown, "it says that it leaves");
     track.registered = false;
     assert_eq!(standing(&track, 60_000), Standing::Left);
+    hear(&mut track, 60_001);
+    assert_eq!(track.expected(Timestamp::default()), None, "it is heard");
 }
 
 #[test]
