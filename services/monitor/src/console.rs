@@ -34,7 +34,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error::rest;
+use lepton_mesh::error::{is_retryable, rest};
 use lepton_mesh::net::Net;
 use lepton_mesh::shutdown::Shutdown;
 use lepton_mesh::telemetry::trace::TRACEPARENT;
@@ -48,6 +48,7 @@ use crate::view::View;
 use cancel::Guard;
 use gateway::Gateways;
 use place::{Asked, Place};
+use tasks::known::Known;
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +92,7 @@ struct Console {
     store: watch::Receiver<Store>,
     traces: Traces,
     gateways: Gateways,
+    known: Known,
     cluster: Arc<str>,
     etcd: Arc<[String]>,
     refresh: Duration,
@@ -114,6 +116,7 @@ pub(crate) fn router(sources: Sources, config: &config::Config, shutdown: Shutdo
         store: sources.store,
         traces: sources.traces,
         gateways: Gateways::new(sources.net),
+        known: Known::default(),
         cluster: config.common.cluster.as_str().into(),
         etcd: config.common.etcd.clone().into(),
         refresh: config.console.refresh,
@@ -179,15 +182,21 @@ fn files(router: Router<Console>) -> Router<Console> {
 async fn show(console: Console, headers: HeaderMap, place: Result<Place, Fault>) -> Response {
     let place = match place {
         Ok(place) => place,
-        Err(fault) => return refuse(&console, &headers, &fault),
+        Err(fault) => return refuse(&console, &headers, None, &fault),
     };
     if accepts(&headers, "text/event-stream") {
         return live::follow(console, place);
     }
     match console.page(&place).await {
         Ok(page) => html(layout::page(&console, Some(&place), &page)),
-        Err(fault) => refuse(&console, &headers, &fault),
+        Err(fault) => refuse(&console, &headers, Some(&place).filter(|_| may_pass(&fault)), &fault),
     }
+}
+
+/// Whether the page may be there a little later: what does not answer comes back, and a trace arrives some seconds after
+/// its request.
+fn may_pass(fault: &Fault) -> bool {
+    is_retryable(fault) || fault.reason.http_status() >= 500 || fault.reason == Reason::TraceNotFound
 }
 
 impl Console {
@@ -215,13 +224,14 @@ pub(crate) async fn untraced(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// A fault as a page for people, and as everywhere else for programs.
-fn refuse(console: &Console, headers: &HeaderMap, fault: &Fault) -> Response {
+/// A fault as a page for people, and as everywhere else for programs. With a place the page is kept up to date, so that
+/// it becomes the one that was asked for.
+fn refuse(console: &Console, headers: &HeaderMap, place: Option<&Place>, fault: &Fault) -> Response {
     if !accepts(headers, "text/html") {
         return (HEADERS, rest(fault)).into_response();
     }
     let status = StatusCode::from_u16(fault.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, html(layout::page(console, None, &layout::fault(fault)))).into_response()
+    (status, html(layout::page(console, place, &layout::fault(fault)))).into_response()
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -240,7 +250,12 @@ fn file(kind: &'static str, content: impl IntoResponse) -> Response {
 async fn unknown(State(console): State<Console>, request: Request<Body>) -> Response {
     let path = request.uri().path();
     let message = format!("{path} is no page here; the console is at /");
-    refuse(&console, request.headers(), &Fault::new(Reason::RouteNotFound, message))
+    refuse(
+        &console,
+        request.headers(),
+        None,
+        &Fault::new(Reason::RouteNotFound, message),
+    )
 }
 
 async fn wrong_method(State(console): State<Console>, request: Request<Body>) -> Response {
@@ -249,6 +264,7 @@ async fn wrong_method(State(console): State<Console>, request: Request<Body>) ->
     refuse(
         &console,
         request.headers(),
+        None,
         &Fault::new(Reason::MethodNotAllowed, message),
     )
 }

@@ -57,7 +57,7 @@ pub(super) async fn take(State(console): State<Console>, Path(id): Path<String>,
     let (parts, body) = request.into_parts();
     match carry_out(&console, &id, &parts.headers, body).await {
         Ok(()) => (StatusCode::SEE_OTHER, HEADERS, [(LOCATION, format!("/tasks/{id}"))]).into_response(),
-        Err(fault) => refuse(&console, &parts.headers, &fault),
+        Err(fault) => refuse(&console, &parts.headers, None, &fault),
     }
 }
 

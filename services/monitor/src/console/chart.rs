@@ -17,9 +17,9 @@ pub(super) fn spark(values: &[f64], floor: f64) -> Markup {
     curves(&[("line", values)], floor, "spark")
 }
 
-/// A curve with a second one below it, such as failures, on the same scale.
-pub(super) fn pair(values: &[f64], other: &[f64], floor: f64) -> Markup {
-    curves(&[("line", values), ("line bad", other)], floor, "chart")
+/// A curve with a second one of the same kind of figure, on the same scale. `class` gives that one its look.
+pub(super) fn pair(values: &[f64], (class, other): (&str, &[f64]), floor: f64) -> Markup {
+    curves(&[("line", values), (class, other)], floor, "chart")
 }
 
 fn curves(series: &[(&str, &[f64])], floor: f64, class: &str) -> Markup {

@@ -15,7 +15,7 @@ use lepton_proto::model::v1::{ListModelsRequest, Model};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::{GetTraceRequest, ListTracesRequest, Trace};
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
-use lepton_proto::task::v1::{CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, Task};
+use lepton_proto::task::v1::{CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, Task, TaskView};
 use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -28,8 +28,10 @@ use crate::view::{RowState, View};
 const ANSWER_WAIT: Duration = Duration::from_millis(1_500);
 /// Gateways that are asked before a page says that none answers.
 const TRIES: usize = 2;
-/// The largest answer, bytes: a task with an input as large as a gateway takes, and its output.
-const ANSWER_BYTES_MAX: usize = 160 << 20;
+/// The largest answer, bytes: a trace with as many spans as a monitor keeps.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// The largest task with its input and output, bytes; a page shows less of it.
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
 /// Connections to gateways. Clones share them.
 #[derive(Debug, Clone)]
@@ -50,20 +52,29 @@ impl Gateways {
     pub async fn tasks(&self, view: &View, request: ListTasksRequest) -> Result<ListTasksResponse, Fault> {
         let call = |channel| {
             let request = bounded(request.clone());
-            async move { tasks(channel).list_tasks(request).await }
+            async move { tasks(channel, ANSWER_BYTES_MAX).list_tasks(request).await }
         };
         self.ask(view, call).await
     }
 
-    /// One task.
+    /// One task without its input and output, which may be large and would be read again at every refresh.
     pub async fn task(&self, view: &View, id: &str) -> Result<Task, Fault> {
+        self.one_task(view, id, TaskView::Basic, ANSWER_BYTES_MAX).await
+    }
+
+    /// One task with its input and output. Fails with REQUEST_TOO_LARGE where those are more than a page could show.
+    pub async fn whole_task(&self, view: &View, id: &str) -> Result<Task, Fault> {
+        self.one_task(view, id, TaskView::Full, PAYLOAD_BYTES_MAX).await
+    }
+
+    async fn one_task(&self, view: &View, id: &str, part: TaskView, bytes_max: usize) -> Result<Task, Fault> {
         let request = GetTaskRequest {
             id: id.to_owned(),
-            ..Default::default()
+            view: part.into(),
         };
         let call = |channel| {
             let request = bounded(request.clone());
-            async move { tasks(channel).get_task(request).await }
+            async move { tasks(channel, bytes_max).get_task(request).await }
         };
         self.ask(view, call).await?.task.ok_or_else(|| empty("task"))
     }
@@ -76,9 +87,13 @@ impl Gateways {
         };
         let call = |channel| {
             let request = bounded(request.clone());
-            async move { tasks(channel).cancel_task(request).await }
+            async move { tasks(channel, PAYLOAD_BYTES_MAX).cancel_task(request).await }
         };
-        self.ask(view, call).await.map(drop)
+        match self.ask(view, call).await {
+            // The answer is the task with its input, and only a success has one: it was cancelled.
+            Err(fault) if fault.reason == Reason::RequestTooLarge => Ok(()),
+            answer => answer.map(drop),
+        }
     }
 
     /// All models.
@@ -145,8 +160,8 @@ impl Gateways {
     }
 }
 
-fn tasks(channel: Channel) -> TaskServiceClient<Channel> {
-    TaskServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+fn tasks(channel: Channel, bytes_max: usize) -> TaskServiceClient<Channel> {
+    TaskServiceClient::new(channel).max_decoding_message_size(bytes_max)
 }
 
 fn monitors(channel: Channel) -> MonitorServiceClient<Channel> {

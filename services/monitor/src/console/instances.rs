@@ -21,7 +21,7 @@ pub(super) fn table(view: &View) -> Markup {
                             th.number scope="col" title="In progress, and how many fit" { "In flight" }
                             th.number scope="col" title="Requests or tasks that wait" { "Queued" }
                             th.number scope="col" title="Requests or attempts that end, in each second" { "Per second" }
-                            th.number scope="col" title="Median of the last second" { "Latency" }
+                            th.number scope="col" title="Median of the last second, and what 99 of 100 did not exceed" { "Latency" }
                             th.number scope="col" title="CPU time of the process, 100 % is one core" { "CPU" }
                             th.number scope="col" title="Memory of the process" { "Memory" }
                             th.number scope="col" { "Up" }
@@ -59,7 +59,7 @@ fn instance(view: &View, row: &Row) -> Markup {
             @if let Some(load) = &row.load {
                 (figures(load))
             } @else {
-                td.number.soft colspan="6" { "not heard yet" }
+                td.number.soft colspan="6" { (unheard(row)) }
             }
             td.number title=(moment(row.started)) { (span(view.at.since(row.started))) }
         }
@@ -92,7 +92,7 @@ fn figures(load: &Load) -> Markup {
                 small.bad { (rate(load.rates.failed_per_s)) " failed" }
             }
         }
-        td.number { @if load.latency_us > 0 { (micros(load.latency_us)) } @else { (none()) } }
+        td.number { (latency(load)) }
         td.number.curve { (cpu(load)) }
         td.number.curve { (memory(load)) }
     }
@@ -106,6 +106,26 @@ pub(super) fn in_flight(load: &Load) -> Markup {
             span.soft { " / " (count(load.slots.into())) }
             (bar(f64::from(load.in_flight) / f64::from(load.slots)))
         }
+    }
+}
+
+/// The median of its latencies and what 99 of 100 did not exceed.
+pub(super) fn latency(load: &Load) -> Markup {
+    html! {
+        @if load.latency_us > 0 {
+            (micros(load.latency_us))
+            small { "p99 " (micros(load.latency_p99_us)) }
+        } @else {
+            (none())
+        }
+    }
+}
+
+/// What stands where an instance has no load.
+pub(super) fn unheard(row: &Row) -> &'static str {
+    match row.state {
+        RowState::Connecting => "not heard yet",
+        _ => "not heard now",
     }
 }
 

@@ -21,7 +21,8 @@ const TABS: [(&str, &str); 6] = [
     ("/traces", "Traces"),
 ];
 
-/// A page of the console. One without a place is an answer to a wrong address, and stays as it is.
+/// A page of the console. One without a place is an answer to a wrong address, and stays as it is. Without scripts the
+/// list of tasks stays as well, until its reader loads it: a reload would wipe what is typed into its filter.
 pub(super) fn page(console: &Console, place: Option<&Place>, page: &Page) -> Markup {
     html! {
         (DOCTYPE)
@@ -35,7 +36,9 @@ pub(super) fn page(console: &Console, place: Option<&Place>, page: &Page) -> Mar
                 link rel="stylesheet" href="/console.css";
                 @if place.is_some() {
                     script src="/console.js" defer {}
-                    noscript { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
+                    @if !matches!(place, Some(Place::Tasks(_))) {
+                        noscript { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
+                    }
                 }
             }
             body {

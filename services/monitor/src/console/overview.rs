@@ -46,8 +46,8 @@ struct Chart {
     now: String,
     unit: String,
     values: Vec<f64>,
-    /// A second curve on the same scale.
-    other: Vec<f64>,
+    /// A second curve on the same scale, with its class.
+    other: (&'static str, Vec<f64>),
     /// The least that the top of the scale stands for.
     floor: f64,
     /// What the largest value was, in words.
@@ -64,7 +64,7 @@ fn charts(view: &View) -> Markup {
                 figure.card {
                     figcaption { (chart.name) }
                     p.big { strong { (chart.now) } " " span { (chart.unit) } }
-                    (pair(&chart.values, &chart.other, chart.floor))
+                    (pair(&chart.values, (chart.other.0, &chart.other.1), chart.floor))
                     p.peak { (chart.peak) }
                 }
             }
@@ -85,7 +85,7 @@ fn requests(view: &View) -> Chart {
         name: "Requests",
         now: rate(now),
         unit,
-        other: summed(view, "gateway", |point| point.rates.failed_per_s),
+        other: ("line bad", summed(view, "gateway", |point| point.rates.failed_per_s)),
         floor: 5.0,
         peak: format!("at most {} in a second", rate(largest(&values))),
         values,
@@ -93,17 +93,20 @@ fn requests(view: &View) -> Chart {
 }
 
 fn latency(view: &View) -> Chart {
-    // Medians cannot be added: the slowest gateway speaks for all.
-    let values = folded(view, "gateway", |point| point.latency_us as f64, f64::max);
-    let now = loads(view, "gateway").map(|load| load.latency_us).max().unwrap_or(0);
+    // Percentiles cannot be added: the slowest gateway speaks for all.
+    let slowest = |figure: fn(&Point) -> u64| folded(view, "gateway", |point| figure(point) as f64, f64::max);
+    let now = |figure: fn(&Load) -> u64| loads(view, "gateway").map(figure).max().unwrap_or(0);
+    let (median, tail) = (now(|load| load.latency_us), now(|load| load.latency_p99_us));
+    let written = |figure| if figure == 0 { "–".to_owned() } else { micros(figure) };
+    let far = slowest(|point| point.latency_p99_us);
     Chart {
         name: "Latency",
-        now: if now == 0 { "–".to_owned() } else { micros(now) },
-        unit: "median at the gateway".to_owned(),
-        other: Vec::new(),
+        now: written(median),
+        unit: format!("median, p99 {}", written(tail)),
+        values: slowest(|point| point.latency_us),
         floor: 1_000.0,
-        peak: format!("at most {}", micros(largest(&values) as u64)),
-        values,
+        peak: format!("p99 at most {}", micros(largest(&far) as u64)),
+        other: ("line far", far),
     }
 }
 
@@ -116,7 +119,7 @@ fn waiting(view: &View) -> Chart {
         name: "Waiting",
         now: count(now),
         unit: "requests and tasks".to_owned(),
-        other: Vec::new(),
+        other: ("line", Vec::new()),
         floor: 5.0,
         peak: format!("at most {}", count(largest(&values) as u64)),
         values,
@@ -131,7 +134,7 @@ fn slots(view: &View) -> Chart {
         name: "Slots in use",
         now: count(used),
         unit: format!("of {} on workers", count(slots)),
-        other: Vec::new(),
+        other: ("line", Vec::new()),
         floor: (slots as f64).max(1.0),
         peak: format!("at most {}", count(largest(&values) as u64)),
         values,

@@ -1,12 +1,15 @@
 //! Tasks, page by page, by state and kind.
 
+mod attempts;
 pub(super) mod detail;
+pub(super) mod known;
+mod payload;
 
 use std::time::Duration;
 
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::time::Timestamp;
-use lepton_proto::task::v1::{ListTasksRequest, State, Task};
+use lepton_proto::task::v1::{ListTasksRequest, State, Task, TaskView};
 use maud::{Markup, html};
 
 use super::figure::{count, cut, lasted, none, read, wire_time};
@@ -26,6 +29,7 @@ pub(super) async fn page(console: &Console, view: &View, wanted: &Wanted) -> Res
         page_token: wanted.token.clone(),
         state: wanted.state.unwrap_or_default().into(),
         kind: wanted.kind.clone(),
+        view: TaskView::Basic.into(),
     };
     let listed = match console.gateways.tasks(view, request).await {
         Err(fault) if fault.reason == Reason::PageTokenInvalid => return Err(fault),
@@ -71,6 +75,7 @@ fn filters(wanted: &Wanted) -> Markup {
                 datalist #kinds { @for kind in KINDS { option value=(kind) {} } }
                 button type="submit" { "Filter" }
             }
+            noscript { a href=(wanted.address()) { "Load anew" } }
         }
     }
 }

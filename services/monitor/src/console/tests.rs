@@ -11,6 +11,8 @@ use lepton_mesh::context::Context;
 use tower::ServiceExt;
 
 use super::*;
+
+mod opened;
 use crate::stats::ring::{Point, Rates};
 use crate::view::{Load, Row};
 
@@ -195,22 +197,96 @@ async fn a_quiet_mesh_says_so_and_an_empty_one_does_not() {
 
 #[tokio::test]
 async fn pages_render_without_a_gateway_and_say_so() {
+    let mut view = view();
+    // With more than one, traces are asked of all of them.
+    view.rows
+        .extend(["monitor-1", "monitor-2"].map(|id| row("monitor", id, false)));
     for path in [
         "/tasks?state=running&kind=echo",
         "/models",
         "/workers",
         "/traces?show=slow",
     ] {
-        let (parts, page) = open(path).await;
+        let (router, _shutdown, _sender) = console(view.clone(), 8);
+        let request = Request::builder().uri(path).header(ACCEPT, "text/html");
+        let (parts, page) = ask(router, request, "").await;
         assert_eq!(parts.status, 200, "{path}");
         assert!(
             page.contains("GATEWAY_UNREACHABLE") && page.contains("aria-current"),
             "{path}: {page}"
         );
     }
-    let (parts, page) = open("/tasks/0192d3e4-0000-7000-8000-000000000001").await;
-    assert_eq!(parts.status, 503);
-    assert!(page.contains("<h1>Not available</h1>") && page.contains("GATEWAY_UNREACHABLE"));
+}
+
+#[tokio::test]
+async fn a_page_that_may_come_yet_is_kept_up_to_date() {
+    let trace = format!("/traces/{}", "0a".repeat(16));
+    let passing = [
+        (
+            "/tasks/0192d3e4-0000-7000-8000-000000000001",
+            503,
+            "GATEWAY_UNREACHABLE",
+        ),
+        (trace.as_str(), 404, "TRACE_NOT_FOUND"),
+    ];
+    for (path, status, reason) in passing {
+        let (parts, page) = open(path).await;
+        assert_eq!(parts.status, status, "{path}");
+        assert!(page.contains(reason), "{path}: {page}");
+        assert!(
+            page.contains("src=\"/console.js\"") && page.contains("http-equiv=\"refresh\""),
+            "{path} stays as it is: {page}"
+        );
+    }
+    let (_, page) = open("/traces/xyz").await;
+    assert!(!page.contains("src=\"/console.js\""), "a wrong address stays wrong");
+    let (_, page) = open("/tasks").await;
+    assert!(
+        page.contains("src=\"/console.js\"") && !page.contains("http-equiv=\"refresh\""),
+        "a reload would wipe what is typed into the filter: {page}"
+    );
+}
+
+#[tokio::test]
+async fn the_figures_of_the_mesh_are_of_those_who_tell_them_now() {
+    let gateway = |id: &str, latency_us: u64| {
+        let load = Load {
+            queued: 1,
+            latency_us,
+            latency_p99_us: 10 * latency_us,
+            recent: vec![Point {
+                latency_us,
+                latency_p99_us: 10 * latency_us,
+                ..rising(2.0)
+            }],
+            ..Load::default()
+        };
+        Row {
+            load: Some(load),
+            ..row("gateway", id, false)
+        }
+    };
+    let silent = Row {
+        state: crate::view::RowState::Silent,
+        load: None,
+        ..row("scheduler", "scheduler-1", false)
+    };
+    let view = View {
+        at: at(60),
+        rows: vec![gateway("gateway-1", 1_000), gateway("gateway-2", 2_000), silent],
+        ..View::default()
+    };
+    let (_, page) = fetch(view, "GET", "/").await;
+    for shown in [
+        "<strong>2.0 ms</strong> <span>median, p99 20 ms</span>",
+        "<small>p99 10 ms</small>",
+        "<strong>2</strong> <span>requests and tasks</span>",
+        "p99 at most 20 ms",
+        "class=\"line far\"",
+        "not heard now",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ const LANE_WIDTH: i32 = BOX_WIDTH + 2 * PAD;
 /// Between lanes: room for an arrow and its word.
 const BETWEEN: i32 = 112;
 const BELOW: i32 = 40;
+/// Above the lanes, and beside them in the narrow drawing: room for the way past the schedulers.
+const OVER: i32 = 32;
+const BESIDE: i32 = 66;
+/// Where the way past the schedulers runs, from the edge of the drawing and of the lanes.
+const PAST: i32 = 16;
 
 /// A box.
 struct Node {
@@ -37,6 +42,8 @@ struct Node {
 /// All boxes of a service.
 struct Lane {
     name: String,
+    /// Who leads it, in words; empty without a leader.
+    led: String,
     nodes: Vec<Node>,
 }
 
@@ -83,8 +90,11 @@ fn service(view: &View, name: &str, title: &str) -> Lane {
             note: "in the table below".to_owned(),
         });
     }
+    let leader = rows.iter().find(|row| row.leader);
+    let led = leader.map(|row| format!(" led by {} in epoch {}", cut(&row.id, 128), row.epoch));
     Lane {
         name: format!("{title} {}", rows.len()),
+        led: led.unwrap_or_default(),
         nodes,
     }
 }
@@ -122,6 +132,7 @@ fn stored(store: Store, etcd: &[String]) -> Lane {
     };
     Lane {
         name: "etcd".to_owned(),
+        led: String::new(),
         nodes: vec![Node {
             class: class.to_owned(),
             title: members,
@@ -147,7 +158,7 @@ fn wide(lanes: &[Lane; 5]) -> Markup {
     let [gateways, schedulers, workers, monitors, etcd] = lanes;
     let tallest = |row: &[&Lane]| row.iter().map(|lane| lane.height()).max().unwrap_or(0);
     let (top, row) = (tallest(&[gateways, schedulers, workers]), tallest(&[monitors, etcd]));
-    let (middle, below) = (1 + top / 2, top + BELOW + 1);
+    let (middle, below) = (OVER + top / 2, OVER + top + BELOW);
     let placed = [
         centred(gateways, column(0), middle),
         centred(schedulers, column(1), middle),
@@ -158,7 +169,9 @@ fn wide(lanes: &[Lane; 5]) -> Markup {
     let edge = |number: i32| column(number) + LANE_WIDTH;
     let centre = column(1) + LANE_WIDTH / 2;
     let under = placed[1].y + placed[1].height;
+    let [from, to] = [column(0), column(2)].map(|x| x + LANE_WIDTH / 2);
     let links = html! {
+        (past(&[(from, placed[0].y), (from, PAST), (to, PAST), (to, placed[2].y)], (centre, PAST - 6), "middle"))
         (arrow((edge(0), middle), (column(1), middle), "submits"))
         (arrow((edge(1), middle), (column(2), middle), "attempts"))
         (arrow((centre, under), (centre, placed[4].y), "journal"))
@@ -195,12 +208,20 @@ fn narrow(lanes: &[Lane; 5]) -> Markup {
         let start = placed[from].y + placed[from].height;
         arrow((x, start), (x, start + BELOW), word)
     };
-    let links = html! { (link(0, "submits")) (link(1, "attempts")) };
-    drawn("topology narrow", (LANE_WIDTH + 2, y - PAD + 1), &placed, &links)
+    let [from, to] = [0, 2].map(|at: usize| placed[at].y + placed[at].height / 2);
+    let edge = 1 + LANE_WIDTH;
+    let way = [(edge, from), (edge + PAST, from), (edge + PAST, to), (edge, to)];
+    let links = html! {
+        (past(&way, (edge + PAST + 8, (from + to) / 2), "start"))
+        (link(0, "submits"))
+        (link(1, "attempts"))
+    };
+    drawn("topology narrow", (LANE_WIDTH + BESIDE, y - PAD + 1), &placed, &links)
 }
 
 fn drawn(class: &str, (width, height): (i32, i32), placed: &[Placed], links: &Markup) -> Markup {
-    let summary: Vec<&str> = placed.iter().map(|placed| placed.lane.name.as_str()).collect();
+    let said = |placed: &Placed| format!("{}{}", placed.lane.name, placed.lane.led);
+    let summary: Vec<String> = placed.iter().map(said).collect();
     html! {
         svg class=(class) viewBox=(format!("0 0 {width} {height}")) role="img" aria-label=(summary.join(", ")) {
             @for placed in placed { (lane(placed)) }
@@ -231,13 +252,30 @@ fn lane(placed: &Placed) -> Markup {
     }
 }
 
+/// The way of requests that are answered at once: from the gateways to the workers, past the schedulers.
+fn past(way: &[(i32, i32); 4], (x, y): (i32, i32), anchor: &str) -> Markup {
+    let points: Vec<String> = way.iter().map(|(x, y)| format!("{x},{y}")).collect();
+    html! {
+        g.link {
+            polyline points=(points.join(" ")) {}
+            polygon points=(tip(way[2], way[3])) {}
+            text x=(x) y=(y) text-anchor=(anchor) { "online" }
+        }
+    }
+}
+
+/// The head of an arrow between two points of which one is beside or below the other.
+fn tip((x1, y1): (i32, i32), (x2, y2): (i32, i32)) -> String {
+    let (dx, dy) = ((x2 - x1).signum(), (y2 - y1).signum());
+    let corner = |back: i32, aside: i32| {
+        let (x, y) = (x2 - back * dx + aside * dy, y2 - back * dy + aside * dx);
+        format!("{x},{y}")
+    };
+    [corner(9, -4), corner(2, 0), corner(9, 4)].join(" ")
+}
+
 /// An arrow to the right or down, with a word beside it.
 fn arrow((x1, y1): (i32, i32), (x2, y2): (i32, i32), word: &str) -> Markup {
-    let tip = if y1 == y2 {
-        format!("{},{} {},{} {},{}", x2 - 9, y2 - 4, x2 - 2, y2, x2 - 9, y2 + 4)
-    } else {
-        format!("{},{} {},{} {},{}", x2 - 4, y2 - 9, x2, y2 - 2, x2 + 4, y2 - 9)
-    };
     let (x, y, anchor) = if y1 == y2 {
         ((x1 + x2) / 2, y1 - 8, "middle")
     } else {
@@ -246,7 +284,7 @@ fn arrow((x1, y1): (i32, i32), (x2, y2): (i32, i32), word: &str) -> Markup {
     html! {
         g.link {
             line x1=(x1) y1=(y1) x2=(x2) y2=(y2) {}
-            polygon points=(tip) {}
+            polygon points=(tip((x1, y1), (x2, y2))) {}
             text x=(x) y=(y) text-anchor=(anchor) { (word) }
         }
     }
@@ -274,5 +312,15 @@ mod tests {
         assert!(lane.nodes.iter().all(|node| node.title.chars().count() <= NAME_MAX));
         let drawn = picture(&view, Store::Silent, &["http://a:1".to_owned()]).0;
         assert!(drawn.contains("does not answer") && drawn.contains("none"), "{drawn}");
+        let leader = format!("Workers 100 led by {} in epoch 0", view.rows[99].id);
+        assert!(drawn.contains(&leader), "for those who cannot see it: {drawn}");
+        assert_eq!(drawn.matches(">online<").count(), 2, "the way past the schedulers");
+    }
+
+    #[test]
+    fn arrows_point_where_they_go() {
+        assert_eq!(tip((0, 0), (20, 0)), "11,-4 18,0 11,4");
+        assert_eq!(tip((0, 0), (0, 20)), "-4,11 0,18 4,11");
+        assert_eq!(tip((20, 0), (0, 0)), "9,4 2,0 9,-4");
     }
 }

@@ -44,21 +44,29 @@ pub(super) async fn page(console: &Console, view: &View, which: Which) -> Page {
     }
 }
 
-/// The traces of this monitor; where it keeps none, those of the others, who are asked through a gateway.
+/// Whether spans go to other monitors as well: to the leader always, and so a trace of the time when another led, or of
+/// the moment when the leadership changed, is not here, or only a part of it.
+fn is_shared(view: &View) -> bool {
+    view.rows.iter().filter(|row| row.service == "monitor").count() > 1
+}
+
+/// The traces of all monitors, which a gateway puts together; where none answers, and where there is only this one, those
+/// that are kept here.
 async fn list(console: &Console, view: &View, which: Which) -> (Vec<Trace>, Option<Fault>) {
     let (failed, duration_us_min) = match which {
         Which::Recent => (false, 0),
         Which::Slow => (false, SLOW.as_micros() as u64),
         Which::Failed => (true, 0),
     };
-    let limit = SHOWN_MAX;
-    let own = console.traces.list(Filter {
-        limit,
-        failed,
-        duration_us_min,
-    });
-    if !own.is_empty() {
-        return (own, None);
+    let own = || {
+        console.traces.list(Filter {
+            limit: SHOWN_MAX,
+            failed,
+            duration_us_min,
+        })
+    };
+    if !is_shared(view) {
+        return (own(), None);
     }
     let request = ListTracesRequest {
         page_size: SHOWN_MAX as u32,
@@ -67,19 +75,27 @@ async fn list(console: &Console, view: &View, which: Which) -> (Vec<Trace>, Opti
     };
     match console.gateways.traces(view, request).await {
         Ok(traces) => (traces, None),
-        Err(fault) => (Vec::new(), Some(fault)),
+        Err(fault) => (own(), Some(fault)),
     }
 }
 
-/// A trace with its spans, from this monitor or another.
+/// A trace with its spans, from all monitors that keep some.
 pub(super) async fn find(console: &Console, view: &View, id: &str) -> Result<Trace, Fault> {
     if id.is_empty() {
         return Err(Fault::new(Reason::TraceNotFound, "it has no trace"));
     }
-    match console.traces.get(id) {
-        Some(trace) => Ok(trace),
-        None => console.gateways.trace(view, id).await,
+    let own = || console.traces.get(id);
+    if !is_shared(view) {
+        return own().ok_or_else(|| {
+            let message = format!(
+                "trace {id} is not kept: it was not sampled, it made room for newer ones, or its spans are on their way, \
+                 which takes some seconds"
+            );
+            Fault::new(Reason::TraceNotFound, message)
+        });
     }
+    let whole = console.gateways.trace(view, id).await;
+    whole.or_else(|fault| own().ok_or(fault))
 }
 
 fn table(traces: &[Trace], view: &View) -> Markup {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use lepton_proto::model::v1::Model;
-use lepton_proto::task::v1::{ListTasksRequest, State, Task};
+use lepton_proto::task::v1::{ListTasksRequest, State, Task, TaskView};
 use maud::{Markup, html};
 
-use super::figure::{count, cut, micros, moment, none, rate, span};
+use super::figure::{count, cut, moment, rate, span};
 use super::{Console, Page, chart, instances, layout, overview};
 use crate::view::{Row, View};
 
@@ -20,6 +20,7 @@ pub(super) async fn page(console: &Console, view: &View) -> Page {
     let request = ListTasksRequest {
         page_size: RUNNING_MAX,
         state: State::Running.into(),
+        view: TaskView::Basic.into(),
         ..ListTasksRequest::default()
     };
     let (running, models) = tokio::join!(console.gateways.tasks(view, request), console.gateways.models(view));
@@ -99,7 +100,7 @@ fn card(
 
 fn load(row: &Row) -> Markup {
     let Some(load) = &row.load else {
-        return html! { p.soft { "not heard yet" } };
+        return html! { p.soft { (instances::unheard(row)) } };
     };
     html! {
         dl.facts.load {
@@ -110,7 +111,7 @@ fn load(row: &Row) -> Markup {
             } }
             div { dt { "CPU" } dd { (instances::cpu(load)) } }
             div { dt { "Memory" } dd { (instances::memory(load)) } }
-            div { dt { "Latency" } dd { @if load.latency_us > 0 { (micros(load.latency_us)) } @else { (none()) } } }
+            div { dt { "Latency" } dd { (instances::latency(load)) } }
             div { dt { "Queued" } dd { (count(load.queued.into())) } }
         }
     }

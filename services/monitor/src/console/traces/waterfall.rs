@@ -83,8 +83,9 @@ fn row(trace: &Trace, span: &Span, depth: usize, now: Timestamp) -> Markup {
     let whole = trace.duration_us.max(1) as f64;
     let (from, length) = (span.offset_us as f64 / whole, span.duration_us as f64 / whole);
     html! {
-        li {
-            details id={ "span-" (span.span_id) } {
+        // The name is the row's own, so that what was opened stays open when an earlier span arrives.
+        li id={ "span-" (span.span_id) } {
+            details {
                 summary {
                     span class={ "what d" (depth.min(DEPTH_MAX)) } {
                         span class={ "key " (colour(&span.service)) } { (cut(&span.service, 32)) } " "
@@ -156,6 +157,9 @@ fn depths(spans: &[Span]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use lepton_proto::convert::time::timestamp;
+    use lepton_proto::convert::trace::assemble;
+
     use super::*;
 
     #[test]
@@ -173,6 +177,29 @@ mod tests {
             span("e", "gone"),
         ];
         assert_eq!(depths(&spans), [0, 1, 2, 1, 0]);
+    }
+
+    #[test]
+    fn spans_of_interleaved_branches_stand_below_their_own_parents() {
+        let span = |id: &str, parent: &str, begins_us: u64| Span {
+            span_id: id.to_owned(),
+            parent_span_id: parent.to_owned(),
+            start_time: Some(timestamp(Timestamp::from_micros(begins_us))),
+            duration_us: 5,
+            ..Span::default()
+        };
+        let spans = [
+            span("root", "", 0),
+            span("b", "root", 10),
+            span("c", "root", 20),
+            span("d", "b", 30),
+        ];
+        let trace = assemble("0".repeat(32), spans.to_vec(), 0);
+        let order: Vec<&str> = trace.spans.iter().map(|span| span.span_id.as_str()).collect();
+        assert_eq!(order, ["root", "b", "d", "c"]);
+        assert_eq!(depths(&trace.spans), [0, 1, 2, 1]);
+        let drawn = row(&trace, &trace.spans[2], 2, Timestamp::default()).0;
+        assert!(drawn.starts_with("<li id=\"span-d\"><details>"), "{drawn}");
     }
 
     #[test]
