@@ -13,6 +13,7 @@ use http_body_util::BodyExt as _;
 use lepton_domain::reason::{Fault, Reason};
 
 use self::unpack::Unpacker;
+use crate::room::{Held, Room};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ pub struct Incoming {
     /// The most unpacked bytes.
     limit: usize,
     read: usize,
+    /// The room that its bytes take, unpacked.
+    held: Option<Held>,
     unpacker: Option<Unpacker>,
     /// Packed bytes that have arrived.
     packed: Bytes,
@@ -48,6 +51,7 @@ impl Incoming {
             body,
             limit,
             read: 0,
+            held: None,
             unpacker: encoding.and_then(|name| Unpacker::named(name.as_bytes())),
             packed: Bytes::new(),
             waits: headers.contains_key(header::EXPECT),
@@ -55,9 +59,18 @@ impl Incoming {
         }
     }
 
+    /// The same body, whose bytes take room until it is dropped.
+    pub fn within(self, room: &Room) -> Self {
+        Self {
+            held: Some(room.hold()),
+            ..self
+        }
+    }
+
     /// Refuses what the headers alone rule out: a length beyond the limit, an encoding that is not known.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Fault> {
-        if let Some(name) = headers.get(header::CONTENT_ENCODING).filter(|name| *name != "identity")
+        let encoding = headers.get(header::CONTENT_ENCODING);
+        if let Some(name) = encoding.filter(|name| !name.as_bytes().eq_ignore_ascii_case(b"identity"))
             && self.unpacker.is_none()
         {
             let message = format!("content-encoding {name:?} is not taken; send gzip, deflate or plain text");
@@ -121,6 +134,7 @@ impl Incoming {
         if self.waits && self.read == 0 {
             return;
         }
+        self.held = None;
         let mut left = self.limit;
         let drop_rest = async {
             while let Ok(Some(piece)) = self.frame().await {
@@ -177,10 +191,12 @@ impl Incoming {
     fn count(&mut self, piece: Bytes) -> Result<Bytes, Fault> {
         self.read += piece.len();
         if self.read > self.limit {
-            Err(self.too_large())
-        } else {
-            Ok(piece)
+            return Err(self.too_large());
         }
+        if let Some(held) = &mut self.held {
+            held.grow(piece.len())?;
+        }
+        Ok(piece)
     }
 
     fn stalled(&self) -> Fault {

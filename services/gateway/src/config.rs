@@ -39,6 +39,9 @@ pub struct Config {
 pub struct EdgeConfig {
     /// The largest request body, unpacked, and the largest gRPC message, in bytes.
     pub body_bytes_max: usize,
+    /// The bytes of all requests' bodies together, from their arrival until they are answered; more are refused with
+    /// OVERLOADED. At least one body of the largest size is always taken.
+    pub bodies_bytes_max: usize,
     /// Origins (`https://host:port`) whose pages may use this gateway from a browser; `*` allows all.
     #[serde(with = "list")]
     pub allowed_origins: Vec<String>,
@@ -68,6 +71,7 @@ impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: 64 * 1024 * 1024,
+            bodies_bytes_max: 1024 * 1024 * 1024,
             allowed_origins: Vec::new(),
             drain_notice: Duration::from_millis(200),
         }

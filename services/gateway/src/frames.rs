@@ -4,6 +4,7 @@
 //! Leaves what the messages mean to its callers, who pass encoded bytes on without reading them.
 
 use std::collections::VecDeque;
+use std::error::Error as _;
 
 use axum::body::Body;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -12,6 +13,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::error;
+use prost::Message;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,15 @@ pub fn frame(message: &[u8]) -> Bytes {
     let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
     framed.put_slice(&prefix(message.len()));
     framed.put_slice(message);
+    framed.freeze()
+}
+
+/// A message behind its prefix, encoded once and copied never.
+pub fn framed(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + length);
+    framed.put_slice(&prefix(length));
+    message.encode_raw(&mut framed);
     framed.freeze()
 }
 
@@ -80,9 +91,7 @@ impl Answers {
                         outcome(frame.trailers_ref().unwrap_or(&HeaderMap::new()))?;
                     }
                 },
-                Some(Err(error)) => {
-                    return Err(Fault::new(Reason::Internal, format!("the service broke off: {error}")));
-                }
+                Some(Err(error)) => return Err(broke_off(&error)),
                 None => self.ended = true,
             }
         }
@@ -129,6 +138,13 @@ impl Answers {
         }
         Ok(())
     }
+}
+
+/// Whoever answers died in the middle of it, or the way to it broke: nobody knows what it did.
+fn broke_off(error: &axum::Error) -> Fault {
+    let causes = std::iter::successors(error.source(), |cause| (**cause).source());
+    let cause = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    Fault::new(Reason::OutcomeUnknown, format!("the answer broke off: {cause}"))
 }
 
 /// The fault in headers or trailers, if they carry a status that is not OK.

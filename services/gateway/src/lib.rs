@@ -4,6 +4,7 @@
 //! the form that its caller reads. Leaves deciding about tasks to the scheduler and figures to the workers.
 
 pub mod body;
+pub mod bulk;
 pub mod cluster;
 pub mod config;
 pub mod data;
@@ -14,6 +15,7 @@ pub mod models;
 pub mod online;
 pub mod origin;
 pub mod readiness;
+pub mod room;
 pub mod route;
 pub mod service;
 pub mod stack;

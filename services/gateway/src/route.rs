@@ -3,7 +3,7 @@
 //! Promises: one port for gRPC, gRPC-Web, REST and `/v2`; every refusal is in the form that its caller reads. Leaves the
 //! answers to the services, and what surrounds every request to `stack`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -20,11 +20,13 @@ use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::body::Incoming;
+use crate::bulk;
 use crate::config::EdgeConfig;
 use crate::fleet::Meter;
 use crate::online::analyze::{self, Online};
 use crate::online::answer;
 use crate::origin::{self, Origin};
+use crate::room::{Held, Room};
 use crate::tasks::{self, Tasks};
 use crate::transcode::table::Table;
 use crate::transcode::{self, Bound, response};
@@ -36,6 +38,8 @@ mod pages;
 pub struct Front {
     /// Limits of the edge.
     pub config: EdgeConfig,
+    /// Room for bodies.
+    pub room: Room,
     /// The REST surface.
     pub table: Table,
     /// `/openapi.json`.
@@ -127,6 +131,7 @@ impl Front {
         // Streams of health and stats last for ever and are not load.
         let measured = known.is_some().then(|| self.meter.begin());
         let grpc = self.grpc.clone();
+        let (request, _held) = self.metered(request);
         let Ok(mut response) = match dialect {
             Dialect::GrpcWeb => GrpcWebLayer::new()
                 .layer(grpc)
@@ -144,9 +149,20 @@ impl Front {
         response
     }
 
+    /// The request, whose message takes room as long as the second value lives. Messages on the streams of health and
+    /// reflection are small, and come for ever.
+    fn metered(&self, request: Request<Body>) -> (Request<Body>, Option<Arc<Mutex<Held>>>) {
+        if request.uri().path().starts_with("/grpc.") {
+            return (request, None);
+        }
+        let (head, body) = request.into_parts();
+        let (body, held) = self.room.meter(body);
+        (Request::from_parts(head, body), Some(held))
+    }
+
     async fn rest(&self, dialect: Dialect, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let mut body = Incoming::new(&head.headers, body, self.config.body_bytes_max);
+        let mut body = Incoming::new(&head.headers, body, self.config.body_bytes_max).within(&self.room);
         let request = Request::from_parts(head, ());
         let result = match dialect {
             Dialect::V2 => self.inference(&request, &mut body).await,
@@ -205,7 +221,8 @@ impl Front {
     async fn dispatch(&self, bound: Bound<'_>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
         if bound.binding.rpc_path() == analyze::PATH {
             let answer = self.online.analyze_json(body, bound.deadline).await?;
-            return answer::json(answer).map(response::json);
+            let printed = bulk::run(answer.len(), || answer::json(answer)).await;
+            return printed.map(response::json);
         }
         let body = body.all().await?;
         if tasks::rest::serves(bound.binding.rpc.full_name()) {

@@ -36,6 +36,7 @@ use crate::online::analyze::Online;
 use crate::online::call::Calls;
 use crate::online::infer::Inference;
 use crate::readiness;
+use crate::room::Room;
 use crate::route::Front;
 use crate::stack::{self, Services};
 use crate::tasks::payloads::Payloads;
@@ -264,8 +265,11 @@ impl Gateway {
             draining: shutdown.clone(),
         };
         let openapi = openapi::document(&table).into();
+        // A body of the largest size must fit in.
+        let room = Room::new(config.edge.bodies_bytes_max.max(config.edge.body_bytes_max));
         Front {
             config: config.edge,
+            room,
             table,
             openapi,
             grpc: stack::grpc(services),

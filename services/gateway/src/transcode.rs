@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::Response;
 use lepton_domain::reason::Fault;
 use lepton_mesh::server::deadline::Deadline;
-use prost::Message as _;
 
 use self::path::Fields;
 use self::table::Binding;
+use crate::frames;
 
 pub mod call;
 pub mod fault;
@@ -51,11 +51,11 @@ pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Respon
     let message = request::message(binding, &path, query, &body)?;
     // Encoded from here on: the JSON must not lie in memory beside it for the length of the call.
     drop(body);
-    let encoded = message.encode_to_vec();
+    let framed = frames::framed(&message);
     drop(message);
-    let answers = call::start(grpc, &binding.rpc_path(), deadline, &encoded).await?;
+    let answers = call::start(grpc, &binding.rpc_path(), deadline, framed).await?;
     match binding.rpc.is_server_streaming() {
         true => response::stream(binding, answers).await,
-        false => response::unary(binding, &answers.only().await?),
+        false => response::unary(binding, answers.only().await?).await,
     }
 }

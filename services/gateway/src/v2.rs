@@ -6,6 +6,7 @@
 //! over gRPC. Leaves bodies and tensors to its parts, and choosing a worker to `online`.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::Deadline;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::request::{Asked, Form, JSON_LENGTH};
 use crate::body::Incoming;
+use crate::bulk;
 use crate::online::call::Wanted;
 use crate::online::infer::{self, Inference};
 use crate::online::message::Message;
@@ -125,23 +127,32 @@ impl V2 {
         request: &Request<()>,
         body: &mut Incoming,
     ) -> Result<Response<Body>, Fault> {
-        let _inside = self.inference.enter()?;
         let deadline = request.extensions().get().copied();
-        // A body is not read for a model that is not there.
+        // A body is not read for a model that is not there, nor while all places are taken.
+        self.inference.enter().map(drop)?;
         self.inference.check(wanted, deadline).await?;
         body.check(request.headers())?;
         let json_length = json_length(request.headers())?;
-        let body = body.all().await?;
+        let body = self.inference.within(deadline, body.all()).await?;
+        let _inside = self.inference.enter()?;
+        let bytes_max = self.bytes_max;
         let asked = match json_length {
             Some(0) => request::raw::read(body, &self.inference.describe(wanted, deadline).await?.inputs)?,
-            _ => request::read(&body, json_length, self.bytes_max)?,
+            _ => bulk::run(body.len(), move || request::read(&body, json_length, bytes_max)).await?,
         };
         let (message, form) = message(wanted, asked);
         let encoded = self.inference.infer(wanted, message, deadline).await?;
-        let decoded = ModelInferResponse::decode(encoded);
-        let decoded = decoded.map_err(|error| Fault::new(Reason::Internal, format!("a worker's answer: {error}")))?;
-        answer::write(&decoded, &form).map(answer::respond)
+        bulk::run(encoded.len(), move || printed(encoded, &form))
+            .await
+            .map(answer::respond)
     }
+}
+
+/// A worker's answer in the form that was asked for.
+fn printed(encoded: Bytes, form: &Form) -> Result<answer::Written, Fault> {
+    let decoded = ModelInferResponse::decode(encoded);
+    let decoded = decoded.map_err(|error| Fault::new(Reason::Internal, format!("a worker's answer: {error}")))?;
+    answer::write(&decoded, form)
 }
 
 /// The request for a worker, and the form of the answer to its caller.

@@ -37,9 +37,15 @@ async fn plain_and_packed_bodies_are_the_same() {
     let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let (mut plain, _) = incoming(content.chunks(7_000).map(<[u8]>::to_vec).collect(), &[], 1 << 20);
     assert_eq!(plain.all().await.expect("good"), content);
-    for (name, packed) in [("gzip", gzip(&content)), ("deflate", deflate(&content))] {
+    for (name, packed) in [
+        ("gzip", gzip(&content)),
+        ("X-Gzip", gzip(&content)),
+        ("Deflate", deflate(&content)),
+        ("Identity", content.clone()),
+    ] {
         let pieces = packed.chunks(999).map(<[u8]>::to_vec).collect();
-        let (mut unpacked, _) = incoming(pieces, &[("content-encoding", name)], 1 << 20);
+        let (mut unpacked, headers) = incoming(pieces, &[("content-encoding", name)], 1 << 20);
+        unpacked.check(&headers).expect("known");
         assert_eq!(unpacked.all().await.expect("good"), content, "{name}");
     }
 }
@@ -55,6 +61,26 @@ async fn the_limit_counts_unpacked_bytes() {
     }
     let (mut exact, _) = incoming(vec![vec![0; 1 << 20]], &[], 1 << 20);
     assert_eq!(exact.all().await.expect("just fits").len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn unpacked_bytes_take_room_until_the_body_is_dropped() {
+    let room = Room::new(1 << 20);
+    let bomb = || {
+        incoming(
+            vec![gzip(&vec![b' '; 1 << 20])],
+            &[("content-encoding", "gzip")],
+            2 << 20,
+        )
+        .0
+    };
+    let mut first = bomb().within(&room);
+    first.all().await.expect("room");
+    let mut second = bomb().within(&room);
+    assert_eq!(second.all().await.expect_err("no room").reason, Reason::Overloaded);
+    drop(first);
+    second.discard().await;
+    bomb().within(&room).all().await.expect("room again");
 }
 
 #[tokio::test]

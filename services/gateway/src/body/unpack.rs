@@ -28,9 +28,9 @@ pub struct Inflater {
 }
 
 impl Unpacker {
-    /// For a `content-encoding` of this name, if it is known.
+    /// For a `content-encoding` of this name, in any case, if it is known.
     pub fn named(name: &[u8]) -> Option<Self> {
-        match name {
+        match name.to_ascii_lowercase().as_slice() {
             b"gzip" | b"x-gzip" => Some(Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))),
             b"deflate" => Some(Self::Deflate(Inflater {
                 state: Decompress::new(true),

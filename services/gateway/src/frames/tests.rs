@@ -21,6 +21,22 @@ fn a_status_in_the_headers_is_the_answer() {
     assert_eq!(fault.code().name(), "UNAVAILABLE");
 }
 
+#[tokio::test]
+async fn an_answer_that_breaks_off_may_be_asked_for_again() {
+    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+    let pieces = [
+        Ok(Bytes::from_static(&[0, 0, 0, 0, 9, 1])),
+        Err(tonic::Status::from_error(Box::new(broken))),
+    ];
+    let response = Response::new(Body::from_stream(futures::stream::iter(pieces)));
+    let fault = answers(response).expect("begun").only().await.expect_err("cut off");
+    assert_eq!(fault.reason, Reason::OutcomeUnknown, "{fault}");
+    assert!(
+        error::is_retryable(&fault) && fault.message.contains("reset by peer"),
+        "{fault}"
+    );
+}
+
 proptest! {
     #[test]
     fn messages_come_back_however_they_are_cut(

@@ -17,7 +17,7 @@ pub struct ModelsConfig {
     /// How long a deploy waits for the workers.
     #[serde(with = "duration")]
     pub deploy_wait: Duration,
-    /// How many pushes are under way at once.
+    /// How many pushes are under way at once; more are refused with OVERLOADED.
     pub pushes_max: usize,
     /// How often files that no version names are looked for.
     #[serde(with = "duration")]

@@ -31,6 +31,8 @@ use crate::tasks::payloads::Payloads;
 
 /// How long a worker may take to look at a file.
 const LOOK_MAX: Duration = Duration::from_secs(150);
+/// When to try again after others had all the places, or nobody looked at the file.
+const RETRY: Duration = Duration::from_secs(1);
 /// Workers that are asked for one file.
 const LOOKS_MAX: usize = 2;
 /// Bytes of an answer: signatures are limited, yet far from small.
@@ -105,6 +107,12 @@ impl Drop for Draft {
     }
 }
 
+/// Who waits would hold a file in memory meanwhile.
+fn busy() -> Fault {
+    let message = "as many files as may are being pushed here already; try again shortly or elsewhere";
+    Fault::new(Reason::Overloaded, message).retry_after(RETRY)
+}
+
 fn broken(why: &dyn Display) -> Fault {
     Fault::new(Reason::Internal, format!("a model's file is lost: {why}"))
 }
@@ -127,7 +135,7 @@ impl Intake {
             let message = "the file is empty; send the ONNX file as the body";
             return Err(Fault::new(Reason::ModelInvalid, message));
         }
-        let _place = self.places.acquire().await;
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
         let blobs = self.store.store()?;
         let before = self.models.read(name).await?;
         let digest = digest_of(&content).await;
@@ -180,7 +188,7 @@ impl Intake {
                     "no worker finished looking at the file, and it may be repeated: {}",
                     fault.message
                 );
-                return Err(Fault::new(Reason::NoWorker, message).retry_after(Duration::from_secs(1)));
+                return Err(Fault::new(Reason::NoWorker, message).retry_after(RETRY));
             }
         }
     }

@@ -14,7 +14,7 @@ use prost::Message as _;
 use super::call::{Calls, Wanted};
 use super::grpc::Bytewise;
 use super::message::{self, Message};
-use super::rows::Decoder;
+use super::rows::{Decoded, Decoder};
 use crate::body::Incoming;
 
 /// The RPC, here and at the workers.
@@ -36,13 +36,11 @@ impl Online {
 
     /// Analyses a JSON body while it arrives. Gives the encoded `AnalyzeResponse`.
     pub async fn analyze_json(&self, body: &mut Incoming, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
-        let _inside = self.calls.enter()?;
+        // A body is not read while all places are taken; yet who sends slowly takes none from others.
+        self.calls.enter().map(drop)?;
         let deadline = self.calls.deadline(deadline);
-        let mut decoder = Decoder::new()?;
-        while let Some(piece) = body.next().await? {
-            decoder.feed(&piece)?;
-        }
-        let decoded = decoder.finish()?;
+        let decoded = self.calls.within(deadline, decode(body)).await?;
+        let _inside = self.calls.enter()?;
         let wanted = check(&decoded.request)?;
         self.call(wanted, Message::of(decoded), deadline).await
     }
@@ -70,6 +68,15 @@ impl Bytewise for Online {
     async fn answer(&self, _: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
         self.analyze_encoded(request, deadline).await
     }
+}
+
+/// Decodes a body while it arrives.
+async fn decode(body: &mut Incoming) -> Result<Decoded, Fault> {
+    let mut decoder = Decoder::new()?;
+    while let Some(piece) = body.next().await? {
+        decoder.feed(&piece)?;
+    }
+    decoder.finish()
 }
 
 /// What the gateway decides about a request without its rows: whether it is taken, and which model it needs.

@@ -79,6 +79,19 @@ impl Calls {
         of_caller.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.clock))
     }
 
+    /// Reads what a call needs, in time.
+    pub async fn within<T>(
+        &self,
+        deadline: Deadline,
+        read: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let read = tokio::time::timeout(deadline.remaining(&self.clock), read).await;
+        read.unwrap_or_else(|_| {
+            let message = "the request was not all there when its time was over";
+            Err(Fault::new(Reason::DeadlineExceeded, message))
+        })
+    }
+
     /// Sends a request to a worker, and to a second one where that may help. Gives the encoded answer.
     pub async fn call(
         &self,

@@ -57,6 +57,15 @@ impl Inference {
         self.calls.enter()
     }
 
+    /// Reads a request, in time.
+    pub async fn within<T>(
+        &self,
+        deadline: Option<Deadline>,
+        read: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        self.calls.within(self.calls.deadline(deadline), read).await
+    }
+
     /// Runs a model on tensors. Gives the worker's answer.
     pub async fn infer(&self, wanted: &Wanted, request: Message, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
         let deadline = self.calls.deadline(deadline);

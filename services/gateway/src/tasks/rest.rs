@@ -15,6 +15,7 @@ use prost_reflect::DynamicMessage;
 
 use super::view::View;
 use super::{Tasks, grpc, key, submit};
+use crate::bulk;
 use crate::transcode::sse::Event;
 use crate::transcode::{Bound, request, response};
 
@@ -28,7 +29,7 @@ pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Respo
     let deadline = bound.deadline;
     match bound.binding.rpc.name() {
         "SubmitTask" => {
-            let mut submit = submit::one(&body)?;
+            let mut submit = bulk::run(body.len(), move || submit::one(&body)).await?;
             key::name(&mut submit, bound.key);
             one(tasks.submit(submit, deadline).await?)
         }
@@ -64,8 +65,7 @@ fn one(view: View) -> Result<Response<Body>, Fault> {
 }
 
 async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, Fault> {
-    let mut submits = submit::batch(&body)?;
-    drop(body);
+    let mut submits = bulk::run(body.len(), move || submit::batch(&body)).await?;
     key::name_all(&mut submits, bound.key);
     let mut json = b"{\"results\":[".to_vec();
     let mut results = std::pin::pin!(tasks.submit_all(submits, bound.deadline));

@@ -4,6 +4,7 @@
 
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Request, header};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::Deadline;
@@ -11,12 +12,12 @@ use tower::ServiceExt as _;
 
 use crate::frames::{self, Answers};
 
-/// Starts a call. Refusals that come before the first answer are errors here.
-pub async fn start(grpc: Router, path: &str, deadline: Option<Deadline>, message: &[u8]) -> Result<Answers, Fault> {
+/// Starts a call with a message behind its prefix. Refusals that come before the first answer are errors here.
+pub async fn start(grpc: Router, path: &str, deadline: Option<Deadline>, framed: Bytes) -> Result<Answers, Fault> {
     let mut request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
-        .body(Body::from(frames::frame(message)))
+        .body(Body::from(framed))
         .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
     if let Some(deadline) = deadline {
         request.extensions_mut().insert(deadline);

@@ -13,11 +13,14 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use super::sse::{self, Event};
 use super::table::Binding;
+use crate::bulk;
 use crate::frames::Answers;
 
 /// The answer of a unary RPC.
-pub fn unary(binding: &Binding, answer: &Bytes) -> Result<Response<Body>, Fault> {
-    Ok(json(body(binding, answer)?))
+pub async fn unary(binding: &Binding, answer: Bytes) -> Result<Response<Body>, Fault> {
+    let (output, field) = (binding.rpc.output(), binding.answer.clone());
+    let printed = bulk::run(answer.len(), move || print(output, field.as_ref(), &answer)).await;
+    printed.map(json)
 }
 
 /// The answers of a streaming RPC.
@@ -57,10 +60,6 @@ fn error_event(fault: &Fault) -> Event {
         id: None,
         data: lepton_mesh::error::rest_body(fault).to_string(),
     }
-}
-
-fn body(binding: &Binding, answer: &Bytes) -> Result<Vec<u8>, Fault> {
-    print(binding.rpc.output(), binding.answer.as_ref(), answer)
 }
 
 /// An encoded message, or the message in one of its fields, as JSON.
