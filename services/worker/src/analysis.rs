@@ -35,8 +35,8 @@ impl Question {
         Ok(())
     }
 
-    /// The answer; `model` is the one that was asked for. `cancelled` is asked every few microseconds of work, but not
-    /// while a model runs; when it says so, the fault is CANCELLED.
+    /// The answer; `model` is the one that was asked for. `cancelled` is asked every few microseconds of work, and while a
+    /// model runs before each of its nodes; when it says so, the fault is CANCELLED.
     pub fn answer(
         &self,
         table: &Table,

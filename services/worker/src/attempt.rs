@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::kind::{Failure, Input, Kinds, Output};
+use crate::model::contain::said;
 use crate::progress::Progress;
 use crate::stats::{Done, Stats};
 
@@ -226,12 +227,9 @@ async fn expired(stop: &CancellationToken) -> Outcome {
     }
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
-    let said = panic.downcast_ref::<&str>().copied();
-    let said = said
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message");
-    Failure::passing(Reason::HandlerFailed, format!("the handler panicked: {said}"))
+/// The failure of an attempt that panicked.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    Failure::passing(Reason::HandlerFailed, format!("the handler panicked: {}", said(panic)))
 }
 
 /// A span in the submitter's trace, which also links to the attempt before.

@@ -87,6 +87,8 @@ pub struct Models {
     pub files_bytes_max: u64,
     /// Models that load at once; 0: one for each core.
     pub loads: u32,
+    /// Bytes of tensors that one run of a model may hold at once, its weights left out.
+    pub run_memory_bytes_max: u64,
     /// Bytes of address space that a look at a file may take.
     pub look_memory_bytes_max: u64,
     /// How much of the processor's time such a look may take; by the clock, twice as much.
@@ -99,6 +101,7 @@ impl Default for Models {
         Self {
             files_bytes_max: 2 << 30,
             loads: 0,
+            run_memory_bytes_max: 1 << 30,
             look_memory_bytes_max: 2 << 30,
             look_timeout: Duration::from_secs(60),
         }
@@ -157,6 +160,7 @@ impl Models {
     pub(crate) fn look(&self) -> Limits {
         Limits {
             memory_bytes_max: self.look_memory_bytes_max,
+            run_memory_bytes_max: self.run_memory_bytes_max,
             timeout: self.look_timeout,
         }
     }

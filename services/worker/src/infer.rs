@@ -1,7 +1,7 @@
 //! The Open Inference Protocol: the gRPC service that gateways forward inference to.
 //!
 //! Promises: bounded in calls, in waiting calls and in their memory, together with online analyses; a caller that hangs
-//! up or whose deadline passes stops work that has not begun. Leaves choosing the version of a call that names none to
+//! up or whose deadline passes stops the work, at the next node of the model. Leaves choosing the version of a call that names none to
 //! the gateway, which says it in the metadata, and the deadline itself to the stack around the service.
 
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use crate::compute::{Compute, Stopped};
+use crate::model::Loaded;
 use crate::model::host::{Host, Served};
 use crate::online::room::Room;
 use crate::stats::{Done, Stats};
@@ -158,9 +159,9 @@ impl Inference {
         let begun = clock.monotonic();
         // Dropped with the call, when nobody waits for it any more, it stops the work.
         let cancel = CancellationToken::new();
-        let computed = self.compute.run(&cancel, move |_| {
+        let computed = self.compute.run(&cancel, move |stop| {
             let running = waiting.runs(clock);
-            let answer = answer(&model, request);
+            let answer = answer(&model, request, stop);
             running.ended(KIND, Done::of(&answer));
             answer
         });
@@ -186,10 +187,14 @@ impl Inference {
 }
 
 /// Runs a model on a request.
-fn answer(model: &Arc<dyn crate::model::Loaded>, request: ModelInferRequest) -> Result<ModelInferResponse, Fault> {
+fn answer(
+    model: &Arc<dyn Loaded>,
+    request: ModelInferRequest,
+    stop: &dyn Fn() -> bool,
+) -> Result<ModelInferResponse, Fault> {
     let signature = model.signature();
     let request::Asked { inputs, outputs, raw } = request::read(signature, request)?;
-    let mut given: Vec<_> = model.run(inputs)?.into_iter().map(Some).collect();
+    let mut given: Vec<_> = model.run(inputs, stop)?.into_iter().map(Some).collect();
     let wanted: Vec<_> = outputs
         .iter()
         .filter_map(|place| given.get_mut(*place)?.take())

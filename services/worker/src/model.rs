@@ -14,7 +14,7 @@ pub use tensor::{Data, Tensor};
 pub use tract::Tract;
 
 pub mod check;
-mod contain;
+pub(crate) mod contain;
 pub mod host;
 pub mod inspect;
 pub mod library;
@@ -29,9 +29,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Its name, for people.
     fn name(&self) -> &'static str;
 
-    /// Reads a file, prepares it, and runs it once on made-up inputs. Takes as long as that takes. Fails with
-    /// MODEL_INVALID.
-    fn load(&self, file: &[u8]) -> Result<Arc<dyn Loaded>, Fault>;
+    /// Reads a file, prepares it, and runs it once on made-up inputs. Takes as long as that takes; `stop` is asked
+    /// between its steps. Fails with MODEL_INVALID, and with CANCELLED when it was stopped.
+    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn Loaded>, Fault>;
 }
 
 /// A model that is ready to run.
@@ -43,13 +43,19 @@ pub trait Loaded: fmt::Debug + Send + Sync {
     fn metadata(&self) -> &BTreeMap<String, String>;
 
     /// Runs it on inputs that [`check::inputs`] has put in order, and gives its outputs in the order of the signature.
-    /// Keeps a processor busy until it is done.
-    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault>;
+    /// Keeps a processor busy until it is done; `stop` is asked before each node of the model. Fails with TENSOR_SHAPE
+    /// where inputs of these shapes take more memory than a run may, and with CANCELLED when it was stopped.
+    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault>;
 }
 
 /// A file is no model that can be served.
 fn invalid(why: impl fmt::Display) -> Fault {
     Fault::new(Reason::ModelInvalid, format!("the file cannot be served: {why}"))
+}
+
+/// Nobody wants it any more.
+fn stopped() -> Fault {
+    Fault::new(Reason::Cancelled, "the model was stopped")
 }
 
 /// A text that somebody else made, at a length that can be shown.

@@ -26,10 +26,10 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::compute::Compute;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::kind::Kinds;
 use crate::labor::Labor;
-use crate::model::host::{Keeper, Room};
+use crate::model::host::Keeper;
 use crate::model::library::Library;
 use crate::model::{Backend, Tract};
 use crate::parent;
@@ -85,7 +85,7 @@ impl entry::Service for Worker {
         let etcd = Etcd::connect(&context, &config.common.etcd, &config.common.cluster);
         let stats = Stats::new(config.tasks.slots_here(), &context.metrics);
         let (opened, blobs) = watch::channel(None);
-        let (keeper, library) = library(&etcd, &context, config.models.room_here(), blobs);
+        let (keeper, library) = library(&etcd, &context, &config.models, blobs);
         let kinds = Kinds::with_models(&Compute::new(config.tasks.compute_here()), &library);
         Ok(Self {
             config,
@@ -148,10 +148,21 @@ impl entry::Service for Worker {
 }
 
 /// The models of a worker: who keeps them, and what the others get to see.
-fn library(etcd: &Etcd, context: &Context, room: Room, opened: watch::Receiver<Option<Blobs>>) -> (Keeper, Library) {
+fn library(
+    etcd: &Etcd,
+    context: &Context,
+    config: &config::Models,
+    opened: watch::Receiver<Option<Blobs>>,
+) -> (Keeper, Library) {
     let models = Models::start(etcd.clone(), context);
-    let backend: Arc<dyn Backend> = Arc::new(Tract);
-    let (keeper, host) = Keeper::new(models.clone(), opened.clone(), Arc::clone(&backend), room, context);
+    let backend: Arc<dyn Backend> = Arc::new(Tract::new(config.run_memory_bytes_max));
+    let (keeper, host) = Keeper::new(
+        models.clone(),
+        opened.clone(),
+        Arc::clone(&backend),
+        config.room_here(),
+        context,
+    );
     let library = Library {
         models,
         directory: Directory::start(etcd.clone(), Some(<Worker as entry::Service>::NAME), context),

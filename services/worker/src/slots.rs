@@ -4,8 +4,11 @@
 //! sessions; an attempt that was stopped is not heard of again. Leaves the stream to `session` and running to
 //! `attempt`.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::Reason;
 use lepton_proto::worker::v1::OpenSessionRequest;
@@ -16,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use self::desk::{Assigned, Desk};
-use crate::attempt::{Assignment, Outcome, Runner};
+use crate::attempt::{Assignment, Outcome, Runner, panicked};
 use crate::kind::Failure;
 use crate::progress::Progress;
 use crate::session::message::report;
@@ -163,7 +166,6 @@ impl Slots {
                 },
                 Some(ended) = self.attempts.join_next() => match ended {
                     Ok((attempt, outcome)) => self.ended(attempt, outcome),
-                    // Kinds' panics are caught where they happen; this would be one of ours.
                     Err(error) => tracing::error!(%error, "an attempt was lost"),
                 },
                 _ = progress.tick(), if !self.attempts.is_empty() => self.tell_progress(),
@@ -204,8 +206,10 @@ impl Slots {
                 return;
             }
         };
-        let run = self.runner.clone().run(assignment, progress, stop);
-        let named = async move { (attempt, run.await) };
+        // Kinds' panics are caught where they happen. One of ours must not leave the attempt on the desk for ever.
+        let run = AssertUnwindSafe(self.runner.clone().run(assignment, progress, stop)).catch_unwind();
+        let lost = |panic: Box<dyn Any + Send>| Outcome::Failure(panicked(&*panic));
+        let named = async move { (attempt, run.await.unwrap_or_else(lost)) };
         self.attempts.spawn(named.in_current_span());
     }
 

@@ -35,6 +35,9 @@ pub struct Port {
     pub element: Option<Element>,
     /// Its dimensions, -1 where any is taken; `None` when the file leaves them open.
     pub shape: Option<Vec<i64>>,
+    /// The names of the dimensions that are declared, empty where one has none. What has the same name has the same
+    /// length, in all inputs of a call.
+    pub names: Vec<String>,
 }
 
 /// A port that borrows its name.
@@ -42,18 +45,24 @@ pub struct Port {
 pub(super) struct Value<'a> {
     pub(super) name: &'a str,
     element: Option<Element>,
-    shape: Option<Vec<i64>>,
+    shape: Option<Vec<(i64, &'a str)>>,
 }
 
 impl Value<'_> {
     pub(super) fn port(&self) -> Port {
+        let dimensions = self.shape.as_ref();
+        let named = dimensions.into_iter().flatten();
         Port {
             name: self.name.to_owned(),
             element: self.element,
-            shape: self.shape.clone(),
+            shape: dimensions.map(|dimensions| dimensions.iter().map(|(length, _)| *length).collect()),
+            names: named.map(|(_, name)| (*name).to_owned()).collect(),
         }
     }
 }
+
+/// An element type, and dimensions with their names.
+type TensorType<'a> = (Option<Element>, Option<Vec<(i64, &'a str)>>);
 
 /// A `ValueInfoProto`.
 pub(super) fn value<'a>(message: &'a [u8], limits: &mut Limits) -> Result<Value<'a>, Refusal> {
@@ -78,17 +87,14 @@ pub(super) fn value<'a>(message: &'a [u8], limits: &mut Limits) -> Result<Value<
 }
 
 /// A `TypeProto.Tensor`.
-fn tensor_type(message: &[u8], limits: &mut Limits) -> Result<(Option<Element>, Option<Vec<i64>>), Refusal> {
+fn tensor_type<'a>(message: &'a [u8], limits: &mut Limits) -> Result<TensorType<'a>, Refusal> {
     let (mut element, mut shape) = (None, None);
     for field in Fields::of(message) {
         match field? {
             (1, Content::Varint(code)) => element = i32::try_from(code).ok().and_then(Element::of_code),
             (2, Content::Bytes(dims)) => {
                 let dims = Fields::of(dims).map(|field| dimension(field?, limits));
-                shape = Some(
-                    dims.flat_map(Result::transpose)
-                        .collect::<Result<Vec<i64>, Refusal>>()?,
-                );
+                shape = Some(dims.flat_map(Result::transpose).collect::<Result<Vec<_>, Refusal>>()?);
             }
             (1 | 2, _) => return Err(Refusal::broken()),
             _ => {}
@@ -98,21 +104,21 @@ fn tensor_type(message: &[u8], limits: &mut Limits) -> Result<(Option<Element>, 
 }
 
 /// A `TensorShapeProto.Dimension`; a name, or nothing at all, stands for any length.
-fn dimension(field: (u32, Content<'_>), limits: &mut Limits) -> Result<Option<i64>, Refusal> {
+fn dimension<'a>(field: (u32, Content<'a>), limits: &mut Limits) -> Result<Option<(i64, &'a str)>, Refusal> {
     let (1, Content::Bytes(message)) = field else {
         return Ok(None);
     };
     limits.one()?;
-    let mut length = -1;
+    let (mut length, mut name) = (-1, "");
     for field in Fields::of(message) {
         match field? {
-            (1, Content::Varint(value)) => length = value.cast_signed().max(-1),
-            (2, Content::Bytes(_)) => length = -1,
+            (1, Content::Varint(value)) => (length, name) = (value.cast_signed().max(-1), ""),
+            (2, Content::Bytes(given)) => (length, name) = (-1, text(given)?),
             (1 | 2, _) => return Err(Refusal::broken()),
             _ => {}
         }
     }
-    Ok(Some(length))
+    Ok(Some((length, name)))
 }
 
 /// A `StringStringEntryProto`.

@@ -99,13 +99,14 @@ fn a_linear_model_passes_and_says_what_it_takes() {
     let file = linear().encode();
     assert_eq!(file, linear().encode());
     let outline = check(&file).unwrap();
-    let port = |name: &str, shape: &[i64]| Port {
+    let port = |name: &str, shape: &[i64], names: &[&str]| Port {
         name: name.into(),
         element: Some(Element::Double),
         shape: Some(shape.to_vec()),
+        names: names.iter().map(|&name| name.to_owned()).collect(),
     };
-    assert_eq!(outline.inputs, [port("features", &[-1, 2])]);
-    assert_eq!(outline.outputs, [port("prediction", &[-1])]);
+    assert_eq!(outline.inputs, [port("features", &[-1, 2], &["rows", ""])]);
+    assert_eq!(outline.outputs, [port("prediction", &[-1], &["rows"])]);
     assert_eq!(
         (outline.opsets[""], outline.ir_version, &*outline.producer),
         (OPSET, 8, "lepton")

@@ -27,7 +27,7 @@ const FEATURES: &str = "lepton.features";
 /// Rows that a model is shown at once: enough that starting it costs nothing, few enough that a wish to stop is heard.
 const ROWS_AT_ONCE: usize = 8_192;
 
-/// One number a row, nothing where a feature is missing. `cancelled` is asked between pieces of work; when it says so,
+/// One number a row, nothing where a feature is missing. `cancelled` is asked between pieces of work and by the model; when it says so,
 /// the fault is CANCELLED.
 pub fn predict(
     model: &dyn Loaded,
@@ -54,7 +54,8 @@ pub fn predict(
             .map(|feature| feature.tensor(rows))
             .collect::<Result<_, _>>()?;
         let inputs = check::inputs(model.signature(), inputs)?;
-        let predicted = first_numbers(model.run(inputs)?, rows.len()).ok_or_else(|| no_numbers(model.signature()))?;
+        let outputs = model.run(inputs, cancelled)?;
+        let predicted = first_numbers(outputs, rows.len()).ok_or_else(|| no_numbers(model.signature()))?;
         for (row, number) in rows.iter().zip(predicted) {
             // JSON has no NaN and no infinity; a prediction that is none is absent.
             predictions[*row] = Some(number).filter(|number| number.is_finite());

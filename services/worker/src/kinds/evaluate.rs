@@ -114,7 +114,7 @@ impl Evaluate {
             .get_object_checked(Area::Models, &version.blob, version.digest)
             .await?;
         let backend = self.library.backend.clone();
-        self.compute(cancel, move |_| backend.load(&file)).await
+        self.compute(cancel, move |stop| backend.load(&file, stop)).await
     }
 
     async fn compute<T, W>(&self, cancel: &CancellationToken, work: W) -> Result<T, Fault>

@@ -3,6 +3,8 @@
 //! Promises: every refusal names the tensor, what was expected and what came; nothing is allocated for what a caller
 //! only claims. Leaves contents to `tensor`.
 
+use std::collections::BTreeMap;
+
 use lepton_domain::model::{DataType, Signature, Tensor as Expected};
 use lepton_domain::reason::{Fault, Reason};
 
@@ -110,6 +112,36 @@ pub fn inputs(signature: &Signature, given: Vec<Tensor>) -> Result<Vec<Tensor>, 
     ordered
         .map(|(expected, place)| place.ok_or_else(|| missing(expected)))
         .collect()
+}
+
+/// Whether what shares a name has one length; `names` are those of the inputs' dimensions, in the model's order, empty
+/// where one has none. Fails with TENSOR_SHAPE.
+pub fn shared(names: &[Vec<String>], inputs: &[Tensor]) -> Result<(), Fault> {
+    let mut lengths: BTreeMap<&str, (usize, &Tensor)> = BTreeMap::new();
+    for (names, input) in names.iter().zip(inputs) {
+        let named = names.iter().zip(input.shape()).filter(|(name, _)| !name.is_empty());
+        for (name, &length) in named {
+            let (expected, first) = *lengths.entry(name).or_insert((length, input));
+            if expected != length {
+                return Err(unequal(name, (first, expected), (input, length)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unequal(dimension: &str, (first, expected): (&Tensor, usize), (second, given): (&Tensor, usize)) -> Fault {
+    let message = format!(
+        "inputs {:?} and {:?} share the dimension {:?}: {expected} of it came in {:?}, {given} in {:?}",
+        first.name(),
+        second.name(),
+        shown(dimension),
+        first.shape(),
+        second.shape()
+    );
+    tensor_fault(Reason::TensorShape, second.name(), message)
+        .with("expected", expected.to_string())
+        .with("given", given.to_string())
 }
 
 /// Tensors in words, as `"x" FP32 [-1, 4]`.

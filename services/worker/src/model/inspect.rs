@@ -39,6 +39,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// Bytes of address space.
     pub memory_bytes_max: u64,
+    /// Bytes of tensors that the trial run may hold, as every later run.
+    pub run_memory_bytes_max: u64,
     /// Of the processor's time. By the clock it may take twice as long, since others want the processor too.
     pub timeout: Duration,
 }
@@ -99,14 +101,11 @@ impl Inspector {
     }
 
     fn start(&self) -> Result<Child, Fault> {
-        let Limits {
-            memory_bytes_max,
-            timeout,
-        } = self.limits;
         Command::new(&self.program)
             .arg0("lepton-worker")
-            .arg(child::ARGUMENT)
-            .args([memory_bytes_max.to_string(), timeout.as_secs().max(1).to_string()])
+            .args(child::arguments(self.limits, std::process::id()))
+            // A second one for the thread that watches its parent would take much of the address space.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

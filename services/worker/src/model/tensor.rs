@@ -75,7 +75,7 @@ impl Tensor {
     }
 
     /// Doubles, in a floating-point or integer type that holds them; for callers that have columns of numbers. Fails
-    /// with TENSOR_TYPE where the type has no numbers, and with TENSOR_DATA for a number that an integer cannot be.
+    /// with TENSOR_TYPE where the type has no numbers, and with TENSOR_DATA for a number that the type does not hold.
     pub fn of_numbers(
         name: &str,
         datatype: DataType,
@@ -83,8 +83,11 @@ impl Tensor {
         numbers: impl Iterator<Item = f64>,
     ) -> Result<Self, Fault> {
         let mut content = Vec::with_capacity(numbers.size_hint().0 * datatype.size_bytes().unwrap_or(0));
-        for number in numbers {
-            put_number(name, datatype, number, &mut content)?;
+        for (at, number) in numbers.enumerate() {
+            if !put_number(name, datatype, number, &mut content)? {
+                let why = format!("has {number} as element {at}; {datatype} does not hold it");
+                return Err(wrong(name, why));
+            }
         }
         Self::raw(name, datatype, shape, content.into())
     }
@@ -132,20 +135,25 @@ pub fn wrong(name: &str, why: impl std::fmt::Display) -> Fault {
     Fault::new(Reason::TensorData, format!("tensor {name:?} {why}")).with("tensor", name)
 }
 
-macro_rules! whole_numbers {
-    ($name:expr, $number:expr, $content:expr, $datatype:expr, $($variant:ident => $type:ty),*) => {
+macro_rules! put_number {
+    ($name:expr, $number:expr, $content:expr, $datatype:expr, whole $($whole:ident => $type:ty),*;
+     broken $($broken:ident => $of:expr),*) => {
         match $datatype {
-            $(DataType::$variant => {
+            $(DataType::$whole => {
                 let whole = $number as $type;
-                if whole as f64 != $number {
-                    return Err(wrong($name, format!("takes {}; {} is none", $datatype, $number)));
+                // As large integers too: at the ends of a type, doubles are sparser than integers.
+                if whole as f64 != $number || i128::from(whole) != $number as i128 {
+                    return Ok(false);
                 }
                 $content.extend_from_slice(&whole.to_le_bytes());
             })*
-            DataType::Fp16 => $content.extend_from_slice(&half::f16::from_f64($number).to_le_bytes()),
-            DataType::Bf16 => $content.extend_from_slice(&half::bf16::from_f64($number).to_le_bytes()),
-            DataType::Fp32 => $content.extend_from_slice(&($number as f32).to_le_bytes()),
-            DataType::Fp64 => $content.extend_from_slice(&$number.to_le_bytes()),
+            $(DataType::$broken => {
+                let near = $of($number);
+                if near.is_infinite() && $number.is_finite() {
+                    return Ok(false);
+                }
+                $content.extend_from_slice(&near.to_le_bytes());
+            })*
             DataType::Bool | DataType::Bytes => {
                 let message = format!("tensor {:?} takes {}, not numbers", $name, $datatype);
                 return Err(Fault::new(Reason::TensorType, message).with("tensor", $name));
@@ -154,10 +162,14 @@ macro_rules! whole_numbers {
     };
 }
 
-fn put_number(name: &str, datatype: DataType, number: f64, content: &mut Vec<u8>) -> Result<(), Fault> {
-    whole_numbers!(name, number, content, datatype,
-        Uint8 => u8, Uint16 => u16, Uint32 => u32, Uint64 => u64, Int8 => i8, Int16 => i16, Int32 => i32, Int64 => i64);
-    Ok(())
+/// Adds a number to a content, unless the type does not hold it.
+fn put_number(name: &str, datatype: DataType, number: f64, content: &mut Vec<u8>) -> Result<bool, Fault> {
+    put_number!(name, number, content, datatype,
+        whole Uint8 => u8, Uint16 => u16, Uint32 => u32, Uint64 => u64, Int8 => i8, Int16 => i16, Int32 => i32,
+            Int64 => i64;
+        broken Fp16 => half::f16::from_f64, Bf16 => half::bf16::from_f64, Fp32 => |number: f64| number as f32,
+            Fp64 => f64::from);
+    Ok(true)
 }
 
 /// One element as a double; `None` where it is no number. 64-bit integers beyond 2^53 are rounded.
@@ -207,7 +219,24 @@ mod tests {
                 assert_eq!(made.unwrap().numbers(), Some(vec![3.0, 7.0]), "{datatype}");
             }
         }
-        let half = Tensor::of_numbers("x", DataType::Int64, vec![1], [0.5].into_iter());
-        assert_eq!(half.unwrap_err().reason, Reason::TensorData);
+        let two: f64 = 2.0;
+        for (datatype, held, beyond) in [
+            (DataType::Int64, -two.powi(63), two.powi(63)),
+            (DataType::Uint64, two.powi(63), two.powi(64)),
+            (DataType::Uint8, 255.0, 256.0),
+            (DataType::Uint32, 0.0, -1.0),
+            (DataType::Int64, 1.0, 0.5),
+            (DataType::Int64, 1.0, f64::NAN),
+            (DataType::Fp16, 65504.0, 70_000.0),
+            (DataType::Bf16, 1.0, 1e39),
+            (DataType::Fp32, f64::INFINITY, 1e39),
+        ] {
+            let made = |last| Tensor::of_numbers("x", datatype, vec![2], [held, last].into_iter());
+            assert_eq!(made(held).unwrap().numbers(), Some(vec![held; 2]), "{datatype}");
+            let fault = made(beyond).unwrap_err();
+            assert_eq!(fault.reason, Reason::TensorData);
+            let words = format!("tensor \"x\" has {beyond} as element 1; {datatype} does not hold it");
+            assert_eq!(fault.message, words);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The backend that is always there: tract, in pure Rust.
 //!
 //! Promises: what it does not support is refused by the operator's name before anything is built; a panic in it becomes
-//! an error. Leaves aborts and endless work to the process that [`super::inspect`] starts for a file that is new.
+//! an error; a run holds no more memory than it may. Leaves aborts and endless work to the process that
+//! [`super::inspect`] starts for a file that is new.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,12 +14,15 @@ use prost::Message;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::tract_hir::internal::*;
 
+use super::check;
 use super::contain::contained;
 use super::tensor::Tensor;
-use super::{Backend, Loaded, invalid, shortened};
+use super::{Backend, Loaded, invalid, shortened, stopped};
 use plans::Plans;
+use run::{Bounds, Halt};
 
 mod plans;
+mod run;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -28,8 +32,10 @@ mod warm;
 const CLASSICAL: &str = "ai.onnx.ml.";
 
 /// The backend.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tract;
+#[derive(Debug, Clone, Copy)]
+pub struct Tract {
+    run_memory_bytes_max: u64,
+}
 
 /// A model that tract runs.
 #[derive(Debug)]
@@ -37,6 +43,16 @@ struct Ready {
     signature: Signature,
     metadata: BTreeMap<String, String>,
     plans: Plans,
+    /// The names of the inputs' dimensions, empty where one has none. What has one name has one length.
+    names: Vec<Vec<String>>,
+    run_memory_bytes_max: u64,
+}
+
+impl Tract {
+    /// The backend whose runs hold so many bytes of tensors at once, each by itself.
+    pub fn new(run_memory_bytes_max: u64) -> Self {
+        Self { run_memory_bytes_max }
+    }
 }
 
 impl Backend for Tract {
@@ -44,13 +60,20 @@ impl Backend for Tract {
         "tract"
     }
 
-    fn load(&self, file: &[u8]) -> Result<Arc<dyn Loaded>, Fault> {
+    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn Loaded>, Fault> {
         let refused = |refusal: onnx::Refusal| Fault::new(Reason::ModelInvalid, refusal.to_string());
         let outline = onnx::check(file).map_err(refused)?;
         supported(&outline)?;
         let inputs = inputs(&outline)?;
-        let loaded = contained(|| load(file, inputs, &outline)).unwrap_or_else(|panic| Err(format_err!(panic)));
-        let ready = loaded.map_err(|error| invalid(explained(&error)))?;
+        let bounds = Bounds {
+            memory_bytes_max: self.run_memory_bytes_max,
+            stop,
+        };
+        let loaded = contained(|| load(file, inputs, &outline, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)));
+        let ready = loaded.map_err(|error| match Halt::of(&error) {
+            Some(Halt::Stopped) => stopped(),
+            _ => invalid(explained(&error)),
+        })?;
         Ok(Arc::new(Ready {
             metadata: outline.metadata,
             ..ready
@@ -67,14 +90,18 @@ impl Loaded for Ready {
         &self.metadata
     }
 
-    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
-        let ran = contained(|| run(&self.plans, &self.signature, &inputs));
-        let unusable = |error: &TractError| {
-            let message = format!("the model does not run on these inputs: {}", explained(error));
-            Fault::new(Reason::TensorData, message)
+    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault> {
+        check::shared(&self.names, &inputs)?;
+        let values = inputs.iter().map(value::to_tract).collect::<Result<TVec<_>, Fault>>()?;
+        let shapes = listed(&inputs);
+        // Copied by now: only one of them is needed.
+        drop(inputs);
+        let bounds = Bounds {
+            memory_bytes_max: self.run_memory_bytes_max,
+            stop,
         };
-        match ran {
-            Ok(ran) => ran.map_err(|error| unusable(&error)),
+        match contained(|| run(&self.plans, &self.signature, values, bounds)) {
+            Ok(ran) => ran.map_err(|error| unusable(&error, &shapes)),
             Err(panic) => {
                 let message = format!("the model broke down on these inputs: {}", shortened(&panic));
                 Err(Fault::new(Reason::Internal, message))
@@ -83,13 +110,44 @@ impl Loaded for Ready {
     }
 }
 
-fn run(plans: &Plans, signature: &Signature, inputs: &[Tensor]) -> TractResult<Vec<Tensor>> {
-    let values = inputs.iter().map(value::to_tract).collect::<TractResult<TVec<_>>>()?;
-    let outputs = plans.run(values)?;
-    let named = signature.outputs.iter().zip(&outputs);
+fn run(plans: &Plans, signature: &Signature, inputs: TVec<TValue>, bounds: Bounds<'_>) -> TractResult<Vec<Tensor>> {
+    let outputs = plans.run(inputs, bounds)?;
+    let named = signature.outputs.iter().zip(outputs);
     named
-        .map(|(output, value)| value::of_tract(&output.name, value))
+        .map(|(output, value)| value::of_tract(&output.name, &value))
         .collect()
+}
+
+/// Why a run gave nothing.
+fn unusable(error: &TractError, shapes: &str) -> Fault {
+    match Halt::of(error) {
+        Some(Halt::Stopped) => stopped(),
+        Some(halt @ Halt::Memory { most, .. }) => {
+            let message = format!("the model takes too much memory for {shapes}: {halt}; send smaller tensors");
+            Fault::new(Reason::TensorShape, message).with("limit", most.to_string())
+        }
+        None => {
+            let message = format!("the model does not run on these inputs: {}", explained(error));
+            Fault::new(Reason::TensorData, message)
+        }
+    }
+}
+
+/// Inputs in words, as `"x" FP32 [60000, 1]`.
+fn listed(inputs: &[Tensor]) -> String {
+    let dimensions = |tensor: &Tensor| {
+        tensor
+            .shape()
+            .iter()
+            .map(|it| i64::try_from(*it).unwrap_or(i64::MAX))
+            .collect()
+    };
+    let typed = |tensor: &Tensor| Typed {
+        name: tensor.name().to_owned(),
+        datatype: tensor.datatype(),
+        shape: dimensions(tensor),
+    };
+    check::listed(&inputs.iter().map(typed).collect::<Vec<_>>())
 }
 
 /// Refuses operators that tract does not have.
@@ -155,19 +213,21 @@ fn datatype(port: &Port) -> Option<DataType> {
     })
 }
 
-fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline) -> TractResult<Ready> {
-    let proto = ModelProto::decode(file).context("its bytes are damaged")?;
-    let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
-    drop(proto);
+fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline, bounds: Bounds<'_>) -> TractResult<Ready> {
+    let read = || ModelProto::decode(file).context("its bytes are damaged");
+    let model = tract_onnx::onnx().model_for_proto_model(&read()?)?;
     let model = with_open_dimensions(model, &inputs)?;
-    let opened = contained(|| Plans::open(model.clone())).unwrap_or_else(|panic| Err(format_err!(panic)));
-    let warm = opened.and_then(|plans| Ok((warm::up(&plans, &inputs)?, plans)));
-    let (outputs, plans) = match warm {
-        Ok(warm) => warm,
-        // Some models, most of all those that compute shapes from shapes, only make sense with numbers.
+    let opened = contained(|| Plans::open(model, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)));
+    let warm = opened.and_then(|plans| Ok((warm::up(&plans, &inputs, bounds)?, plans)));
+    let names = |port: &Port| port.names.clone();
+    let (outputs, plans, names) = match warm {
+        Ok((outputs, plans)) => (outputs, plans, outline.inputs.iter().map(names).collect()),
+        Err(error) if Halt::of(&error) == Some(&Halt::Stopped) => return Err(error),
+        // Some models, most of all those that compute shapes from shapes, only make sense with numbers. Nothing holds
+        // them to the names of their dimensions.
         Err(_) if inputs.iter().any(|input| input.shape.contains(&-1)) => {
-            let plans = Plans::closed(model);
-            (warm::up(&plans, &inputs)?, plans)
+            let plans = Plans::closed(read()?);
+            (warm::up(&plans, &inputs, bounds)?, plans, Vec::new())
         }
         Err(error) => return Err(error),
     };
@@ -190,6 +250,8 @@ fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline) -> TractResult<Ready
         signature: Signature { inputs, outputs },
         metadata: BTreeMap::new(),
         plans,
+        names,
+        run_memory_bytes_max: bounds.memory_bytes_max,
     })
 }
 

@@ -35,7 +35,7 @@ impl Export {
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, Fault> {
         let file = Bytes::from(model.encode());
-        let loaded = backend.load(&file)?;
+        let loaded = backend.load(&file, stop)?;
         let found = predict::predict(loaded.as_ref(), table, None, stop)?;
         let values = |name: &str| table.column(name).and_then(Column::numbers).unwrap_or_default();
         let columns: Vec<&[f64]> = model.coefficients.iter().map(|(name, _)| values(name)).collect();

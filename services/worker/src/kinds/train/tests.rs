@@ -177,6 +177,10 @@ fn progress_is_said_on_the_way() {
     assert!(said.contains("fraction: 1.0") && said.contains("\"loss\""), "{said}");
 }
 
+fn tract() -> Tract {
+    Tract::new(1 << 30)
+}
+
 fn model() -> Linear {
     Linear {
         intercept: 1.0,
@@ -194,12 +198,12 @@ fn table() -> Table {
 
 #[test]
 fn the_backend_predicts_what_the_training_does() {
-    Export::of(&model(), &table(), &Tract, &|| false).unwrap();
+    Export::of(&model(), &table(), &tract(), &|| false).unwrap();
     let wide = Linear {
         intercept: -1e9,
         coefficients: vec![("a".into(), 1e-3), ("y".into(), 1e8)],
     };
-    Export::of(&wide, &table(), &Tract, &|| false).unwrap();
+    Export::of(&wide, &table(), &tract(), &|| false).unwrap();
 }
 
 /// A backend that adds something.
@@ -214,8 +218,8 @@ impl Backend for Off {
         "off"
     }
 
-    fn load(&self, file: &[u8]) -> Result<std::sync::Arc<dyn Loaded>, Fault> {
-        Ok(std::sync::Arc::new(OffBy(Tract.load(file)?, self.0)))
+    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<std::sync::Arc<dyn Loaded>, Fault> {
+        Ok(std::sync::Arc::new(OffBy(tract().load(file, stop)?, self.0)))
     }
 }
 
@@ -228,7 +232,7 @@ impl Loaded for OffBy {
         self.0.metadata()
     }
 
-    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
+    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault> {
         let wrong = |tensor: &Tensor| {
             let numbers = tensor
                 .numbers()
@@ -237,7 +241,7 @@ impl Loaded for OffBy {
                 .map(|number| number + self.1);
             Tensor::of_numbers(tensor.name(), tensor.datatype(), tensor.shape().to_vec(), numbers)
         };
-        self.0.run(inputs)?.iter().map(wrong).collect()
+        self.0.run(inputs, stop)?.iter().map(wrong).collect()
     }
 }
 

@@ -4,9 +4,11 @@
 //! so many. Leaves what to do to `plan`.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::blob::Blobs;
 use lepton_mesh::clock::Clock;
@@ -22,6 +24,7 @@ use super::load::{Loader, pause};
 use super::plan::{self, Key, Stage, Standing};
 use super::{Host, Shelf};
 use crate::compute::Compute;
+use crate::model::contain::said;
 use crate::model::{Backend, Loaded as Runs};
 
 /// The end of a load: of which version, under which number, and how.
@@ -175,7 +178,9 @@ impl Keeper {
         } else {
             self.ticket += 1;
             let (ticket, loader, of) = (self.ticket, self.loader.clone(), key.clone());
-            let work = async move { (of, ticket, loader.load(version).await) };
+            // A panic is an end like any other: without its key the place would be loading for ever.
+            let load = AssertUnwindSafe(loader.load(version)).catch_unwind();
+            let work = async move { (of, ticket, load.await.unwrap_or_else(|panic| Err(panicked(&*panic)))) };
             let load = self.loads.spawn(work.in_current_span());
             tracing::info!(model = key.0, version = key.1, "loading");
             Held::Loading { ticket, load }
@@ -267,6 +272,10 @@ impl Keeper {
         // Sent at every turn: a request that waits looks again, also at what failed.
         self.shelf.send_replace(Arc::new(shelf));
     }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
+    Fault::new(Reason::Internal, format!("the load panicked: {}", said(panic)))
 }
 
 impl Place {

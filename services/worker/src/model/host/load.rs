@@ -37,7 +37,8 @@ impl Loader {
         let Version { blob, digest, .. } = &version;
         let file = blobs.get_object_checked(Area::Models, blob, *digest).await?;
         let backend = Arc::clone(&self.backend);
-        let prepare = move |_: &dyn Fn() -> bool| backend.load(&file);
+        let prepare = move |stop: &dyn Fn() -> bool| backend.load(&file, stop);
+        // A load that is given up is dropped, which stops it.
         let loaded = self.compute.run(&CancellationToken::new(), prepare).await;
         loaded.map_err(|Stopped| Fault::new(Reason::Cancelled, "loading was stopped"))?
     }

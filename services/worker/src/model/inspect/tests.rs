@@ -4,6 +4,7 @@ use super::*;
 
 const LIMITS: Limits = Limits {
     memory_bytes_max: 512 << 20,
+    run_memory_bytes_max: 256 << 20,
     timeout: Duration::from_secs(5),
 };
 

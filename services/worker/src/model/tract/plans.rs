@@ -1,17 +1,21 @@
 //! How tract runs one model: with open dimensions where it can, else with a plan for each shape that comes.
 //!
-//! Promises: at most [`PLANS_MAX`] plans of a model are kept. Leaves what fits the model to `model::check`.
+//! Promises: of a model, at most [`PLANS_MAX`] plans with [`PLANS_BYTES_MAX`] of weights are kept, and the newest in any
+//! case. Leaves what fits the model to `model::check`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tract_onnx::pb::ModelProto;
 use tract_onnx::tract_hir::internal::*;
 
-/// Plans for shapes, of the newest uses. Each holds its own copy of what the model's weights were packed into.
-const PLANS_MAX: usize = 8;
+use super::run::{Bounds, Plan};
 
-/// A plan, ready to run. Runs share it.
-type Plan = Arc<TypedRunnableModel>;
+/// Plans for shapes, of the newest uses.
+const PLANS_MAX: usize = 8;
+/// Bytes of weights in them: each holds its own copy of what the model's were packed into.
+const PLANS_BYTES_MAX: u64 = 256 << 20;
+
 /// The shapes of a model's inputs, in order.
 type Shapes = Vec<Vec<usize>>;
 
@@ -19,24 +23,29 @@ type Shapes = Vec<Vec<usize>>;
 #[derive(Debug)]
 pub(super) enum Plans {
     /// One plan takes every shape.
-    Open(Plan),
+    Open(Box<Plan>),
     /// tract does not see through the model while dimensions are open.
     Closed {
-        model: Box<InferenceModel>,
-        plans: Mutex<VecDeque<(Shapes, Plan)>>,
+        /// Read anew for each plan: names of dimensions that tract makes up would gather in what two plans share.
+        file: Box<ModelProto>,
+        plans: Mutex<Kept>,
     },
 }
 
+/// Plans by the shapes that they take, the newest use last.
+#[derive(Debug, Default)]
+pub(super) struct Kept(VecDeque<(Shapes, Arc<Plan>)>);
+
 impl Plans {
     /// One plan for all shapes.
-    pub(super) fn open(model: InferenceModel) -> TractResult<Self> {
-        Ok(Self::Open(model.into_optimized()?.into_runnable()?))
+    pub(super) fn open(model: InferenceModel, bounds: Bounds<'_>) -> TractResult<Self> {
+        Ok(Self::Open(Box::new(made(model, bounds)?)))
     }
 
     /// A plan for each shape.
-    pub(super) fn closed(model: InferenceModel) -> Self {
+    pub(super) fn closed(file: ModelProto) -> Self {
         Self::Closed {
-            model: Box::new(model),
+            file: Box::new(file),
             plans: Mutex::default(),
         }
     }
@@ -54,47 +63,64 @@ impl Plans {
     }
 
     /// Runs the model.
-    pub(super) fn run(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    pub(super) fn run(&self, inputs: TVec<TValue>, bounds: Bounds<'_>) -> TractResult<TVec<TValue>> {
         match self {
-            Self::Open(plan) => plan.run(inputs),
-            Self::Closed { model, plans } => {
+            Self::Open(plan) => plan.run(inputs, bounds),
+            Self::Closed { file, plans } => {
                 let shapes: Shapes = inputs.iter().map(|input| input.shape().to_vec()).collect();
+                let kept = || plans.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = kept().find(&shapes);
                 // Not made under the lock, since that takes long. Two that make the same one do so for nothing.
-                let plan = match kept(plans, &shapes) {
+                let plan = match found {
                     Some(plan) => plan,
-                    None => keep(plans, shapes, closed_plan(model, &inputs)?),
+                    None => {
+                        let plan = Arc::new(closed_plan(file, &inputs, bounds)?);
+                        kept().keep(shapes, Arc::clone(&plan));
+                        plan
+                    }
                 };
-                plan.run(inputs)
+                plan.run(inputs, bounds)
             }
         }
     }
 }
 
-fn closed_plan(model: &InferenceModel, inputs: &[TValue]) -> TractResult<Plan> {
-    let mut model = model.clone();
+impl Kept {
+    fn find(&mut self, shapes: &Shapes) -> Option<Arc<Plan>> {
+        let place = self.0.iter().position(|(of, _)| of == shapes)?;
+        let found = self.0.remove(place)?;
+        let plan = Arc::clone(&found.1);
+        self.0.push_back(found);
+        Some(plan)
+    }
+
+    fn keep(&mut self, shapes: Shapes, plan: Arc<Plan>) {
+        self.0.retain(|(of, _)| *of != shapes);
+        self.0.push_back((shapes, plan));
+        let bytes = |kept: &Self| kept.0.iter().map(|(_, plan)| plan.bytes()).fold(0, u64::saturating_add);
+        while self.0.len() > 1 && (self.0.len() > PLANS_MAX || bytes(self) > PLANS_BYTES_MAX) {
+            self.0.pop_front();
+        }
+    }
+}
+
+fn closed_plan(file: &ModelProto, inputs: &[TValue], bounds: Bounds<'_>) -> TractResult<Plan> {
+    let mut model = tract_onnx::onnx().model_for_proto_model(file)?;
     for (place, input) in inputs.iter().enumerate() {
         let fact = InferenceFact::dt_shape(input.datum_type(), input.shape());
         model.set_input_fact(place, fact)?;
     }
-    model.into_optimized()?.into_runnable()
+    made(model, bounds)
 }
 
-fn kept(plans: &Mutex<VecDeque<(Shapes, Plan)>>, shapes: &Shapes) -> Option<Plan> {
-    // A panic elsewhere leaves a list that is whole after every step.
-    let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = plans.iter().position(|(of, _)| of == shapes)?;
-    let found = plans.remove(place)?;
-    let plan = Arc::clone(&found.1);
-    plans.push_back(found);
-    Some(plan)
-}
-
-fn keep(plans: &Mutex<VecDeque<(Shapes, Plan)>>, shapes: Shapes, plan: Plan) -> Plan {
-    let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
-    plans.retain(|(of, _)| *of != shapes);
-    plans.push_back((shapes, Arc::clone(&plan)));
-    if plans.len() > PLANS_MAX {
-        plans.pop_front();
-    }
-    plan
+/// The plan of a model. tract cannot be stopped within a step, so it is asked between them whether it is still wanted.
+fn made(model: InferenceModel, bounds: Bounds<'_>) -> TractResult<Plan> {
+    bounds.go_on()?;
+    let mut model = model.into_typed()?;
+    bounds.go_on()?;
+    model.declutter()?;
+    bounds.go_on()?;
+    model.optimize()?;
+    bounds.go_on()?;
+    Plan::new(model)
 }

@@ -1,5 +1,7 @@
 //! What tract loads, runs and refuses. Files that others made are in the tests' crate.
 
+use std::cell::Cell;
+
 use lepton_analysis::onnx::Linear;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as Length};
 use tract_onnx::pb::type_proto::{Tensor as TensorType, Value as Kind};
@@ -37,7 +39,7 @@ fn value(name: &str, element: Element, shape: &[&str]) -> ValueInfoProto {
 fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: operator.to_owned(),
-        name: operator.to_lowercase(),
+        name: format!("{operator} {output}"),
         input: inputs.iter().map(|name| (*name).to_owned()).collect(),
         output: vec![output.to_owned()],
         ..Default::default()
@@ -64,6 +66,14 @@ fn file(inputs: Vec<ValueInfoProto>, nodes: Vec<NodeProto>, output: ValueInfoPro
     model.encode_to_vec()
 }
 
+fn load(file: &[u8]) -> Result<Arc<dyn Loaded>, Fault> {
+    Tract::new(1 << 30).load(file, &|| false)
+}
+
+fn run(model: &Arc<dyn Loaded>, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Fault> {
+    model.run(inputs, &|| false)
+}
+
 fn doubles(name: &str, shape: Vec<usize>, numbers: &[f64]) -> Tensor {
     Tensor::of_numbers(name, DataType::Fp64, shape, numbers.iter().copied()).unwrap()
 }
@@ -74,7 +84,7 @@ fn a_linear_model_takes_any_number_of_rows() {
         intercept: 0.5,
         coefficients: vec![("a".to_owned(), 2.0), ("b".to_owned(), -1.0)],
     };
-    let model = Tract.load(&linear.encode()).unwrap();
+    let model = load(&linear.encode()).unwrap();
     let signature = model.signature();
     assert_eq!(signature.inputs[0].shape, [-1, 2]);
     assert_eq!(
@@ -84,7 +94,7 @@ fn a_linear_model_takes_any_number_of_rows() {
     assert_eq!(model.metadata()["lepton.features"], r#"["a","b"]"#);
     for rows in 1..4 {
         let numbers: Vec<f64> = (0..rows * 2).map(|number| number as f64).collect();
-        let outputs = model.run(vec![doubles("features", vec![rows, 2], &numbers)]).unwrap();
+        let outputs = run(&model, vec![doubles("features", vec![rows, 2], &numbers)]).unwrap();
         let expected: Vec<f64> = numbers.chunks(2).map(|row| 2.0 * row[0] - row[1] + 0.5).collect();
         assert_eq!(outputs[0].numbers(), Some(expected));
     }
@@ -94,11 +104,9 @@ fn a_linear_model_takes_any_number_of_rows() {
 fn dimensions_without_a_name_are_open_too() {
     let inputs = vec![value("x", Element::Double, &["", "3"])];
     let nodes = vec![node("Neg", &["x"], "y")];
-    let model = Tract
-        .load(&file(inputs, nodes, value("y", Element::Double, &["", ""])))
-        .unwrap();
+    let model = load(&file(inputs, nodes, value("y", Element::Double, &["", ""]))).unwrap();
     assert_eq!(model.signature().outputs[0].shape, [-1, 3]);
-    let outputs = model.run(vec![doubles("x", vec![2, 3], &[1.0; 6])]).unwrap();
+    let outputs = run(&model, vec![doubles("x", vec![2, 3], &[1.0; 6])]).unwrap();
     assert_eq!(outputs[0].numbers(), Some(vec![-1.0; 6]));
 }
 
@@ -109,26 +117,25 @@ fn texts_and_truth_values_pass_through() {
         value("flag", Element::Bool, &["n"]),
     ];
     let nodes = vec![node("Identity", &["text"], "same"), node("Not", &["flag"], "not")];
-    let model = Tract
-        .load(&file(inputs, nodes, value("same", Element::String, &["n"])))
-        .unwrap();
+    let model = load(&file(inputs, nodes, value("same", Element::String, &["n"]))).unwrap();
     let text = Tensor::texts("text", vec![2], vec!["a".into(), "\u{e9}".into()]).unwrap();
     let flag = Tensor::raw("flag", DataType::Bool, vec![2], vec![0, 1].into()).unwrap();
-    let outputs = model.run(vec![text.clone(), flag.clone()]).unwrap();
+    let outputs = run(&model, vec![text.clone(), flag.clone()]).unwrap();
     assert_eq!(outputs[0].data(), text.data());
     let latin1 = Tensor::texts("text", vec![2], vec!["a".into(), vec![0xe9].into()]).unwrap();
-    let fault = model.run(vec![latin1, flag]).unwrap_err();
+    let fault = run(&model, vec![latin1, flag]).unwrap_err();
     assert_eq!(fault.reason, Reason::TensorData);
-    assert!(fault.message.contains("text 1 is not UTF-8"), "{fault}");
+    assert!(
+        fault.message.contains("\"text\" has an element 1 that is not UTF-8"),
+        "{fault}"
+    );
 }
 
 #[test]
 fn an_operator_that_is_not_supported_is_named() {
     let inputs = vec![value("x", Element::Double, &["n"])];
     let nodes = vec![node("StringNormalizer", &["x"], "y")];
-    let fault = Tract
-        .load(&file(inputs, nodes, value("y", Element::Double, &["n"])))
-        .unwrap_err();
+    let fault = load(&file(inputs, nodes, value("y", Element::Double, &["n"]))).unwrap_err();
     assert_eq!(fault.reason, Reason::ModelInvalid);
     assert!(fault.message.contains("StringNormalizer"), "{fault}");
 }
@@ -140,7 +147,7 @@ fn inputs_whose_type_or_shape_is_no_use_are_refused() {
         vec![node("Neg", &["x"], "y")],
         value("y", Element::Bfloat16, &["n"]),
     );
-    let fault = Tract.load(&half).unwrap_err();
+    let fault = load(&half).unwrap_err();
     assert!(fault.message.contains("BFLOAT16"), "{fault}");
 }
 
@@ -148,11 +155,109 @@ fn inputs_whose_type_or_shape_is_no_use_are_refused() {
 fn inputs_that_do_not_go_together_are_the_callers_fault() {
     let inputs = vec![value("x", Element::Double, &["n"]), value("z", Element::Double, &["n"])];
     let nodes = vec![node("Add", &["x", "z"], "y")];
-    let model = Tract
-        .load(&file(inputs, nodes, value("y", Element::Double, &["n"])))
-        .unwrap();
+    let model = load(&file(inputs, nodes, value("y", Element::Double, &["n"]))).unwrap();
+    let fault = run(
+        &model,
+        vec![doubles("x", vec![2], &[1.0; 2]), doubles("z", vec![3], &[1.0; 3])],
+    )
+    .unwrap_err();
+    assert_eq!(fault.reason, Reason::TensorShape, "{fault}");
+    let words = r#"inputs "x" and "z" share the dimension "n": 2 of it came in [2], 3 in [3]"#;
+    assert_eq!(fault.message, words);
+    assert!(
+        run(
+            &model,
+            vec![doubles("x", vec![2], &[1.0; 2]), doubles("z", vec![2], &[1.0; 2])]
+        )
+        .is_ok()
+    );
+}
+
+/// Numbers of this type as an input.
+fn numbers(name: &str, datatype: DataType, shape: &[usize], number: f64) -> Tensor {
+    let count = shape.iter().product();
+    Tensor::of_numbers(name, datatype, shape.to_vec(), std::iter::repeat_n(number, count)).unwrap()
+}
+
+/// A column times itself: of n numbers it makes n * n.
+fn square() -> Vec<u8> {
+    let inputs = vec![value("x", Element::Float, &["n", "1"])];
+    let nodes = vec![node("Transpose", &["x"], "row"), node("MatMul", &["x", "row"], "y")];
+    file(inputs, nodes, value("y", Element::Float, &["n", "n"]))
+}
+
+#[test]
+fn a_run_that_would_take_too_much_memory_is_refused_before_it_does() {
+    let model = load(&square()).unwrap();
+    let of = |rows: usize| run(&model, vec![numbers("x", DataType::Fp32, &[rows, 1], 2.0)]);
+    assert_eq!(of(300).unwrap()[0].shape(), [300, 300]);
+    // 14.4 GB, more than there is.
+    let fault = of(60_000).unwrap_err();
+    assert_eq!(fault.reason, Reason::TensorShape, "{fault}");
+    for words in ["\"x\" FP32 [60000, 1]", "hold 14401", "may hold 1073741824"] {
+        assert!(fault.message.contains(words), "{fault}");
+    }
+    assert_eq!((fault.retry_after, &*fault.metadata["limit"]), (None, "1073741824"));
+}
+
+#[test]
+fn what_is_held_is_counted_and_what_is_let_go_is_not() {
+    // Ten steps of a mebibyte each, of which a run holds two or three at once.
+    let steps: Vec<String> = (0..=10).map(|step| format!("s{step}")).collect();
+    let nodes = steps
+        .windows(2)
+        .map(|pair| node("Cos", &[&pair[0]], &pair[1]))
+        .collect();
+    let inputs = vec![value("s0", Element::Double, &["n"])];
+    let file = file(inputs, nodes, value("s10", Element::Double, &["n"]));
+    let within = |mebibytes: u64| {
+        let model = Tract::new(mebibytes << 20).load(&file, &|| false).unwrap();
+        run(&model, vec![doubles("s0", vec![1 << 17], &[1.0; 1 << 17])])
+    };
+    assert!(within(4).is_ok());
+    assert_eq!(within(1).unwrap_err().reason, Reason::TensorShape);
+}
+
+#[test]
+fn a_size_that_numbers_decide_is_bounded_too() {
+    let inputs = ["start", "limit", "delta"]
+        .map(|name| value(name, Element::Int64, &[]))
+        .to_vec();
+    let nodes = vec![node("Range", &["start", "limit", "delta"], "y")];
+    let range = load(&file(inputs, nodes, value("y", Element::Int64, &["m"]))).unwrap();
+    let to = |limit: f64| {
+        let given = [("start", 0.0), ("limit", limit), ("delta", 1.0)];
+        run(
+            &range,
+            given
+                .map(|(name, number)| numbers(name, DataType::Int64, &[], number))
+                .to_vec(),
+        )
+    };
+    assert_eq!(to(5.0).unwrap()[0].numbers(), Some(vec![0.0, 1.0, 2.0, 3.0, 4.0]));
+    assert_eq!(to(1e10).unwrap_err().reason, Reason::TensorShape);
+}
+
+#[test]
+fn a_trial_run_is_bounded_like_any_other() {
+    let inputs = vec![value("x", Element::Float, &["1024", "1"])];
+    let nodes = vec![node("Transpose", &["x"], "row"), node("MatMul", &["x", "row"], "y")];
+    let file = file(inputs, nodes, value("y", Element::Float, &["1024", "1024"]));
+    let fault = Tract::new(1 << 20).load(&file, &|| false).unwrap_err();
+    assert_eq!(fault.reason, Reason::ModelInvalid);
+    assert!(fault.message.contains("a run may hold 1048576"), "{fault}");
+    assert!(Tract::new(1 << 24).load(&file, &|| false).is_ok());
+}
+
+#[test]
+fn loading_and_running_end_when_they_are_told_to() {
+    let fault = Tract::new(1 << 30).load(&square(), &|| true).unwrap_err();
+    assert_eq!(fault.reason, Reason::Cancelled, "{fault}");
+    let model = load(&square()).unwrap();
+    let asked = Cell::new(0);
+    let second = || asked.replace(asked.get() + 1) == 1;
     let fault = model
-        .run(vec![doubles("x", vec![2], &[1.0; 2]), doubles("z", vec![3], &[1.0; 3])])
+        .run(vec![numbers("x", DataType::Fp32, &[4, 1], 1.0)], &second)
         .unwrap_err();
-    assert_eq!(fault.reason, Reason::TensorData, "{fault}");
+    assert_eq!((fault.reason, asked.get()), (Reason::Cancelled, 2), "{fault}");
 }

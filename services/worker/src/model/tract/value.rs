@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lepton_domain::model::DataType;
+use lepton_domain::reason::Fault;
 use tract_onnx::tract_hir::internal::*;
 
 use crate::model::tensor::{self, Data};
@@ -47,24 +48,30 @@ pub(super) fn datatype(datum_type: DatumType) -> TractResult<DataType> {
     })
 }
 
-/// A tensor for tract.
-pub(super) fn to_tract(tensor: &tensor::Tensor) -> TractResult<TValue> {
+/// A tensor for tract. Fails with TENSOR_DATA for a text that is not UTF-8, which is all that tract has.
+pub(super) fn to_tract(tensor: &tensor::Tensor) -> Result<TValue, Fault> {
+    let broken = |error: TractError| tensor::wrong(tensor.name(), format!("cannot be used: {error:#}"));
     let shape = tensor.shape();
     match tensor.data() {
         Data::Raw(content) => {
-            let datum_type = datum_type(tensor.datatype()).context("BF16 is not supported")?;
-            let mut made = Tensor::zero_dt(datum_type, shape)?;
-            made.try_as_plain_ram_mut()?.as_bytes_mut().copy_from_slice(content);
-            Ok(made.into_tvalue())
+            let raw = || -> TractResult<TValue> {
+                let datum_type = datum_type(tensor.datatype()).context("BF16 is not supported")?;
+                let mut made = Tensor::zero_dt(datum_type, shape)?;
+                made.try_as_plain_ram_mut()?.as_bytes_mut().copy_from_slice(content);
+                Ok(made.into_tvalue())
+            };
+            raw().map_err(broken)
         }
         Data::Texts(texts) => {
-            let utf8 = |(at, text): (usize, &Bytes)| {
-                let text = std::str::from_utf8(text);
-                text.map(str::to_owned)
-                    .with_context(|| format!("text {at} is not UTF-8"))
+            let utf8 = |(at, text): (usize, &Bytes)| match std::str::from_utf8(text) {
+                Ok(text) => Ok(text.to_owned()),
+                Err(_) => Err(tensor::wrong(
+                    tensor.name(),
+                    format!("has an element {at} that is not UTF-8; the model takes texts"),
+                )),
             };
-            let texts: Vec<String> = texts.iter().enumerate().map(utf8).collect::<TractResult<_>>()?;
-            let made = tract_ndarray::ArrayD::from_shape_vec(shape, texts)?;
+            let texts: Vec<String> = texts.iter().enumerate().map(utf8).collect::<Result<_, Fault>>()?;
+            let made = tract_ndarray::ArrayD::from_shape_vec(shape, texts).map_err(|error| broken(error.into()))?;
             Ok(Tensor::from(made).into_tvalue())
         }
     }

@@ -7,6 +7,7 @@ use lepton_domain::model::{DataType, Tensor as Typed};
 use tract_onnx::tract_hir::internal::*;
 
 use super::plans::Plans;
+use super::run::{Bounds, Halt};
 use super::value;
 use crate::model::contain::contained;
 
@@ -17,15 +18,16 @@ const LENGTHS: [usize; 5] = [1, 2, 16, 64, 224];
 const ELEMENTS_MAX: usize = 1 << 22;
 
 /// Runs the model and gives its outputs. The error is that of the first try.
-pub(super) fn up(plans: &Plans, inputs: &[Typed]) -> TractResult<TVec<TValue>> {
+pub(super) fn up(plans: &Plans, inputs: &[Typed], bounds: Bounds<'_>) -> TractResult<TVec<TValue>> {
     let mut first = None;
     let open = inputs.iter().any(|input| input.shape.contains(&-1));
     let lengths = if open { &LENGTHS[..] } else { &LENGTHS[..1] };
     for &length in lengths {
         // Zeros are indexes that exist, ones are numbers by which one may divide.
         for number in [0, 1] {
-            match attempt(plans, inputs, length, number) {
+            match attempt(plans, inputs, length, number, bounds) {
                 Ok(outputs) => return Ok(outputs),
+                Err(error) if Halt::of(&error) == Some(&Halt::Stopped) => return Err(error),
                 Err(error) => _ = first.get_or_insert(error),
             }
         }
@@ -33,10 +35,16 @@ pub(super) fn up(plans: &Plans, inputs: &[Typed]) -> TractResult<TVec<TValue>> {
     Err(first.unwrap_or_else(|| format_err!("it could not be tried")))
 }
 
-fn attempt(plans: &Plans, inputs: &[Typed], length: usize, number: u8) -> TractResult<TVec<TValue>> {
+fn attempt(
+    plans: &Plans,
+    inputs: &[Typed],
+    length: usize,
+    number: u8,
+    bounds: Bounds<'_>,
+) -> TractResult<TVec<TValue>> {
     let made = inputs.iter().map(|input| made_up(input, length, number));
     let made = made.collect::<TractResult<TVec<_>>>()?;
-    contained(|| plans.run(made)).unwrap_or_else(|panic| Err(format_err!(panic)))
+    contained(|| plans.run(made, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)))
 }
 
 /// An input of one value throughout.
