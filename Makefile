@@ -8,7 +8,7 @@ export LEPTON_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml 
 
 .PHONY: run build test compose-test fmt lint clean-demo
 
-## Builds, starts the mesh in the foreground and runs a short demo against it. Ctrl-C stops it.
+## Builds, starts the mesh in the foreground and runs a short demo against it. Ctrl-C drains it and ends it.
 run: build
 	@deploy/demo/run $(LEPTON)
 
@@ -23,7 +23,7 @@ test:
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 ## Runs the containers of deploy/compose.yaml for real, in use and in trouble. Needs a Docker engine; `FULL=--full` builds
-## the program inside the image.
+## the program inside the image, LEPTON_BINARY=... packages that one, LEPTON_KEEP_IMAGES=1 keeps base images built here.
 compose-test:
 	@deploy/compose-test $(FULL)
 
