@@ -38,6 +38,7 @@ def smoke(stack, grpcurl, report):
     curl(stack)
     grpc(stack, grpcurl)
     refusals(stack)
+    grpc_refusals(stack, grpcurl)
     balance(stack)
     console(stack)
     model(stack)
@@ -96,6 +97,19 @@ def refusals(stack):
     rows = [{"x": row, "pad": "p" * 200} for row in range(20_000)]
     status, body = http("POST", f"{stack.url}/api/v1/analyze", json.dumps({"data": rows}).encode(), timeout_s=60)
     expect(status == 200 and json.loads(body)["rowCount"] == 20_000, f"a body of some megabytes: {status}")
+
+
+def grpc_refusals(stack, grpcurl):
+    """A call that is too large gets its status: from a gateway as it sees the message's length, from nginx when the header
+    tells it."""
+    words = (grpcurl, "-plaintext", "-max-time", "60", "-d", "@")
+    method = (stack.authority, "lepton.task.v1.TaskService/SubmitTask")
+    told = ("-rpc-header", "content-length: 70000000")
+    for more, bytes_count in ((), 64.5 * 2**20), ((), 80 * 2**20), (told, 10):
+        request = json.dumps({"kind": "echo", "input": {"pad": "p" * int(bytes_count)}})
+        done = subprocess.run((*words, *more, *method), input=request, capture_output=True, text=True, timeout=90, check=False)
+        expect("ResourceExhausted" in done.stderr and "REQUEST_TOO_LARGE" in done.stderr,
+               f"a gRPC call of {bytes_count} bytes {more}: {done.returncode} {done.stdout[:300]} {done.stderr[:1000]}")
 
 
 def served(gateway):
@@ -166,11 +180,13 @@ def headers(report):
         hosts = [word for host in ("gateway-1", "gateway-2") for word in ("--add-host", f"{host}:{address}")]
         hosts += [word for host in ("monitor-1", "monitor-2") for word in ("--add-host", f"{host}:{address}")]
         conf = f"{ROOT}/deploy/nginx/nginx.conf:/etc/nginx/nginx.conf:ro"
-        ports = ("--publish", "127.0.0.1:0:80", "--volume", conf)
+        ports = ("--publish", "127.0.0.1:0:80", "--volume", conf, "--sysctl", "net.ipv4.ip_unprivileged_port_start=0")
         docker(*words, *hosts, *ports, "--name", f"{name}-nginx", image, "nginx", "-e", "stderr", "-g", "daemon off;")
         authority = docker("port", f"{name}-nginx", "80").strip()
         until("nginx answers", lambda: http("GET", f"http://{authority}/")[0] == 200, 20)
         check_headers(authority)
+        echo.kill()
+        check_outage(authority)
     finally:
         removals = (("rm", "--force", f"{name}-echo", f"{name}-nginx"), ("network", "rm", name))
         for removal in removals:
@@ -193,4 +209,15 @@ def check_headers(authority):
     shown = run(*words, *grpc, "--data-binary", "", f"http://{authority}/a.Service/Method")
     seen = re.search(r"(?im)^seen: (.*?)\r?$", shown).group(1).split("|")
     expect(seen[0] == authority and seen[1] == real and seen[3] == "http", f"over gRPC: {shown}")
+    expect(seen[2] == f"198.51.100.7, {real}", f"addresses over gRPC: {shown}")
     expect(seen[5] == "HTTP/2.0" and host_protocol == "HTTP/1.1", f"protocols: {shown}")
+
+
+def check_outage(authority):
+    """Without any gateway nginx answers in the words of each protocol."""
+    words = ("curl", "--silent", "--include", "--max-time", "20", "--data-binary", "")
+    shown = run(*words, f"http://{authority}/api/v1/analyze")
+    expect("GATEWAY_UNAVAILABLE" in shown and re.search("(?im)^retry-after: 1\r?$", shown), f"REST in an outage: {shown}")
+    grpc = ("--http2-prior-knowledge", "--header", "Content-Type: application/grpc", "--header", "TE: trailers")
+    shown = run(*words, *grpc, f"http://{authority}/a.Service/Method")
+    expect(re.search(r"(?im)^grpc-status: 14\r?$", shown), f"gRPC in an outage: {shown}")

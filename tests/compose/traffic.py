@@ -11,7 +11,12 @@ import subprocess
 import threading
 import time
 
-Failure = collections.namedtuple("Failure", "at what text")
+# Began and ended at these times.
+Failure = collections.namedtuple("Failure", "at end what text")
+# What a gateway says that knows no worker, over REST and, where there is no room for reasons, under /v2.
+NO_WORKER = "no worker answers"
+# Tasks of one batch, and the pause after each: more than ten thousand in the two minutes that the trouble takes at least.
+BATCH, BATCH_PAUSE_S = 100, 0.9
 
 
 class Traffic:
@@ -31,7 +36,7 @@ class Traffic:
     def start(self):
         """Starts the clients, or starts them again after `stop`."""
         self.stopping.clear()
-        loops = [self.analyze, self.analyze, self.submit, self.submit, self.grpc]
+        loops = [self.analyze, self.analyze, self.infer, self.submit, self.submit, self.batch, self.grpc]
         self.threads = [threading.Thread(target=loop, daemon=True) for loop in loops]
         for thread in self.threads:
             thread.start()
@@ -42,9 +47,18 @@ class Traffic:
         for thread in self.threads:
             thread.join(timeout=60)
 
-    def outside(self, windows):
-        """The failures that began outside of the given times."""
-        return [one for one in self.failures if not any(begin <= one.at <= end for begin, end in windows)]
+    def unexplained(self, away):
+        """The failures that nothing explains. `away` has the times when nginx itself was dead, with all that was under way in
+        it, and those when a gateway had just started: it listens before it has read the registry, and until then refuses
+        online calls for want of a worker."""
+
+        def within(one, windows):
+            return any(begin <= one.end and one.at <= end for begin, end in windows)
+
+        def explained(one):
+            return within(one, away["nginx"]) or NO_WORKER in one.text and within(one, away["gateway"])
+
+        return [one for one in self.failures if not explained(one)]
 
     def analyze(self):
         """Online analyses, one after the other, on one connection."""
@@ -55,17 +69,44 @@ class Traffic:
             if answer is not None and answer["rowCount"] != 12:
                 self.fail("analyze", time.monotonic(), f"a wrong answer: {answer}")
 
+    def infer(self):
+        """Inferences of the model that the smoke test has deployed."""
+        client = Client(self.stack.authority)
+        while not self.stopping.wait(0.02):
+            answer = self.ask(client, "infer", "POST", "/v2/models/line/infer", tensor(7))
+            if answer is not None and abs(prediction(answer) - 22) > 1e-6:
+                self.fail("infer", time.monotonic(), f"a wrong answer: {answer}")
+
+    def echo(self):
+        """The next task."""
+        with self.lock:
+            number = self.next_task = self.next_task + 1
+        return {"kind": "echo", "input": {"number": number, "delay_ms": 20}}
+
     def submit(self):
         """Tasks without a request id: nginx gives each its own, the same on every try."""
         client = Client(self.stack.authority)
         while not self.stopping.wait(0.03):
-            with self.lock:
-                number = self.next_task = self.next_task + 1
-            body = json.dumps({"kind": "echo", "input": {"number": number, "delay_ms": 20}}).encode()
-            task = self.ask(client, "submit", "POST", "/api/v1/tasks", body)
+            request = self.echo()
+            task = self.ask(client, "submit", "POST", "/api/v1/tasks", json.dumps(request).encode())
             if task is not None:
-                self.acknowledged[number] = task["id"]
+                self.acknowledged[request["input"]["number"]] = task["id"]
                 self.ask(client, "get", "GET", f"/api/v1/tasks/{task['id']}", None)
+
+    def batch(self):
+        """Tasks by the hundred. Each has a request id, as nginx's own is one for the whole batch."""
+        client = Client(self.stack.authority)
+        while not self.stopping.wait(BATCH_PAUSE_S):
+            requests = [self.echo() for _ in range(BATCH)]
+            for request in requests:
+                request["requestId"] = f"compose-test-{request['input']['number']}"
+            at = time.monotonic()
+            answer = self.ask(client, "batch", "POST", "/api/v1/tasks:batchSubmit", json.dumps({"requests": requests}).encode())
+            for request, result in zip(requests, answer["results"] if answer else []):
+                if "task" in result:
+                    self.acknowledged[request["input"]["number"]] = result["task"]["id"]
+                else:
+                    self.fail("task of a batch", at, json.dumps(result))
 
     def grpc(self):
         """Analyses over gRPC."""
@@ -105,8 +146,19 @@ class Traffic:
 
     def fail(self, what, at, text):
         """Notes a failure."""
+        end = time.monotonic()
         with self.lock:
-            self.failures.append(Failure(at, what, f"after {time.monotonic() - at:.2f} s: {text}"))
+            self.failures.append(Failure(at, end, what, f"after {end - at:.2f} s: {text}"))
+
+
+def tensor(x):
+    """A request of the Open Inference Protocol for the model `line`, which has one feature."""
+    return json.dumps({"inputs": [{"name": "features", "datatype": "FP64", "shape": [1, 1], "data": [x]}]}).encode()
+
+
+def prediction(answer):
+    """The one number in its answer."""
+    return answer["outputs"][0]["data"][0]
 
 
 class Client:
