@@ -89,7 +89,10 @@ impl MonitorService for Incidents {
         for monitor in self.monitors() {
             match self.ask(&monitor, request).await {
                 Ok(answer) => return Ok(Response::new(answer)),
-                Err(fault) if error::is_retryable(&fault) => last = fault,
+                Err(fault) if error::is_retryable(&fault) => {
+                    let delay = fault.retry_after.unwrap_or(RETRY);
+                    last = fault.retry_after(delay);
+                }
                 Err(fault) => return Err(error::status(&fault)),
             }
         }

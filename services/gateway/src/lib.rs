@@ -14,6 +14,7 @@ pub mod incidents;
 pub mod models;
 pub mod online;
 pub mod origin;
+pub mod packing;
 pub mod readiness;
 pub mod room;
 pub mod route;

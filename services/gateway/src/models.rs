@@ -81,7 +81,7 @@ impl Models {
     }
 
     async fn get(&self, name: &str) -> Result<GetModelResponse, Fault> {
-        check_name(name)?;
+        check_known(name)?;
         let model = self.registry.read(name).await?.ok_or_else(|| not_found(name))?;
         Ok(GetModelResponse {
             model: self.show(&model),
@@ -90,6 +90,7 @@ impl Models {
 
     async fn deploy(&self, request: DeployModelRequest) -> Result<DeployModelResponse, Fault> {
         let DeployModelRequest { name, version } = request;
+        check_known(&name)?;
         let version = (version != 0).then_some(version);
         let wait = self.config.deploy_wait;
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
@@ -101,6 +102,7 @@ impl Models {
     }
 
     async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, Fault> {
+        check_known(name)?;
         let model = self.registry.change(name, Change::Undeploy).await?;
         self.routes.settled(&model).await;
         Ok(UndeployModelResponse {
@@ -109,6 +111,7 @@ impl Models {
     }
 
     async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, Fault> {
+        check_known(name)?;
         let (name, wait) = (name.to_owned(), self.config.deploy_wait);
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
         let model = whole(async move { registry.rollback(&workers, &name, wait).await }).await?;
@@ -120,6 +123,7 @@ impl Models {
 
     async fn delete(&self, request: DeleteModelVersionRequest) -> Result<DeleteModelVersionResponse, Fault> {
         let DeleteModelVersionRequest { name, version } = request;
+        check_known(&name)?;
         let board = self.routes.board();
         if let Some(place) = board.get(&name)
             && place.serving == Some(version)
@@ -130,6 +134,11 @@ impl Models {
         whole(async move { registry.delete(&blobs, &name, version).await }).await?;
         Ok(DeleteModelVersionResponse {})
     }
+}
+
+/// What can be no model's name is the name of no model.
+fn check_known(name: &str) -> Result<(), Fault> {
+    check_name(name).map_err(|_| not_found(name))
 }
 
 /// A version that is being replaced answers requests until its successor can.

@@ -7,7 +7,6 @@ pub mod answer;
 mod budget;
 pub mod call;
 pub mod config;
-mod deflate;
 mod forward;
 pub mod grpc;
 pub mod infer;

@@ -26,10 +26,12 @@ use crate::fleet::Meter;
 use crate::online::analyze::{self, Online};
 use crate::online::answer;
 use crate::origin::{self, Origin};
+use crate::packing;
 use crate::room::{Held, Room};
+use crate::stack::FRAMING_BYTES_MAX;
 use crate::tasks::{self, Tasks};
-use crate::transcode::table::Table;
-use crate::transcode::{self, Bound, response};
+use crate::transcode::table::{Binding, Table};
+use crate::transcode::{self, Bound, request, response};
 use crate::v2::{self, V2};
 
 mod pages;
@@ -56,6 +58,13 @@ pub struct Front {
     pub readiness: Readiness,
     /// Counts requests.
     pub meter: Meter,
+}
+
+/// What a gRPC request takes of the room.
+enum Taken {
+    Nothing,
+    Metered(#[expect(dead_code, reason = "it is kept for its drop")] Arc<Mutex<Held>>),
+    Unpacked(#[expect(dead_code, reason = "it is kept for its drop")] Incoming),
 }
 
 /// The form in which a caller reads refusals.
@@ -131,7 +140,10 @@ impl Front {
         // Streams of health and stats last for ever and are not load.
         let measured = known.is_some().then(|| self.meter.begin());
         let grpc = self.grpc.clone();
-        let (request, _held) = self.metered(request);
+        let (request, _held) = match self.taken(request).await {
+            Ok(taken) => taken,
+            Err(fault) => return dialect.refuse(&fault),
+        };
         let Ok(mut response) = match dialect {
             Dialect::GrpcWeb => GrpcWebLayer::new()
                 .layer(grpc)
@@ -151,13 +163,19 @@ impl Front {
 
     /// The request, whose message takes room as long as the second value lives. Messages on the streams of health and
     /// reflection are small, and come for ever.
-    fn metered(&self, request: Request<Body>) -> (Request<Body>, Option<Arc<Mutex<Held>>>) {
+    async fn taken(&self, request: Request<Body>) -> Result<(Request<Body>, Taken), Fault> {
         if request.uri().path().starts_with("/grpc.") {
-            return (request, None);
+            return Ok((request, Taken::Nothing));
+        }
+        // Before the library sees it, which cannot say what it unpacks, nor unpack all of it.
+        if Dialect::of(&request) == Dialect::Grpc && packing::is_packed(&request) {
+            let bytes_max = self.config.body_bytes_max.saturating_add(FRAMING_BYTES_MAX);
+            let (request, unpacked) = packing::unpacked(request, bytes_max, &self.room).await?;
+            return Ok((request, Taken::Unpacked(unpacked)));
         }
         let (head, body) = request.into_parts();
         let (body, held) = self.room.meter(body);
-        (Request::from_parts(head, body), Some(held))
+        Ok((Request::from_parts(head, body), Taken::Metered(held)))
     }
 
     async fn rest(&self, dialect: Dialect, request: Request<Body>) -> Response<Body> {
@@ -203,7 +221,7 @@ impl Front {
             binding,
             path: fields,
             query: request.uri().query(),
-            key: tasks::key::of(request.headers())?,
+            key: key(binding, request.headers())?,
             deadline,
         };
         let result = self.dispatch(bound, body).await;
@@ -219,7 +237,11 @@ impl Front {
     }
 
     async fn dispatch(&self, bound: Bound<'_>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
-        if bound.binding.rpc_path() == analyze::PATH {
+        let is_analysis = bound.binding.rpc_path() == analyze::PATH;
+        if is_analysis || tasks::rest::submits(bound.binding.rpc.full_name()) {
+            request::no_parameters(bound.query)?;
+        }
+        if is_analysis {
             let answer = self.online.analyze_json(body, bound.deadline).await?;
             let printed = bulk::run(answer.len(), || answer::json(answer)).await;
             return printed.map(response::json);
@@ -229,6 +251,14 @@ impl Front {
             return tasks::rest::serve(&self.tasks, bound, body).await;
         }
         transcode::serve(self.grpc.clone(), bound, body).await
+    }
+}
+
+/// What names the submits of a request; other calls know no such header.
+fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>, Fault> {
+    match tasks::rest::submits(binding.rpc.full_name()) {
+        true => tasks::key::of(headers),
+        false => Ok(None),
     }
 }
 

@@ -38,6 +38,9 @@ use crate::online::infer::Inference;
 use crate::route::{Front, unknown_service};
 use crate::tasks::Tasks;
 
+/// What the message of a file is longer than the file: its name and the framing. REST counts the file alone.
+pub const FRAMING_BYTES_MAX: usize = 1_024;
+
 /// The full names of the gRPC services.
 const NAMES: [&str; 9] = [
     Online::NAME,
@@ -101,6 +104,7 @@ pub fn grpc(services: Services) -> Router {
         readiness,
         draining,
     } = services;
+    let file_bytes_max = bytes_max.saturating_add(FRAMING_BYTES_MAX);
     let router = reflection::mount_on(Router::new(), &NAMES);
     let router = mount(router, health::service(readiness, &NAMES, draining));
     let router = mount(router, Server::new(online, bytes_max));
@@ -108,8 +112,8 @@ pub fn grpc(services: Services) -> Router {
     let router = mount(router, limited!(ClusterServiceServer, cluster.clone(), bytes_max));
     let router = mount(router, limited!(JournalServiceServer, cluster, bytes_max));
     let router = mount(router, limited!(MonitorServiceServer, incidents, bytes_max));
-    let router = mount(router, limited!(ModelServiceServer, models, bytes_max));
-    let router = mount(router, limited!(DataServiceServer, data, bytes_max));
+    let router = mount(router, limited!(ModelServiceServer, models, file_bytes_max));
+    let router = mount(router, limited!(DataServiceServer, data, file_bytes_max));
     let router = mount(router, limited!(FleetServiceServer, fleet, bytes_max));
     let router = mount(router, Server::new(inference, bytes_max));
     router.fallback(async |request: Request<Body>| unknown_service(&request))

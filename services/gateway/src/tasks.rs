@@ -26,9 +26,10 @@ use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest, TaskView};
 
 use self::config::TasksConfig;
 use self::current::Current;
-use self::intake::{Handle, Sent};
+use self::intake::Handle;
 use self::payloads::Payloads;
 use self::reach::Reach;
+use self::sent::Sent;
 use self::view::View;
 
 pub mod config;
@@ -42,6 +43,7 @@ mod page;
 pub mod payloads;
 pub mod reach;
 pub mod rest;
+pub mod sent;
 mod show;
 mod submit;
 mod view;
@@ -109,6 +111,9 @@ impl Tasks {
             digest,
         } = submit;
         kinds::check(&request.kind, &self.directory)?;
+        if self.reach.is_away() {
+            return Err(journal_away());
+        }
         if request.request_id.is_empty() {
             request.request_id = self.context.random.token();
         }
@@ -121,16 +126,16 @@ impl Tasks {
             input_digest: digest,
         };
         let payload = self.payloads.keep(id, encoding, input).await?;
-        let is_blob = payload.is_blob();
-        let asked = match submission(&request, envelope, payload) {
-            Ok(submission) => {
-                self.ask(Request::Submit(Box::new((&submission).into())), deadline)
-                    .await
-            }
-            Err(fault) => Err(fault),
-        };
-        if is_blob && is_unwanted(&asked, id) {
-            self.payloads.forget(id).await;
+        let sent = Sent::no();
+        let draft = self.payloads.draft(id, &payload, &sent);
+        let submission = submission(&request, envelope, payload)?;
+        let asked = self
+            .ask(Request::Submit(Box::new((&submission).into())), sent, deadline)
+            .await;
+        if let Some(draft) = draft
+            && is_unwanted(&asked, id)
+        {
+            draft.forget().await;
         }
         let task = asked.map_err(|fault| named(fault, &request.request_id))?;
         self.view(task).await
@@ -155,7 +160,7 @@ impl Tasks {
             task: task_id_bytes(parse_id(id)?),
             tenant: TENANT.to_owned(),
         };
-        let task = self.ask(Request::Get(query), deadline).await?;
+        let task = self.ask(Request::Get(query), Sent::no(), deadline).await?;
         match view {
             TaskView::Basic => Ok(View::basic(task)),
             _ => self.view(task).await,
@@ -169,7 +174,7 @@ impl Tasks {
             tenant: TENANT.to_owned(),
             message,
         };
-        let task = self.ask(Request::Cancel(command), deadline).await?;
+        let task = self.ask(Request::Cancel(command), Sent::no(), deadline).await?;
         self.view(task).await
     }
 
@@ -207,7 +212,7 @@ impl Tasks {
                 next = last_seq(&tasks);
                 break;
             }
-            tasks.push(self.view(Current::of(task)).await?);
+            tasks.push(self.listed(Current::of(task)).await?);
         }
         let next = if next == 0 {
             String::new()
@@ -254,9 +259,8 @@ impl Tasks {
     }
 
     /// Asks the leader, whoever it is, until the deadline; says honestly what is known when no answer came.
-    async fn ask(&self, request: Request, deadline: Option<Deadline>) -> Result<Current, Fault> {
+    async fn ask(&self, request: Request, sent: Sent, deadline: Option<Deadline>) -> Result<Current, Fault> {
         let is_read = matches!(request, Request::Get(_));
-        let sent = Sent::no();
         tokio::select! {
             answer = self.intake.ask(request, sent.clone()) => {
                 let (record, progress) = answer?;
@@ -264,7 +268,7 @@ impl Tasks {
             }
             () = self.reach.away() => Err(journal_away()),
             () = tokio::time::sleep(self.patience(deadline)) => {
-                Err(if sent.get() && !is_read { outcome_unknown() } else { no_leader() })
+                Err(if sent.withdraw() || is_read { no_leader() } else { outcome_unknown() })
             }
         }
     }
@@ -278,6 +282,18 @@ impl Tasks {
         self.config
             .deadline
             .min(deadline.remaining(&self.context.clock).mul_f64(0.95))
+    }
+
+    /// A task on a page: one whose payloads cannot be read must not hide the others.
+    async fn listed(&self, current: Current) -> Result<View, Fault> {
+        match self.payloads.resolve(&current.task, None).await {
+            Ok(resolved) => Ok(View::new(current, resolved)),
+            Err(fault) if is_of_the_blob(&fault) => {
+                tracing::warn!(task = %current.task.id, %fault, "a task is listed without its input and output");
+                Ok(View::basic(current))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn view(&self, current: Current) -> Result<View, Fault> {
@@ -295,6 +311,12 @@ fn parse_id(id: &str) -> Result<TaskId, Fault> {
         )
         .with("task", id)
     })
+}
+
+/// Whether a fault is about a blob, and not about the whole store.
+fn is_of_the_blob(fault: &Fault) -> bool {
+    use Reason::{BlobNotFound, BlobUnavailable, DataCorrupt};
+    [BlobNotFound, BlobUnavailable, DataCorrupt].contains(&fault.reason)
 }
 
 fn last_seq(tasks: &[View]) -> u64 {

@@ -24,6 +24,7 @@ use crate::online::infer::{self, Inference};
 use crate::online::message::Message;
 use crate::transcode::percent;
 use crate::transcode::response;
+use crate::transcode::table::Miss;
 
 mod answer;
 mod elements;
@@ -81,8 +82,7 @@ impl V2 {
             _ => Method::GET,
         };
         if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
-            let message = format!("{path} does not take {method}; it takes {allowed}");
-            return Err(Fault::new(Reason::MethodNotAllowed, message).with("allow", allowed.as_str()));
+            return Err(Miss::Verb(vec![allowed.clone()]).fault(method, path));
         }
         let deadline = request.extensions().get().copied();
         let (result, route) = match target {

@@ -15,8 +15,6 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
 
-use super::deflate;
-
 /// A service of unary RPCs.
 pub trait Bytewise: Clone + Send + Sync + 'static {
     /// Its full name.
@@ -66,11 +64,6 @@ impl<S: Bytewise> tower::Service<Request<Body>> for Server<S> {
             let asked = request.uri().path().rsplit('/').next().unwrap_or_default();
             let Some(method) = S::METHODS.iter().find(|method| **method == asked) else {
                 return Ok(error::status(&unknown::<S>(asked)).into_http());
-            };
-            // Before the library sees it, which would refuse the encoding.
-            let request = match deflate::unpacked(request, bytes_max).await {
-                Ok(request) => request,
-                Err(fault) => return Ok(error::status(&fault).into_http()),
             };
             let mut grpc = Grpc::new(Raw)
                 .max_decoding_message_size(bytes_max)

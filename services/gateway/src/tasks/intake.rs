@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lepton_domain::ids::Epoch;
@@ -25,6 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::leader::{Client, client, is_elsewhere};
+use super::sent::Sent;
 
 /// Requests that may wait for the actor.
 const ASKS_MAX: usize = 4_096;
@@ -35,6 +34,8 @@ const PENDING_MAX: usize = 65_536;
 /// How long a leader may take to open the stream or to say where it is: as long as its lease, so that a busy one is
 /// not taken for a dead one.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// When a caller may try again that met the end of this gateway.
+const RETRY: Duration = Duration::from_secs(1);
 /// The pause before a leader that refused is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often the leader is asked how far it is.
@@ -55,38 +56,15 @@ pub struct Handle {
 struct Ask {
     request: Request,
     reply: oneshot::Sender<Result<Answer, Fault>>,
-    sent: Arc<AtomicBool>,
-}
-
-/// Whether a request has left this process; true also when that is not known.
-#[derive(Debug, Clone)]
-pub struct Sent(Arc<AtomicBool>);
-
-impl Sent {
-    /// Not yet.
-    pub fn no() -> Self {
-        Self(Arc::new(AtomicBool::new(false)))
-    }
-
-    /// Whether it has.
-    pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+    sent: Sent,
 }
 
 impl Handle {
     /// Asks and waits for the answer, however long it takes. `sent` tells the caller how far it came.
     pub async fn ask(&self, request: Request, sent: Sent) -> Result<Answer, Fault> {
         let (reply, answer) = oneshot::channel();
-        let gone = || Fault::new(Reason::InstanceDraining, "this gateway stops; ask another");
-        self.asks
-            .send(Ask {
-                request,
-                reply,
-                sent: sent.0,
-            })
-            .await
-            .map_err(|_| gone())?;
+        let gone = || Fault::new(Reason::InstanceDraining, "this gateway stops; ask another").retry_after(RETRY);
+        self.asks.send(Ask { request, reply, sent }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -219,11 +197,10 @@ impl Intake {
     /// The message of a request, unless its caller has gone.
     fn request(&mut self, number: u64, first: bool) -> Option<IntakeRequest> {
         let ask = self.pending.get(&number)?;
-        if ask.reply.is_closed() {
+        if ask.reply.is_closed() || !ask.sent.leave() {
             self.pending.remove(&number);
             return None;
         }
-        ask.sent.store(true, Ordering::Relaxed);
         // Once a stream is enough: the leader compares it when it takes over, and it only grows.
         let mark = first.then(|| self.mark.clone());
         Some(IntakeRequest {

@@ -20,8 +20,9 @@ pub fn of(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
         return Ok(None);
     };
     let key = value.to_str().map(unquoted).unwrap_or_default();
+    // Spaces and tabs are what proxies trim and fold: the same key must not become two.
     match key.len() {
-        1..=KEY_BYTES_MAX => Ok(Some(key)),
+        1..=KEY_BYTES_MAX if key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(key)),
         _ => Err(Fault::field(
             "Idempotency-Key",
             format!("{value:?} is no key; give 1 to {KEY_BYTES_MAX} visible ASCII characters, or leave it out"),
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn a_key_that_names_nothing_is_refused() {
         let long: &'static str = "k".repeat(KEY_BYTES_MAX + 1).leak();
-        for value in ["", "\"\"", long] {
+        for value in ["", "\"\"", long, "a b", "\"a\tb\"", "\" \""] {
             let fault = read(value).expect_err(value);
             assert!(fault.message.contains("Idempotency-Key"), "{fault}");
         }

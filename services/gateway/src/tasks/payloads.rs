@@ -14,7 +14,11 @@ use lepton_mesh::blob::Blobs;
 use lepton_mesh::context::Context;
 use lepton_mesh::etcd::{self, Etcd};
 use lepton_proto::convert::task::Resolved;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::Instrument as _;
+
+use super::sent::Sent;
 
 /// The pause before etcd is asked again for the incarnation, which names the store.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -25,6 +29,33 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Payloads {
     blobs: watch::Receiver<Option<Blobs>>,
+}
+
+/// A large input whose submit may come to nothing.
+#[derive(Debug)]
+pub struct Draft {
+    payloads: Payloads,
+    task: TaskId,
+    sent: Sent,
+}
+
+impl Draft {
+    /// Deletes it: no task has come of it.
+    pub async fn forget(self) {
+        self.payloads.forget(self.task).await;
+    }
+}
+
+impl Drop for Draft {
+    /// Also when its caller has gone: an input whose submit never left is nobody's. One that left may be a task's.
+    fn drop(&mut self) {
+        if self.sent.withdraw()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (payloads, task) = (self.payloads.clone(), self.task);
+            runtime.spawn(async move { payloads.forget(task).await }.in_current_span());
+        }
+    }
 }
 
 impl Payloads {
@@ -55,12 +86,21 @@ impl Payloads {
         })
     }
 
-    /// Deletes the input of a submit that turned out to be a repetition.
-    pub async fn forget(&self, task: TaskId) {
+    /// What becomes of the input of a task whose submit is about to be sent; nothing of a small one.
+    pub fn draft(&self, task: TaskId, input: &Payload, sent: &Sent) -> Option<Draft> {
+        input.is_blob().then(|| Draft {
+            payloads: self.clone(),
+            task,
+            sent: sent.clone(),
+        })
+    }
+
+    /// Deletes the input of a submit of which no task has come.
+    async fn forget(&self, task: TaskId) {
         if let Ok(blobs) = self.store()
             && let Err(fault) = blobs.delete_task(task).await
         {
-            tracing::warn!(%task, %fault, "the input of a repeated submit stays in the blob store");
+            tracing::warn!(%task, %fault, "the input of a submit without a task stays in the blob store");
         }
     }
 
@@ -120,4 +160,47 @@ pub fn stored_bytes(task: &Task) -> u64 {
         .filter(|payload| payload.is_blob())
         .map(Payload::size)
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn is_there(blobs: &Blobs, task: TaskId, payload: &Payload) -> bool {
+        let Content::Blob { digest, .. } = payload.content else {
+            panic!("it is small")
+        };
+        blobs.get(task, digest).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn an_input_goes_unless_its_submit_has_left() {
+        let directory = std::env::temp_dir().join(format!("lepton-drafts-{}", std::process::id()));
+        let location = directory.to_str().expect("a path in UTF-8");
+        let blobs = Blobs::open(location, "a").await.expect("opened");
+        let (_sender, receiver) = watch::channel(Some(blobs.clone()));
+        let payloads = Payloads { blobs: receiver };
+        let (left, stayed) = (TaskId::from_u128(1), TaskId::from_u128(2));
+        let mut inputs = Vec::new();
+        for task in [left, stayed] {
+            let content = Bytes::from(vec![7; Payload::INLINE_BYTES_MAX + 1]);
+            let payload = payloads.keep(task, Encoding::Binary, content).await.expect("kept");
+            let sent = Sent::no();
+            let draft = payloads.draft(task, &payload, &sent).expect("it is large");
+            assert!(task != left || sent.leave());
+            drop(draft);
+            assert_eq!(sent.leave(), task == left, "what is deleted must not be sent");
+            inputs.push(payload);
+        }
+        let gone = async {
+            while is_there(&blobs, stayed, &inputs[1]).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone)
+            .await
+            .expect("deleted");
+        assert!(is_there(&blobs, left, &inputs[0]).await);
+        std::fs::remove_dir_all(&directory).expect("removed");
+    }
 }

@@ -24,6 +24,11 @@ pub fn serves(rpc: &str) -> bool {
     rpc.starts_with("lepton.task.v1.TaskService.")
 }
 
+/// Whether an RPC submits tasks: its body is typed, and it may carry a key.
+pub fn submits(rpc: &str) -> bool {
+    serves(rpc) && matches!(rpc.rsplit('.').next(), Some("SubmitTask" | "BatchSubmitTasks"))
+}
+
 /// Answers a request whose RPC is served here.
 pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
     let deadline = bound.deadline;

@@ -30,13 +30,7 @@ pub fn message(
         let value = body_field(field, body)?;
         message.set_field(field, value);
     }
-    let pairs = percent::query(query.unwrap_or_default()).ok_or_else(|| {
-        Fault::field(
-            "query",
-            "a percent escape is broken or does not give UTF-8; write %XX for each byte",
-        )
-    })?;
-    for (name, text) in &pairs {
+    for (name, text) in &parameters(query)? {
         set(&mut message, name, text)?;
     }
     // Last, so that the path wins over a body that names the field again.
@@ -44,6 +38,26 @@ pub fn message(
         set(&mut message, name, text)?;
     }
     Ok(message)
+}
+
+/// Refuses the parameters of a call whose fields are all in its body.
+pub fn no_parameters(query: Option<&str>) -> Result<(), Fault> {
+    match parameters(query)?.first() {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("there is no parameter {name:?}; this call takes its fields in the body");
+            Err(Fault::new(Reason::UnknownField, message).with("field", name))
+        }
+    }
+}
+
+fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>, Fault> {
+    percent::query(query.unwrap_or_default()).ok_or_else(|| {
+        Fault::field(
+            "query",
+            "a percent escape is broken or does not give UTF-8; write %XX for each byte",
+        )
+    })
 }
 
 /// Parses canonical proto-JSON.

@@ -51,6 +51,22 @@ fn unknown_and_unfit_parameters_are_named() {
 }
 
 #[test]
+fn a_call_without_parameters_takes_none() {
+    for query in [None, Some(""), Some("&")] {
+        assert_eq!(no_parameters(query), Ok(()));
+    }
+    let fault = no_parameters(Some("kind=echo")).expect_err("unknown");
+    assert_eq!(
+        (fault.reason, fault.metadata["field"].as_str()),
+        (Reason::UnknownField, "kind")
+    );
+    assert_eq!(
+        no_parameters(Some("%ff")).expect_err("not UTF-8").reason,
+        Reason::FieldInvalid
+    );
+}
+
+#[test]
 fn the_path_wins_over_the_body() {
     let body = r#"{"name":"other","version":2}"#;
     let message = request(Method::POST, "/api/v1/models/m:deploy", "", body).expect("good");

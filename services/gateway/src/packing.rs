@@ -1,38 +1,43 @@
-//! Requests that a gRPC client packed with deflate: gRPC names the encoding, and the gRPC library here leaves it out.
+//! Messages that a gRPC client packed: with gzip, or with deflate, which the gRPC library here leaves out.
 //!
-//! Promises: what the client sends unpacked is passed on untouched; the limit counts unpacked bytes. Leaves gzip to the
-//! library.
+//! Promises: what the client sends unpacked is passed on untouched; the limit and the room count unpacked bytes. Leaves
+//! other encodings to the library, which refuses them.
 
 use axum::body::Body;
 use bytes::{Buf as _, Bytes};
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, Request};
 use lepton_domain::reason::Fault;
 
 use crate::body::Incoming;
 use crate::frames::{self, PREFIX_BYTES};
+use crate::room::Room;
 
 /// The header that names the encoding of messages.
 const GRPC_ENCODING: &str = "grpc-encoding";
-const DEFLATE: &str = "deflate";
+/// The encodings that are unpacked here.
+const ENCODINGS: [&str; 2] = ["gzip", "deflate"];
 
-/// The request, its message unpacked where it was packed with deflate.
-pub async fn unpacked(request: Request<Body>, bytes_max: usize) -> Result<Request<Body>, Fault> {
-    if request.headers().get(GRPC_ENCODING).is_none_or(|name| name != DEFLATE) {
-        return Ok(request);
-    }
+/// Whether the message of a request may be packed in a way that is known here.
+pub fn is_packed<B>(request: &Request<B>) -> bool {
+    let encoding = request.headers().get(GRPC_ENCODING);
+    encoding.is_some_and(|name| ENCODINGS.iter().any(|known| name == known))
+}
+
+/// A packed request with its message unpacked, and what takes room for it: keep that until the request is answered.
+pub async fn unpacked(
+    request: Request<Body>,
+    bytes_max: usize,
+    room: &Room,
+) -> Result<(Request<Body>, Incoming), Fault> {
     let (mut head, body) = request.into_parts();
-    head.headers.remove(GRPC_ENCODING);
-    let framed = Incoming::new(&HeaderMap::new(), body, bytes_max + PREFIX_BYTES)
-        .all()
-        .await?;
-    let (packed, message) = unframed(framed)?;
-    let mut encoding = HeaderMap::new();
-    if packed {
-        encoding.insert(CONTENT_ENCODING, HeaderValue::from_static(DEFLATE));
-    }
-    let message = Incoming::new(&encoding, Body::from(message), bytes_max).all().await?;
-    Ok(Request::from_parts(head, Body::from(frames::frame(&message))))
+    let encoding = head.headers.remove(GRPC_ENCODING);
+    let mut framed = Incoming::new(&HeaderMap::new(), body, bytes_max + PREFIX_BYTES).within(room);
+    let (packed, message) = unframed(framed.all().await?)?;
+    let headers = encoding.filter(|_| packed).map(|name| (CONTENT_ENCODING, name));
+    let mut incoming = Incoming::new(&headers.into_iter().collect(), Body::from(message), bytes_max).within(room);
+    let message = incoming.all().await?;
+    Ok((Request::from_parts(head, Body::from(frames::frame(&message))), incoming))
 }
 
 /// The only message of a body, and whether it is packed.
@@ -52,15 +57,19 @@ mod tests {
     use std::io::Write as _;
 
     use flate2::Compression;
-    use flate2::write::ZlibEncoder;
+    use flate2::write::{GzEncoder, ZlibEncoder};
     use lepton_domain::reason::Reason;
 
     use super::*;
 
     fn request(flag: u8, message: &[u8]) -> Request<Body> {
+        encoded("deflate", flag, message)
+    }
+
+    fn encoded(encoding: &str, flag: u8, message: &[u8]) -> Request<Body> {
         let mut framed = frames::frame(message).to_vec();
         framed[0] = flag;
-        let request = Request::post("/x").header(GRPC_ENCODING, DEFLATE);
+        let request = Request::post("/x").header(GRPC_ENCODING, encoding);
         request.body(Body::from(framed)).expect("well formed")
     }
 
@@ -71,7 +80,8 @@ mod tests {
     }
 
     async fn message(request: Request<Body>) -> Result<Bytes, Fault> {
-        let request = unpacked(request, 1 << 20).await?;
+        assert!(is_packed(&request));
+        let (request, _held) = unpacked(request, 1 << 20, &Room::new(4 << 20)).await?;
         assert!(!request.headers().contains_key(GRPC_ENCODING));
         let framed = Incoming::new(&HeaderMap::new(), request.into_body(), 2 << 20)
             .all()
@@ -86,6 +96,22 @@ mod tests {
         let unpacked = message(request(1, &packed(&content))).await.expect("good");
         assert_eq!(unpacked, content);
         assert_eq!(message(request(0, &content)).await.expect("good"), content);
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&content).expect("memory");
+        let gzip = encoded("gzip", 1, &gzip.finish().expect("memory"));
+        assert_eq!(message(gzip).await.expect("good"), content);
+        assert!(!is_packed(&encoded("zstd", 1, b"")));
+    }
+
+    #[tokio::test]
+    async fn unpacked_messages_take_room_while_they_are_kept() {
+        let room = Room::new(1 << 20);
+        let bomb = || request(1, &packed(&[0; 700 << 10]));
+        let kept = unpacked(bomb(), 1 << 20, &room).await.expect("room");
+        let fault = unpacked(bomb(), 1 << 20, &room).await.map(drop).expect_err("no room");
+        assert_eq!(fault.reason, Reason::Overloaded);
+        drop(kept);
+        unpacked(bomb(), 1 << 20, &room).await.expect("room again");
     }
 
     #[tokio::test]
