@@ -9,6 +9,8 @@ use lepton_domain::reason::{Code, Fault, Reason};
 
 /// Done.
 pub const EXIT_DONE: ExitCode = ExitCode::SUCCESS;
+/// The same as a number.
+pub const DONE: u8 = 0;
 /// Refused or failed.
 pub const EXIT_FAILED: u8 = 1;
 /// Usage or configuration.
@@ -45,7 +47,15 @@ fn advice(reason: Reason) -> Option<&'static str> {
             "Start a mesh with `lepton up`, or name one with --address URL or LEPTON_ADDRESS."
         }
         Reason::NoWorker => "No worker answers; `lepton nodes` shows which there are.",
-        Reason::OutcomeUnknown => "It may have happened. Repeating a submit with the same --request-id is safe.",
+        Reason::OutcomeUnknown => {
+            "It may have happened: look before you repeat it. `lepton task submit` with the same --request-id is safe to repeat."
+        }
+        Reason::ConfigInvalid => "`--help` lists the flags; deploy/config has every setting with its unit and default.",
+        Reason::DataCorrupt => {
+            "Nothing was changed. Restore a copy of the data directory, or begin anew with another --data-dir."
+        }
+        Reason::FileUnreadable => "Check the file's name, that you may read it, and that it is what its ending says.",
+        Reason::InvalidJson => "Check it with a JSON tool; texts and names stand in double quotes, NaN is null.",
         Reason::TaskNotFound => "`lepton task list` shows the tasks; ended ones are kept for an hour.",
         Reason::KindUnknown => "Kinds: echo, analyze, train, evaluate.",
         Reason::ModelNotFound => "`lepton model list` shows the models.",

@@ -12,11 +12,8 @@ use model::{BenchInfer, Infer, Model, Train};
 
 pub mod model;
 
-/// The version with the commit, when the build knew it.
-const VERSION: &str = match option_env!("LEPTON_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+/// The release with the commit, which the build script finds out.
+const VERSION: &str = env!("LEPTON_VERSION");
 
 /// A mesh for AI tasks and inference.
 #[derive(Debug, Parser)]
@@ -152,7 +149,7 @@ pub struct Submit {
     /// What runs it: echo, analyze, train, evaluate.
     pub kind: String,
     /// Its input as JSON; `@FILE` reads a file, `-` standard input.
-    #[arg(default_value = "null")]
+    #[arg(default_value = "null", allow_negative_numbers = true)]
     pub input: String,
     /// The idempotency key; a repeated submit with the same one never makes a second task.
     #[arg(long)]

@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::config::address::authority;
 use lepton_mesh::net::Net;
 use serde_json::Value;
@@ -141,6 +141,13 @@ impl Client {
     }
 }
 
+/// A message for gRPC, with the deadline that calls over REST have.
+pub(crate) fn within<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(CALL_MAX);
+    request
+}
+
 /// A text as part of a path or a query.
 pub(crate) fn escape(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -195,8 +202,18 @@ fn short_fault(reason: Reason, body: &[u8]) -> Fault {
 
 /// The fault in the body of a failed call.
 fn read_fault(status: StatusCode, body: &[u8]) -> Fault {
+    // What a proxy says of a gateway that it did not reach, or that did not answer it.
+    let proxied = [
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ];
+    let unnamed = match proxied.contains(&status) {
+        true => Reason::OutcomeUnknown,
+        false => Reason::Internal,
+    };
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return Fault::new(Reason::Internal, format!("the gateway answered {status}"));
+        return Fault::new(unnamed, format!("the gateway answered {status}"));
     };
     let error = &value["error"];
     let details = error["details"].as_array().cloned().unwrap_or_default();
@@ -204,10 +221,28 @@ fn read_fault(status: StatusCode, body: &[u8]) -> Fault {
     let message = error["message"].as_str().unwrap_or_default();
     match named.and_then(|name| name.parse::<Reason>().ok()) {
         Some(reason) => Fault::new(reason, message),
-        None if status.as_u16() == Code::Unavailable.http_status() => Fault::new(Reason::OutcomeUnknown, message),
-        None => Fault::new(
-            Reason::Internal,
-            format!("{} {message}", named.unwrap_or_default()).trim_start(),
-        ),
+        None if message.is_empty() => Fault::new(unnamed, format!("the gateway answered {status}")),
+        None => Fault::new(unnamed, format!("{} {message}", named.unwrap_or_default()).trim_start()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_proxy_says_leaves_the_outcome_open() {
+        let read = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            read_fault(status, body.as_bytes()).reason
+        };
+        for status in [502, 503, 504] {
+            for body in ["<html>no upstream</html>", "", "{}", r#"{"error":"no upstream"}"#] {
+                assert_eq!(read(status, body), Reason::OutcomeUnknown, "{status} {body}");
+            }
+        }
+        assert_eq!(read(500, "oops"), Reason::Internal);
+        let named = r#"{"error":{"message":"m","details":[{"reason":"NO_WORKER"}]}}"#;
+        assert_eq!(read(503, named), Reason::NoWorker);
     }
 }

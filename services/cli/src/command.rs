@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::context::Context;
+use serde_json::Value;
 
 use crate::advice::{EXIT_DONE, fail};
 use crate::args::{Bench, Command, Format, Parsed};
-use crate::client::Client;
+use crate::client::{Client, read_json};
+use crate::output::{self, line};
 
 mod analyze;
 mod bench;
@@ -32,12 +34,21 @@ pub(crate) struct Session {
 
 impl Session {
     /// Prints the body for programs, or shows it to people.
-    pub fn print(&self, body: &[u8], show: impl FnOnce(&serde_json::Value)) -> Result<(), Fault> {
+    pub fn print(&self, body: &[u8], show: impl FnOnce(&Value)) -> Result<(), Fault> {
         match self.format {
-            Format::Json => crate::output::body(body),
-            Format::Table => show(&crate::client::read_json(body)?),
+            Format::Json => line(&output::body(body)),
+            Format::Table => show(&read_json(body)?),
         }
         Ok(())
+    }
+
+    /// Prints the same of an answer that decides how the program exits: with this code, whoever stops reading.
+    pub fn conclude(&self, body: &[u8], code: u8, render: impl FnOnce(&Value) -> String) -> Result<ExitCode, Fault> {
+        let text = match self.format {
+            Format::Json => output::body(body),
+            Format::Table => render(&read_json(body)?),
+        };
+        Ok(output::last(&text, code))
     }
 }
 

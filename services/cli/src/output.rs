@@ -3,6 +3,7 @@
 //! Promises: colours only on a terminal, and never with `NO_COLOR`; a reader that goes away ends the program quietly.
 
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 
 use lepton_domain::reason::{Fault, Reason};
 
@@ -13,9 +14,14 @@ pub(crate) mod table;
 
 /// Prints a line. A closed pipe is the reader's wish to stop; where nothing can be written, nothing was done.
 pub(crate) fn line(text: &str) {
+    last(text, 0);
+}
+
+/// Prints what a program that exits with `code` has to say: with that code, also when the reader goes away.
+pub(crate) fn last(text: &str, code: u8) -> ExitCode {
     match writeln!(io::stdout(), "{text}") {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Ok(()) => ExitCode::from(code),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(code.into()),
         Err(error) => {
             fail(&Fault::new(
                 Reason::Internal,
@@ -26,9 +32,9 @@ pub(crate) fn line(text: &str) {
     }
 }
 
-/// Prints a body as it came, with a line's end.
-pub(crate) fn body(bytes: &[u8]) {
-    line(String::from_utf8_lossy(bytes).trim_end());
+/// A body as it came, without a line's end.
+pub(crate) fn body(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
 
 /// Whether text on stdout may be coloured.

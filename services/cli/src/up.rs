@@ -9,10 +9,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::config::{Machine, Settings};
 use lepton_mesh::context::Context;
 use lepton_mesh::memory;
 use lepton_mesh::shutdown::Shutdown;
-use lepton_mesh::telemetry::{self, TelemetryConfig};
+use lepton_mesh::telemetry;
 
 use crate::advice::{EXIT_DONE, fail};
 
@@ -22,37 +23,61 @@ mod plan;
 mod store;
 mod supervise;
 
+use plan::Plan;
 pub use supervise::WORKER;
 
-/// Options of `lepton up`.
+/// Options of `lepton up`. The variables of those that services have too are theirs.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Where the gateway listens; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8000")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "LEPTON_COMMON__LISTEN",
+        default_value = "127.0.0.1:8000"
+    )]
     pub listen: String,
     /// Where the console listens.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub console: String,
     /// Where metrics and probes are served.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8002")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "LEPTON_COMMON__ADMIN",
+        default_value = "127.0.0.1:8002"
+    )]
     pub admin: String,
     /// Where data is kept.
-    #[arg(long, value_name = "DIR", default_value = "lepton-data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LEPTON_COMMON__DATA_DIR",
+        default_value = "lepton-data"
+    )]
     pub data_dir: PathBuf,
     /// How many workers to run.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: u32,
     /// Attempts that each worker runs at once; absent: the worker's default.
     #[arg(long, value_name = "N")]
     pub slots: Option<u32>,
     /// An etcd to use instead of the embedded store.
-    #[arg(long, value_name = "URL,...", value_delimiter = ',')]
+    #[arg(long, value_name = "URL,...", env = "LEPTON_COMMON__ETCD", value_delimiter = ',')]
     pub etcd: Vec<String>,
+    /// The blob store: a directory or a URL; absent: `blobs` in the data directory.
+    #[arg(long, value_name = "URL", env = "LEPTON_COMMON__BLOB")]
+    pub blob: Option<String>,
     /// Where the embedded store listens; absent: a free port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub etcd_listen: String,
     /// Where traces are taken by OTLP, over gRPC and HTTP; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "LEPTON_OTLP__LISTEN",
+        default_value = "127.0.0.1:0"
+    )]
     pub otlp_listen: String,
     /// Models to register at start, as DIR/name/version/model.onnx.
     #[arg(long, value_name = "DIR")]
@@ -82,20 +107,22 @@ pub fn run(options: Options) -> ExitCode {
 
 async fn observed(options: Options) -> Result<(), Fault> {
     let context = Context::system();
-    let telemetry = TelemetryConfig {
-        otlp_endpoint: options.otlp_endpoint.clone(),
-        ..TelemetryConfig::default()
-    };
-    let mut guard = telemetry::init("lepton", &context.random.instance("lepton"), &telemetry, &context);
-    let result = serve(options, context, &mut guard).await;
+    let plan = Plan::new(options, Machine.variables())?;
+    let mut guard = telemetry::init(
+        "lepton",
+        &context.random.instance("lepton"),
+        &plan.telemetry()?,
+        &context,
+    );
+    let result = serve(plan, context, &mut guard).await;
     guard.finish().await;
     result
 }
 
-async fn serve(options: Options, context: Context, traces: &mut telemetry::Guard) -> Result<(), Fault> {
+async fn serve(plan: Plan, context: Context, traces: &mut telemetry::Guard) -> Result<(), Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
-    let mesh = mesh::Mesh::assemble(&options, context.clone()).await?;
+    let mesh = mesh::Mesh::assemble(&plan, context.clone()).await?;
     traces.follow(mesh.etcd(), &context);
     mesh.run(shutdown).await
 }

@@ -84,9 +84,10 @@ impl Common {
         }
     }
 
-    /// Refuses what could only fail later, or reach another mesh's keys.
-    fn check(&self) -> Result<(), ConfigError> {
-        address::check_etcd(&self.etcd).map_err(|fault| ConfigError::new(format!("etcd: {}", fault.message)))?;
+    /// Refuses what could only fail later, or reach another mesh's keys, and writes etcd's addresses out in full.
+    fn settle(&mut self) -> Result<(), ConfigError> {
+        self.etcd =
+            address::etcd_members(&self.etcd).map_err(|fault| ConfigError::new(format!("etcd: {}", fault.message)))?;
         if self.cluster.is_empty() || self.cluster.contains('/') {
             let message = format!("cluster: {:?} is no name: give one without slashes", self.cluster);
             return Err(ConfigError::new(message));
@@ -161,7 +162,21 @@ pub fn load<C: ServiceConfig>(
     file: Option<&Path>,
 ) -> Result<C, ConfigError> {
     let text = file.map(|path| layers::read::<C>(settings, path)).transpose()?;
-    let config: C = layers::merge(text.as_deref(), &layers::environment(&settings.variables()), flags)?;
-    config.common().check()?;
+    let mut config: C = layers::merge(text.as_deref(), &layers::environment(&settings.variables()), flags)?;
+    config.common_mut().settle()?;
     Ok(config)
+}
+
+/// Whether a variable of this name is a setting. Names without `__` belong to the command line.
+pub fn is_setting(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|name| name.contains("__"))
+}
+
+/// Whether this configuration has the setting that a variable gives. Its value may still be wrong, which is for [`load`]
+/// to say.
+pub fn knows<C: ServiceConfig>(name: &str, value: &str) -> bool {
+    layers::has::<C>(&layers::environment(&BTreeMap::from([(
+        name.to_owned(),
+        value.to_owned(),
+    )])))
 }

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{Fault, Reason};
@@ -18,7 +19,7 @@ use crate::net::Listener;
 use crate::server::health::Readiness;
 use crate::shutdown::Shutdown;
 use crate::{memory, telemetry};
-use refusal::{EXIT_FAILED, EXIT_USAGE, fail};
+use refusal::fail;
 
 pub use assemble::{Assembled, assemble, bind, warn_if_open};
 pub use flags::Flag;
@@ -67,19 +68,22 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = std::ffi::OsString>)
     };
     let config = match flags::load::<S>(&matches, &Machine) {
         Ok(config) => config,
-        Err(error) => return fail(&error.fault(), EXIT_USAGE),
+        Err(error) => return fail(&error.fault()),
     };
     memory::settle();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let fault = Fault::new(Reason::Internal, format!("the system refuses threads: {error}"));
-            return fail(&fault, EXIT_FAILED);
+            return fail(&fault);
         }
     };
-    match runtime.block_on(run::<S>(config)) {
+    let ended = runtime.block_on(run::<S>(config));
+    // A computation that was stopped may take long to notice; nobody waits for it.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => fail(&fault, EXIT_FAILED),
+        Err(fault) => fail(&fault),
     }
 }
 
@@ -108,8 +112,8 @@ async fn run_assembled<S: Service>(config: S::Config, context: Context) -> Resul
     running.await
 }
 
-/// Says on stdout that the service is ready. A closed stdout must not end it.
-fn announce(line: &str) {
+/// Says on stdout that the program is ready. A closed stdout must not end it.
+pub fn announce(line: &str) {
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }

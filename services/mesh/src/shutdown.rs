@@ -22,7 +22,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Triggered by SIGTERM or SIGINT. A second SIGINT ends the process at once, for someone who will not wait.
+    /// Triggered by SIGTERM or SIGINT. A second SIGINT ends the process at once, for someone who will not wait; a first one
+    /// beside a SIGTERM, as some supervisors send, does not.
     /// Call it inside a runtime, once per process; it fails when the system refuses a signal handler.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::new();
@@ -56,13 +57,15 @@ impl Shutdown {
 
 /// Lives as long as the process: it also serves the impatient second Ctrl-C.
 async fn listen(mut terminate: Signal, mut interrupt: Signal, shutdown: Shutdown) {
+    let mut interrupted = false;
     loop {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {
-                if shutdown.is_triggered() {
+                if interrupted {
                     std::process::exit(EXIT_INTERRUPTED);
                 }
+                interrupted = true;
             }
         }
         shutdown.trigger();

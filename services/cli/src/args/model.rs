@@ -138,4 +138,7 @@ pub struct BenchInfer {
     /// How many at once.
     #[arg(long, default_value_t = 1)]
     pub concurrency: u32,
+    /// Calls a second in all, begun by the clock; absent: each begins when one has ended.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
 }

@@ -17,28 +17,54 @@ pub(super) mod analyze;
 pub(super) mod infer;
 pub(super) mod tasks;
 
-/// Calls `count` times, `concurrency` of them at once; gives how long each took and how long all did. The first failure
-/// ends it.
-async fn repeat<C, F>(clock: Clock, count: u32, concurrency: u32, call: C) -> Result<(Vec<Duration>, f64), Fault>
+/// How often something is called.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    /// Calls in all.
+    count: u32,
+    /// Calls at once.
+    concurrency: u32,
+    /// Calls a second over all lanes, whatever became of those before; absent: each begins when one has ended.
+    rate: Option<u32>,
+}
+
+impl Load {
+    /// When a call is due, from the start on.
+    fn due(self, number: u32) -> Option<Duration> {
+        let seconds = f64::from(number) / f64::from(self.rate?.max(1));
+        Some(Duration::from_secs_f64(seconds))
+    }
+}
+
+/// Calls; gives how long each took and how long all did. The first failure ends it. With a rate a call's time begins when it
+/// is due: what it waits for a free lane counts.
+async fn repeat<C, F>(clock: Clock, load: Load, call: C) -> Result<(Vec<Duration>, f64), Fault>
 where
     C: Fn() -> F + Clone + Send + 'static,
     F: Future<Output = Result<(), Fault>> + Send,
 {
     let next = Arc::new(AtomicU32::new(0));
-    let bar = Arc::new(Bar::counting("calls", count.into()));
+    let bar = Arc::new(Bar::counting("calls", load.count.into()));
     let started = clock.monotonic();
     let mut loops = JoinSet::new();
-    for _number in 0..concurrency.max(1) {
+    for _lane in 0..load.concurrency.max(1) {
         let (call, next, bar) = (call.clone(), next.clone(), bar.clone());
         loops.spawn(async move {
             let mut measured = Vec::new();
-            while next.fetch_add(1, Ordering::Relaxed) < count {
-                let begun = clock.monotonic();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= load.count {
+                    return Ok::<_, Fault>(measured);
+                }
+                let mut begun = clock.monotonic();
+                if let Some(due) = load.due(number) {
+                    tokio::time::sleep((started + due).saturating_sub(begun)).await;
+                    begun = started + due;
+                }
                 call().await?;
                 measured.push(clock.monotonic().saturating_sub(begun));
                 bar.step();
             }
-            Ok::<_, Fault>(measured)
         });
     }
     let mut measured = Vec::new();
@@ -80,6 +106,25 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_rate_paces_all_lanes_together() {
+        let load = Load {
+            count: 21,
+            concurrency: 2,
+            rate: Some(200),
+        };
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = calls.clone();
+        let call = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        };
+        let (measured, seconds) = repeat(Clock::system(), load, call).await.expect("no call fails");
+        assert_eq!((measured.len(), calls.load(Ordering::Relaxed)), (21, 21));
+        assert!(seconds >= 0.1, "the last of 21 is due after 0.1 s: {seconds}");
+        assert_eq!(load.due(50), Some(Duration::from_millis(250)));
+    }
 
     #[test]
     fn percentiles_are_of_what_was_measured() {

@@ -39,7 +39,7 @@ pub(super) async fn run(session: &Session, wish: &Infer) -> Result<(), Fault> {
     }
     if wish.grpc {
         let answer = grpc::call(session, wish, &written).await?;
-        return session.print(answer.to_string().as_bytes(), tensors);
+        return session.print(answer.as_bytes(), tensors);
     }
     let version = wish.version.map(|version| format!("/versions/{version}"));
     let path = format!(
@@ -66,8 +66,12 @@ fn read(file: &Path) -> Result<String, Fault> {
 
 /// Asks for a prediction a row.
 async fn predict(session: &Session, wish: &Infer, rows: &RawValue) -> Result<(), Fault> {
-    if wish.version.is_some() {
-        let message = "rows are answered by the deployed version; send tensors to name another";
+    let message = match wish {
+        Infer { version: Some(_), .. } => "rows are answered by the deployed version; send tensors to name another",
+        Infer { grpc: true, .. } => "rows go over REST; send tensors with --grpc",
+        _ => "",
+    };
+    if !message.is_empty() {
         return Err(Fault::new(Reason::ConfigInvalid, message));
     }
     let body = format!(

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::config::address::check_etcd;
+use lepton_mesh::config::address::etcd_members;
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::journal::inspect;
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
@@ -12,19 +12,19 @@ use lepton_proto::proto_json;
 use serde_json::Value;
 
 use super::Session;
-use crate::advice::{EXIT_DONE, EXIT_FAILED};
+use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED};
 use crate::args::{Format, Journal, JournalRead};
 use crate::client::read_json;
 use crate::output::line;
-use crate::output::table::{print, text};
+use crate::output::table::{render, text};
 
 /// Reads what is asked for.
 pub(super) async fn run(session: &Session, wish: &Journal) -> Result<ExitCode, Fault> {
     let etcd = match wish.etcd.is_empty() {
         true => None,
         false => {
-            check_etcd(&wish.etcd)?;
-            Some(Etcd::connect(&session.context, &wish.etcd, &wish.cluster))
+            let members = etcd_members(&wish.etcd)?;
+            Some(Etcd::connect(&session.context, &members, &wish.cluster))
         }
     };
     match wish.read {
@@ -45,8 +45,7 @@ async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
         }
         None => session.client.get("/api/v1/journal").await?.to_vec(),
     };
-    session.print(&body, fields)?;
-    Ok(EXIT_DONE)
+    session.conclude(&body, DONE, fields)
 }
 
 async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault> {
@@ -60,12 +59,11 @@ async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
         }
         None => session.client.get("/api/v1/journal:verify").await?.to_vec(),
     };
-    session.print(&body, fields)?;
     let holds = read_json(&body)?["ok"] == true;
-    Ok(if holds { EXIT_DONE } else { ExitCode::from(EXIT_FAILED) })
+    session.conclude(&body, if holds { DONE } else { EXIT_FAILED }, fields)
 }
 
-fn fields(answer: &Value) {
+fn fields(answer: &Value) -> String {
     let rows: Vec<Vec<String>> = answer
         .as_object()
         .into_iter()
@@ -79,7 +77,7 @@ fn fields(answer: &Value) {
             vec![name.clone(), shown]
         })
         .collect();
-    print(&["what", "value"], &rows);
+    render(&["what", "value"], &rows)
 }
 
 async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> Result<ExitCode, Fault> {

@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Session;
-use crate::advice::{EXIT_DONE, EXIT_FAILED, EXIT_UNAVAILABLE};
+use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED, EXIT_UNAVAILABLE};
 use crate::args::{Format, Submit, Task};
 use crate::client::{escape, read_json};
 use crate::output::line;
-use crate::output::table::{print, text};
+use crate::output::table::{render, text};
 
 /// Runs one of them.
 pub(super) async fn run(session: &Session, wish: Task) -> Result<ExitCode, Fault> {
@@ -103,7 +103,7 @@ fn unwritable(error: &serde_json::Error) -> Fault {
     Fault::new(Reason::Internal, format!("the request cannot be written: {error}"))
 }
 
-fn with_request_id(mut fault: Fault, request_id: &str) -> Fault {
+pub(super) fn with_request_id(mut fault: Fault, request_id: &str) -> Fault {
     if fault.reason == Reason::OutcomeUnknown {
         fault.message = format!("{} (request id {request_id})", fault.message);
     }
@@ -129,11 +129,10 @@ fn input(argument: &str) -> Result<Box<RawValue>, Fault> {
 }
 
 fn show(session: &Session, body: &[u8]) -> Result<ExitCode, Fault> {
-    session.print(body, |task| rows(std::slice::from_ref(task)))?;
-    Ok(EXIT_DONE)
+    session.conclude(body, DONE, |task| rows(std::slice::from_ref(task)))
 }
 
-fn rows(tasks: &[Value]) {
+fn rows(tasks: &[Value]) -> String {
     let row = |task: &Value| {
         let outcome = match &task["error"] {
             Value::Null => shortened(&task["output"]),
@@ -148,10 +147,10 @@ fn rows(tasks: &[Value]) {
             outcome,
         ]
     };
-    print(
+    render(
         &["id", "kind", "state", "attempts", "created", "outcome"],
         &tasks.iter().map(row).collect::<Vec<_>>(),
-    );
+    )
 }
 
 fn state(task: &Value) -> String {
@@ -192,7 +191,7 @@ async fn list(
     query.extend(page_token.map(|token| format!("&pageToken={}", escape(&token))));
     let body = session.client.get(&query).await?;
     session.print(&body, |answer| {
-        rows(answer["tasks"].as_array().map(Vec::as_slice).unwrap_or_default());
+        line(&rows(answer["tasks"].as_array().map(Vec::as_slice).unwrap_or_default()));
         let next = text(&answer["nextPageToken"]);
         if !next.is_empty() {
             line(&format!("more: --page-token {next}"));
@@ -205,12 +204,12 @@ async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fa
     let timeout = read_duration(timeout)?;
     let path = format!("{}?timeout={}", path(id, ":wait"), seconds(timeout));
     let body = session.client.get_after(&path, timeout).await?;
-    show(session, &body)?;
-    Ok(match state(&read_json(&body)?).as_str() {
-        "succeeded" => EXIT_DONE,
-        "blocked" | "pending" | "running" => ExitCode::from(EXIT_UNAVAILABLE),
-        _ => ExitCode::from(EXIT_FAILED),
-    })
+    let code = match state(&read_json(&body)?).as_str() {
+        "succeeded" => DONE,
+        "blocked" | "pending" | "running" => EXIT_UNAVAILABLE,
+        _ => EXIT_FAILED,
+    };
+    session.conclude(&body, code, |task| rows(std::slice::from_ref(task)))
 }
 
 /// The task at each of its changes; ends after the task has.

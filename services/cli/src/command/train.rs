@@ -1,15 +1,15 @@
 //! `lepton train FILE`: uploads the rows, trains on them as a durable task, and shows what came of it.
 //!
-//! Promises: the training goes on when this program is stopped; the uploaded rows go when it has ended.
+//! Promises: the training goes on when this program is stopped; the uploaded rows go when it has ended, or was refused.
 
 use std::process::ExitCode;
 
 use futures::StreamExt;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{Code, Fault, Reason};
 use serde_json::{Map, Value, json};
 
 use super::Session;
-use super::task::{follow, unfinished};
+use super::task::{follow, unfinished, with_request_id};
 use crate::advice::{EXIT_DONE, EXIT_FAILED, fail};
 use crate::args::model::Train;
 use crate::client::{escape, read_json};
@@ -23,12 +23,14 @@ pub(super) async fn run(session: &Session, wish: &Train) -> Result<ExitCode, Fau
         .map_err(|error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", wish.file.display())))?;
     let uploaded = read_json(&session.client.post("/api/v1/blobs", content).await?)?;
     let blob = text(&uploaded["blob"]);
-    let ended = train(session, wish, &blob).await;
+    let submitted = submit(session, wish, &blob).await;
+    if submitted.as_ref().is_err_and(is_refusal) {
+        forget(session, &blob).await;
+    }
+    let ended = watch(session, submitted?).await;
     // What may still run needs its rows.
-    if ended.as_ref().is_ok_and(|task| task["endTime"].is_string())
-        && let Err(fault) = session.client.delete(&format!("/api/v1/blobs/{}", escape(&blob))).await
-    {
-        tracing::debug!(%fault, blob, "the uploaded rows stay");
+    if ended.as_ref().is_ok_and(|task| task["endTime"].is_string()) {
+        forget(session, &blob).await;
     }
     let task = ended?;
     if task["state"] != "STATE_SUCCEEDED" {
@@ -38,11 +40,30 @@ pub(super) async fn run(session: &Session, wish: &Train) -> Result<ExitCode, Fau
     Ok(EXIT_DONE)
 }
 
-/// Submits and follows the task to its end.
-async fn train(session: &Session, wish: &Train, blob: &str) -> Result<Value, Fault> {
+async fn submit(session: &Session, wish: &Train, blob: &str) -> Result<Value, Fault> {
     let request_id = format!("cli-{}", session.context.random.token());
     let body = json!({ "kind": "train", "input": input(wish, blob), "requestId": request_id });
-    let task = read_json(&session.client.post("/api/v1/tasks", body.to_string()).await?)?;
+    let answer = session.client.post("/api/v1/tasks", body.to_string()).await;
+    read_json(&answer.map_err(|fault| with_request_id(fault, &request_id))?)
+}
+
+/// Whether there is certainly no task: the request was looked at and turned down.
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(
+        fault.code(),
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::ResourceExhausted
+    )
+}
+
+/// Deletes the uploaded rows.
+async fn forget(session: &Session, blob: &str) {
+    if let Err(fault) = session.client.delete(&format!("/api/v1/blobs/{}", escape(blob))).await {
+        tracing::debug!(%fault, blob, "the uploaded rows stay");
+    }
+}
+
+/// Follows the task to its end.
+async fn watch(session: &Session, task: Value) -> Result<Value, Fault> {
     let id = text(&task["id"]);
     let bar = Bar::share("training");
     let mut events = std::pin::pin!(follow(session, &id).await?);

@@ -6,13 +6,16 @@ use super::{coloured, line};
 
 /// Prints rows below a header. Columns whose every value is a number stand at the right.
 pub(crate) fn print(header: &[&str], rows: &[Vec<String>]) {
-    for text in lines(header, rows, coloured()) {
-        line(&text);
-    }
+    line(&render(header, rows));
+}
+
+/// The table as text, without its last line's end.
+pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
+    lines(header, rows, coloured()).join("\n")
 }
 
 fn lines(header: &[&str], rows: &[Vec<String>], colour: bool) -> Vec<String> {
-    let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
+    let cell = |row: &Vec<String>, column: usize| row.get(column).map(|text| plain(text)).unwrap_or_default();
     let columns: Vec<(usize, bool)> = (0..header.len())
         .map(|column| {
             let cells = rows.iter().map(|row| cell(row, column));
@@ -48,11 +51,20 @@ fn lines(header: &[&str], rows: &[Vec<String>], colour: bool) -> Vec<String> {
         .collect()
 }
 
+/// A text without characters that would break the table, or command the terminal: what others have written is shown here.
+fn plain(text: &str) -> String {
+    let harmless = |character: char| match character.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => character,
+    };
+    text.chars().map(harmless).collect()
+}
+
 /// A JSON value as a person reads it: text bare, absent as nothing.
 pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => plain(text),
         Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), figure),
         other => other.to_string(),
     }
@@ -91,6 +103,12 @@ mod tests {
             lines(&["name", "n"], &rows, false),
             ["NAME     N", "a        1", "long  12.5"]
         );
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        let rows = vec![vec!["a\nb\u{1b}[31mc".to_owned()]];
+        assert_eq!(lines(&["text"], &rows, false)[1], "a\u{fffd}b\u{fffd}[31mc");
     }
 
     #[test]

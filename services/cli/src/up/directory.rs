@@ -12,6 +12,9 @@ use lepton_domain::reason::{Fault, Reason};
 /// The format of the directory: what the file `VERSION` says.
 const FORMAT: &str = "1";
 
+/// What a start that got no further leaves behind, and what a fresh file system has at its root.
+const LEFTOVERS: [&str; 3] = ["LOCK", "VERSION.tmp", "lost+found"];
+
 /// A directory that is ours until this is dropped.
 #[derive(Debug)]
 pub(super) struct DataDirectory {
@@ -23,11 +26,7 @@ impl DataDirectory {
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let unwritable = |error: io::Error| unwritable(path, &error);
         check_format(path)?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(unwritable)?;
+        create(path).map_err(unwritable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -54,19 +53,54 @@ fn check_format(path: &Path) -> Result<(), Fault> {
                 format!("{path} has format {found}, this version reads {FORMAT}; use a newer version of lepton");
             Err(Fault::new(Reason::FormatUnsupported, message).with("format", found))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_strangers(path),
         Err(error) => Err(unwritable(path, &error)),
     }
 }
 
+/// Refuses a directory that somebody else uses: it would become ours alone, down to its mode.
+fn check_strangers(path: &Path) -> Result<(), Fault> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unwritable(path, &error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(|error| unwritable(path, &error))?.file_name();
+        if !LEFTOVERS.iter().any(|ours| name == *ours) {
+            let (path, name) = (path.display(), name.display());
+            let message =
+                format!("{path} holds {name} and no data of lepton; choose an empty directory with --data-dir");
+            return Err(Fault::new(Reason::DataDirNotWritable, message));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directory and those above it, with every name on the disk: a power cut must not take away what it will hold.
+fn create(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    missing.iter().filter_map(|made| made.parent()).try_for_each(sync)
+}
+
+/// Makes the names in a directory durable.
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Writes the format whole or not at all: half of it would be a format that nobody knows.
 fn write_version(path: &Path) -> io::Result<()> {
     let version = path.join("VERSION");
     if version.exists() {
         return Ok(());
     }
-    let mut file = File::create(version)?;
+    let unfinished = path.join("VERSION.tmp");
+    let mut file = File::create(&unfinished)?;
     writeln!(file, "{FORMAT}")?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(unfinished, version)?;
+    sync(path)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Fault {
@@ -109,6 +143,28 @@ mod tests {
         drop(first);
         DataDirectory::open(&path).expect("free again");
         fs::remove_dir_all(path).expect("it can be removed");
+    }
+
+    #[test]
+    fn a_start_that_got_no_further_is_continued_and_a_stranger_is_left_alone() {
+        let path = scratch("strangers").join("above");
+        fs::create_dir_all(&path).expect("a folder");
+        fs::write(path.join("LOCK"), "").expect("a file");
+        fs::write(path.join("VERSION.tmp"), "").expect("a file");
+        drop(DataDirectory::open(&path).expect("our own leftovers"));
+        assert_eq!(fs::read_to_string(path.join("VERSION")).expect("a format"), "1\n");
+        assert!(!path.join("VERSION.tmp").exists());
+
+        let above = path.parent().expect("it has one");
+        let mode = || fs::metadata(above).expect("it is there").permissions().mode();
+        let before = mode();
+        let fault = DataDirectory::open(above).expect_err("somebody's directory");
+        assert!(
+            fault.reason == Reason::DataDirNotWritable && fault.message.contains("holds above"),
+            "{fault:?}"
+        );
+        assert_eq!((mode(), fs::read_dir(above).expect("it is there").count()), (before, 1));
+        fs::remove_dir_all(above).expect("it can be removed");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::future::Future;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_gateway::Gateway;
 use lepton_mesh::config::Common;
-use lepton_mesh::config::address::check_etcd;
+use lepton_mesh::config::address::etcd_members;
 use lepton_mesh::context::Context;
-use lepton_mesh::entry::{Assembled, Service, assemble};
+use lepton_mesh::entry::{Assembled, Service, announce, assemble};
 use lepton_mesh::etcd::Etcd;
 use lepton_mesh::shutdown::Shutdown;
 use lepton_monitor::Monitor;
@@ -18,15 +18,15 @@ use lepton_scheduler::Scheduler;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::directory::DataDirectory;
+use super::plan::{Line, Plan};
 use super::store::{Place, Store};
 use super::supervise::supervise;
-use super::{Options, plan};
 
 /// Everything, bound and built.
 pub(super) struct Mesh {
-    options: Options,
     context: Context,
     common: Common,
+    workers: Vec<Line>,
     directory: DataDirectory,
     store: Option<Store>,
     etcd: String,
@@ -37,16 +37,16 @@ pub(super) struct Mesh {
 
 impl Mesh {
     /// Takes every address first: a taken one must leave the data directory as it was.
-    pub async fn assemble(options: &Options, context: Context) -> Result<Self, Fault> {
-        if !options.etcd.is_empty() {
-            check_etcd(&options.etcd)?;
-        }
+    pub async fn assemble(plan: &Plan, context: Context) -> Result<Self, Fault> {
+        let options = &plan.options;
         let place = match options.etcd.is_empty() {
             true => Some(Place::take(&options.etcd_listen, &context).await?),
             false => None,
         };
-        let own = place.as_ref().map(|place| vec![format!("http://{}", place.address())]);
-        let urls = own.unwrap_or_else(|| options.etcd.clone());
+        let urls = match &place {
+            Some(place) => vec![format!("http://{}", place.address())],
+            None => etcd_members(&options.etcd)?,
+        };
         let etcd = urls
             .first()
             .map(|url| url.trim_start_matches("http://").to_owned())
@@ -57,19 +57,22 @@ impl Mesh {
                 format!("{}: {error}", options.data_dir.display()),
             )
         })?;
-        let common = plan::common(options, &data, urls);
-        let gateway = assemble::<Gateway>(plan::gateway(options, &common), context.clone()).await?;
-        let monitor = assemble::<Monitor>(plan::monitor(options, &common), context.clone()).await?;
-        let scheduler = assemble::<Scheduler>(plan::scheduler(&common), context.clone()).await?;
+        let shared = plan.shared(&data, &urls);
+        let workers = (1..=options.workers).map(|number| plan.worker(&shared, number));
+        let workers = workers.collect::<Result<_, _>>()?;
+        let gateway = assemble::<Gateway>(plan.gateway(&shared)?, context.clone()).await?;
+        let monitor = assemble::<Monitor>(plan.monitor(&shared)?, context.clone()).await?;
+        let scheduler = plan.scheduler(&shared)?;
+        let common = scheduler.common.clone();
+        let scheduler = assemble::<Scheduler>(scheduler, context.clone()).await?;
         let directory = DataDirectory::open(&data)?;
         let store = place
             .map(|place| place.open(data.join("etcd"), context.random.next_u64()))
             .transpose()?;
-        let options = options.clone();
         Ok(Self {
-            options,
             context,
             common,
+            workers,
             directory,
             store,
             etcd,
@@ -92,7 +95,7 @@ impl Mesh {
         tokio::select! {
             () = shutdown.triggered() => return parts.end(None).await,
             fault = parts.failed() => return parts.end(Some(fault)).await,
-            () = async { tokio::join!(ready.0.wait(), ready.1.wait()); } => println!("{line}"),
+            () = async { tokio::join!(ready.0.wait(), ready.1.wait()); } => announce(&line),
         }
         let fault = tokio::select! {
             () = shutdown.triggered() => None,
@@ -114,8 +117,7 @@ impl Mesh {
         let gateway = Part::service("gateway", self.gateway);
         let stop = Shutdown::new();
         let mut workers = JoinSet::new();
-        for number in 1..=self.options.workers {
-            let line = plan::worker(&self.options, &self.common, number);
+        for (number, line) in (1..).zip(self.workers) {
             workers.spawn(supervise(number, line, self.context.clock, stop.clone()));
         }
         Parts {

@@ -8,11 +8,14 @@ use futures::stream;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_embedded_etcd::{Config, Error, Server};
 use lepton_mesh::context::Context;
+use lepton_mesh::entry::{bind, warn_if_open};
 use lepton_mesh::net::Listener;
 use lepton_mesh::shutdown::Shutdown;
 
 /// Revisions that stay readable: followers re-list after that, so a small number is enough.
 const KEEP_REVISIONS: u64 = 10_000;
+/// Bytes of history that stay readable; large values would make so many revisions gigabytes.
+const KEEP_BYTES: u64 = 64 << 20;
 
 /// The store's address, taken; its data is untouched yet.
 pub(super) struct Place {
@@ -22,15 +25,12 @@ pub(super) struct Place {
 impl Place {
     /// Binds.
     pub async fn take(address: &str, context: &Context) -> Result<Self, Fault> {
-        let taken = |error| {
-            Fault::new(
-                Reason::AddressInUse,
-                format!("the store cannot listen on {address}: {error}"),
-            )
-        };
-        Ok(Self {
-            listener: context.net.bind(address).await.map_err(taken)?,
-        })
+        let listener = bind(context.net, address).await.map_err(|mut fault| {
+            fault.message = format!("--etcd-listen: {}", fault.message);
+            fault
+        })?;
+        warn_if_open(context.net, listener.local_addr());
+        Ok(Self { listener })
     }
 
     /// `HOST:PORT` that it listens on.
@@ -44,6 +44,7 @@ impl Place {
         config.client_urls = vec![format!("http://{}", self.address())];
         config.seed = seed;
         config.keep_revisions = Some(KEEP_REVISIONS);
+        config.keep_bytes = Some(KEEP_BYTES);
         let server = config.build().map_err(|error| refused(&error))?;
         let listener = self.listener;
         Ok(Store { server, listener })

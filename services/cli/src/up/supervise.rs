@@ -7,8 +7,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lepton_mesh::clock::Clock;
+use lepton_mesh::config::is_setting;
 use lepton_mesh::shutdown::Shutdown;
 use tokio::process::{Child, Command};
+
+use super::plan::Line;
 
 /// The name of a worker's process, and the first word of its command line.
 pub const WORKER: &str = "lepton-worker";
@@ -22,7 +25,7 @@ const STEADY_AFTER: Duration = Duration::from_secs(10);
 const DRAIN_MAX: Duration = Duration::from_secs(32);
 
 /// Keeps one worker running until the mesh ends.
-pub(super) async fn supervise(number: u32, arguments: Vec<String>, clock: Clock, shutdown: Shutdown) {
+pub(super) async fn supervise(number: u32, line: Line, clock: Clock, shutdown: Shutdown) {
     let mut pause = Duration::ZERO;
     while !shutdown.is_triggered() {
         tokio::select! {
@@ -30,7 +33,7 @@ pub(super) async fn supervise(number: u32, arguments: Vec<String>, clock: Clock,
             () = tokio::time::sleep(pause) => {}
         }
         let started = clock.monotonic();
-        match spawn(&arguments) {
+        match spawn(&line) {
             Ok(mut child) => {
                 tokio::select! {
                     () = shutdown.triggered() => return end(child).await,
@@ -56,11 +59,17 @@ fn next_pause(last: Duration, steady: bool) -> Duration {
     }
 }
 
-/// Starts this same program under the worker's name.
-fn spawn(arguments: &[String]) -> std::io::Result<Child> {
-    Command::new("/proc/self/exe")
+/// Starts this same program under the worker's name. Settings of other services in its environment would be errors to it.
+fn spawn(line: &Line) -> std::io::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    for setting in inherited.filter(|name| name.to_str().is_some_and(is_setting)) {
+        command.env_remove(setting);
+    }
+    command
         .arg0(WORKER)
-        .args(arguments)
+        .args(&line.arguments)
+        .envs(&line.variables)
         .arg("--parent")
         .arg(std::process::id().to_string())
         // A terminal sends Ctrl-C to a whole group: a worker has to go on until the gateway has drained.

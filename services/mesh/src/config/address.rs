@@ -31,16 +31,18 @@ pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String,
     Ok(format!("{}:{port}", authority.host()))
 }
 
-/// Refuses a list of etcd's addresses that is empty or has a wrong one.
-pub fn check_etcd(addresses: &[String]) -> Result<(), Fault> {
+/// etcd's addresses as `http://HOST:PORT` each; a list that is empty or has a wrong one is refused.
+pub fn etcd_members(addresses: &[String]) -> Result<Vec<String>, Fault> {
     const ETCD_PORT: u16 = 2379;
     if addresses.is_empty() {
         let message = "no etcd member is named: give --etcd URL,... or `etcd` in section [common]";
         return Err(Fault::new(Reason::ConfigInvalid, message));
     }
+    let member = |address: &String| authority(address, "an etcd member", ETCD_PORT);
     addresses
         .iter()
-        .try_for_each(|address| authority(address, "an etcd member", ETCD_PORT).map(drop))
+        .map(|address| Ok(format!("http://{}", member(address)?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -71,12 +73,16 @@ mod tests {
 
     #[test]
     fn etcd_needs_a_member_and_speaks_plaintext() {
-        let reason = |addresses: &[&str]| {
+        let members = |addresses: &[&str]| {
             let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
-            check_etcd(&addresses).map_err(|fault| fault.reason)
+            etcd_members(&addresses).map_err(|fault| fault.reason)
         };
-        assert_eq!(reason(&["http://a:2379", "b:2379"]), Ok(()));
-        assert_eq!(reason(&[]), Err(Reason::ConfigInvalid));
-        assert_eq!(reason(&["http://a:2379", "https://b:2379"]), Err(Reason::ConfigInvalid));
+        let full = ["http://a:2379", "http://b:1", "http://c:2379"].map(str::to_owned);
+        assert_eq!(members(&["http://a", "b:1", "http://c:2379/"]), Ok(full.to_vec()));
+        assert_eq!(members(&[]), Err(Reason::ConfigInvalid));
+        assert_eq!(
+            members(&["http://a:2379", "https://b:2379"]),
+            Err(Reason::ConfigInvalid)
+        );
     }
 }

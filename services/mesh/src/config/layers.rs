@@ -10,7 +10,7 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{ConfigError, PREFIX, ServiceConfig, Settings};
+use super::{ConfigError, PREFIX, ServiceConfig, Settings, is_setting};
 
 /// A file's text, if all of it is understood. It is parsed on its own first: only so is the line of an error known.
 pub(super) fn read<C: ServiceConfig>(settings: &impl Settings, path: &Path) -> Result<String, ConfigError> {
@@ -35,16 +35,28 @@ pub(super) fn read<C: ServiceConfig>(settings: &impl Settings, path: &Path) -> R
     }
 }
 
-/// The settings among the variables: `LEPTON_COMMON__DATA_DIR` is `common.data_dir`. Names without `__` are none of
-/// ours: they belong to the command line.
+/// The settings among the variables: `LEPTON_COMMON__DATA_DIR` is `common.data_dir`.
 pub(super) fn environment(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let ours = variables
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
-    let nested = ours.filter(|(name, _)| name.contains("__"));
-    nested
-        .map(|(name, value)| (name.to_ascii_lowercase().replace("__", "."), value.clone()))
+    let settings = variables.iter().filter(|(name, _)| is_setting(name));
+    settings
+        .map(|(name, value)| {
+            let path = name[PREFIX.len()..].to_ascii_lowercase();
+            (path.replace("__", "."), value.clone())
+        })
         .collect()
+}
+
+/// Whether the configuration has all of these keys, whatever it says to their values.
+pub(super) fn has<C: ServiceConfig>(environment: &BTreeMap<String, String>) -> bool {
+    let figment = Figment::from(Serialized::defaults(C::default())).merge(Texts {
+        name: ENVIRONMENT,
+        texts: environment,
+    });
+    let unknown = |error: figment::Error| matches!(error.kind, Kind::UnknownField(..));
+    match figment.extract_lossy::<C>() {
+        Ok(_) => true,
+        Err(errors) => !errors.into_iter().any(unknown),
+    }
 }
 
 /// Lays the layers over the defaults.

@@ -104,6 +104,31 @@ fn nested_sections_are_reached_by_variables() {
 }
 
 #[test]
+fn a_variable_is_known_by_its_key_alone() {
+    for known in [
+        "LEPTON_ONLINE__SLOTS",
+        "LEPTON_COMMON__TRACE__RATIO",
+        "LEPTON_COMMON__ADVERTISE",
+    ] {
+        assert!(is_setting(known) && knows::<Config>(known, "many"), "{known}");
+    }
+    for unknown in [
+        "LEPTON_ONLINE__SLOT",
+        "LEPTON_OFFLINE__SLOTS",
+        "LEPTON_COMMON__TRACE__RATE",
+    ] {
+        assert!(is_setting(unknown) && !knows::<Config>(unknown, "1"), "{unknown}");
+    }
+    assert!(["LEPTON_ADDRESS", "PATH", "A__B"].iter().all(|name| !is_setting(name)));
+}
+
+#[test]
+fn addresses_of_etcd_are_written_out() {
+    let config = loaded(&Given(&[], ""), &[("common.etcd", "a,http://b/")]).unwrap();
+    assert_eq!(config.common.etcd, ["http://a:2379", "http://b:2379"]);
+}
+
+#[test]
 fn errors_say_where_they_stand() {
     let cases = [
         (Given(&[], "[common]\n\netcdd = 1\n"), "a.toml:3:1: ", "etcdd"),

@@ -81,16 +81,19 @@ const COMMON: &[Flag] = &[
     },
 ];
 
-/// The version with the commit, when the build knew it.
-const VERSION: &str = match option_env!("LEPTON_VERSION") {
-    Some(version) => version,
-    None => "",
-};
+/// The release, with the commit when the build was told it, alone or behind the release.
+fn version() -> String {
+    let release = env!("CARGO_PKG_VERSION");
+    match option_env!("LEPTON_VERSION") {
+        None => release.to_owned(),
+        Some(version) if version.starts_with(release) => version.to_owned(),
+        Some(commit) => format!("{release} ({commit})"),
+    }
+}
 
 /// The command of a service's binary.
 pub(super) fn command<S: Service>() -> Command {
-    let version = format!("{} {VERSION}", env!("CARGO_PKG_VERSION"));
-    let command = Command::new(format!("lepton-{}", S::NAME)).version(version.trim().to_owned());
+    let command = Command::new(format!("lepton-{}", S::NAME)).version(version());
     let file = Arg::new("config")
         .long("config")
         .value_name("FILE")

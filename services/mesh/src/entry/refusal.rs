@@ -28,13 +28,16 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-/// Says why a service ends.
-pub(super) fn fail(fault: &Fault, exit: u8) -> ExitCode {
+/// Says why a service ends. A configuration may also turn out to be wrong only where it is used.
+pub(super) fn fail(fault: &Fault) -> ExitCode {
     eprintln!("error: {}: {}", fault.reason, fault.message);
     if let Some(advice) = advice(fault.reason) {
         eprintln!("{advice}");
     }
-    ExitCode::from(exit)
+    ExitCode::from(match fault.reason {
+        Reason::ConfigInvalid => EXIT_USAGE,
+        _ => EXIT_FAILED,
+    })
 }
 
 /// What to do about it, where the message does not say so itself.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::refusal::EXIT_USAGE;
 use super::*;
 use crate::admin;
 use crate::config::{Common, Settings};
@@ -113,6 +114,17 @@ fn wrong_flags_and_files_end_with_2() {
         format!("{:?}", exit(&["probe", "--version"])),
         format!("{:?}", ExitCode::SUCCESS)
     );
+    // Found out only where it is used, and a wrong configuration all the same.
+    assert_eq!(
+        format!("{:?}", exit(&["probe", "--listen", "nowhere"])),
+        format!("{:?}", ExitCode::from(EXIT_USAGE))
+    );
+}
+
+#[test]
+fn the_version_names_the_release_once() {
+    let version = flags::command::<Probe>().render_version();
+    assert_eq!(version.matches(env!("CARGO_PKG_VERSION")).count(), 1, "{version}");
 }
 
 #[tokio::test]

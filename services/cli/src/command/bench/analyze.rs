@@ -8,7 +8,7 @@ use lepton_mesh::random::Random;
 use serde_json::json;
 
 use super::super::Session;
-use super::{percentiles, repeat, rounded, show};
+use super::{Load, percentiles, repeat, rounded, show};
 use crate::advice::EXIT_DONE;
 use crate::args::BenchAnalyze;
 
@@ -23,7 +23,12 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchAnalyze) -> R
         let (client, body) = (client.clone(), body.clone());
         async move { client.post("/api/v1/analyze", body).await.map(drop) }
     };
-    let (measured, seconds) = repeat(session.context.clock, wish.count, wish.concurrency, call).await?;
+    let load = Load {
+        count: wish.count,
+        concurrency: wish.concurrency,
+        rate: None,
+    };
+    let (measured, seconds) = repeat(session.context.clock, load, call).await?;
     let calls = measured.len();
     let (p50, p99) = percentiles(measured);
     let answer = json!({

@@ -15,9 +15,10 @@ use serde_json::json;
 use tonic::transport::Channel;
 
 use super::super::Session;
-use super::{percentiles, repeat, rounded, show};
+use super::{Load, percentiles, repeat, rounded, show};
 use crate::advice::EXIT_DONE;
 use crate::args::model::BenchInfer;
+use crate::client::within;
 
 /// The tensors are the same in every run.
 const SEED: u64 = 42;
@@ -31,11 +32,16 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Res
     let call = move || {
         let (mut client, request) = (GrpcInferenceServiceClient::new(channel.clone()), request.clone());
         async move {
-            let answer = client.model_infer(request.as_ref().clone()).await;
+            let answer = client.model_infer(within(request.as_ref().clone())).await;
             answer.map(drop).map_err(|status| error::fault(&status))
         }
     };
-    let (measured, seconds) = repeat(session.context.clock, wish.count, wish.concurrency, call).await?;
+    let load = Load {
+        count: wish.count,
+        concurrency: wish.concurrency,
+        rate: wish.rate,
+    };
+    let (measured, seconds) = repeat(session.context.clock, load, call).await?;
     let calls = measured.len();
     let (p50, p99) = percentiles(measured);
     let answer = json!({
@@ -54,7 +60,9 @@ async fn request(channel: Channel, wish: &BenchInfer) -> Result<ModelInferReques
         name: wish.model.clone(),
         version: String::new(),
     };
-    let metadata = GrpcInferenceServiceClient::new(channel).model_metadata(asked).await;
+    let metadata = GrpcInferenceServiceClient::new(channel)
+        .model_metadata(within(asked))
+        .await;
     let metadata = metadata.map_err(|status| error::fault(&status))?.into_inner();
     let random = Random::seeded(SEED);
     let mut request = ModelInferRequest {

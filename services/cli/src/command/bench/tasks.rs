@@ -1,13 +1,14 @@
 //! `lepton bench tasks`: submits `echo` tasks, waits for every result, then counts in the journal.
 //!
 //! Promises: a closed loop, `concurrency` tasks at a time, each submitted, acknowledged and awaited; a submit of unknown
-//! outcome is repeated with its request id. `lost` are acknowledged tasks without exactly one success in the journal,
-//! `duplicated` those with more than one.
+//! outcome is repeated with its request id. `lost` are acknowledged tasks without a success in the journal, `duplicated`
+//! those with more than one. A task that is gone, or does not end while no other does either, is given up; then the count
+//! decides.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -25,13 +26,14 @@ use tonic::transport::Channel;
 
 use super::super::Session;
 use super::{percentiles, rounded};
-use crate::advice::{EXIT_DONE, EXIT_FAILED};
+use crate::advice::{DONE, EXIT_FAILED};
 use crate::args::BenchTasks;
-use crate::output::table::{print, text};
+use crate::client::within;
+use crate::output::table::{render, text};
 
 /// Loops that share a connection.
 const LOOPS_PER_CHANNEL: u32 = 64;
-/// How long a call is repeated while the mesh recovers from a loss.
+/// How long a call is repeated while the mesh recovers from a loss, and how long nothing may end beyond a task's own time.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -41,8 +43,36 @@ struct Plan {
     clock: Clock,
     count: u32,
     input: prost_types::Value,
+    delay: Duration,
     run: String,
     next: AtomicU32,
+    /// When a task last ended, milliseconds: what only waits its turn is not lost.
+    moved_ms: AtomicU64,
+}
+
+impl Plan {
+    fn new(session: &Session, wish: &BenchTasks) -> Self {
+        Self {
+            clock: session.context.clock,
+            count: wish.count,
+            input: input(wish.delay_ms),
+            delay: Duration::from_millis(wish.delay_ms.into()),
+            run: session.context.random.token(),
+            next: AtomicU32::new(0),
+            moved_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn moved(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.moved_ms.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Whether a task that was acknowledged then is not worth waiting for any more.
+    fn is_hopeless(&self, acknowledged: Duration, now: Duration) -> bool {
+        let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
+        now >= moved.max(acknowledged) + self.delay + PATIENCE
+    }
 }
 
 /// One task's story, on the clock of this process.
@@ -50,7 +80,8 @@ struct Done {
     id: String,
     submitted: Duration,
     acknowledged: Duration,
-    ended: Duration,
+    /// Absent when it was given up.
+    ended: Option<Duration>,
 }
 
 /// What was measured, as `--output json` prints it.
@@ -78,53 +109,50 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchTasks) -> Res
     // Losses on the way are waited out, but somebody has to be there at the start.
     session.client.get("/livez").await?;
     let clock = session.context.clock;
-    let plan = Arc::new(Plan {
-        clock,
-        count: wish.count,
-        input: input(wish.delay_ms),
-        run: session.context.random.token(),
-        next: AtomicU32::new(0),
-    });
+    let plan = Arc::new(Plan::new(session, wish));
     let started = clock.monotonic();
     let done = drive(session, wish, &plan).await?;
     let (lost, duplicated) = count(session, &done).await?;
-    let last = |of: fn(&Done) -> Duration| done.iter().map(of).max().unwrap_or(started).saturating_sub(started);
-    let (acknowledged, completed) = (last(|one| one.acknowledged), last(|one| one.ended));
-    let total = done.len() as f64;
-    let (p50, p99) = percentiles(done.iter().map(|one| one.ended.saturating_sub(one.submitted)).collect());
+    let last = |of: fn(&Done) -> Option<Duration>| {
+        let last = done.iter().filter_map(of).max();
+        last.unwrap_or(started).saturating_sub(started)
+    };
+    let (acknowledged, completed) = (last(|one| Some(one.acknowledged)), last(|one| one.ended));
+    let took = |one: &Done| Some(one.ended?.saturating_sub(one.submitted));
+    let took: Vec<Duration> = done.iter().filter_map(took).collect();
+    let (total, ended) = (done.len() as f64, took.len() as f64);
+    let (p50, p99) = percentiles(took);
     let figures = Figures {
         count: done.len(),
         concurrency: wish.concurrency,
         seconds: rounded(completed.as_secs_f64()),
         acknowledged_per_s: rounded(total / acknowledged.as_secs_f64().max(1e-9)),
-        completed_per_s: rounded(total / completed.as_secs_f64().max(1e-9)),
+        completed_per_s: rounded(ended / completed.as_secs_f64().max(1e-9)),
         result_ms: Percentiles { p50, p99 },
         lost,
         duplicated,
     };
     let body = serde_json::to_vec(&figures)
         .map_err(|error| Fault::new(Reason::Internal, format!("the figures cannot be printed: {error}")))?;
-    session.print(&body, |answer| {
-        let row = |name: &str, value: String| vec![name.to_owned(), value];
-        print(
-            &["tasks", "figure"],
-            &[
-                row("ended", text(&answer["count"])),
-                row("seconds", text(&answer["seconds"])),
-                row("acknowledged/s", text(&answer["acknowledgedPerS"])),
-                row("completed/s", text(&answer["completedPerS"])),
-                row("result p50 ms", text(&answer["resultMs"]["p50"])),
-                row("result p99 ms", text(&answer["resultMs"]["p99"])),
-                row("lost", text(&answer["lost"])),
-                row("duplicated", text(&answer["duplicated"])),
-            ],
-        );
-    })?;
-    Ok(if lost + duplicated == 0 {
-        EXIT_DONE
-    } else {
-        ExitCode::from(EXIT_FAILED)
-    })
+    let code = if lost + duplicated == 0 { DONE } else { EXIT_FAILED };
+    session.conclude(&body, code, table)
+}
+
+fn table(answer: &serde_json::Value) -> String {
+    let row = |name: &str, value: &serde_json::Value| vec![name.to_owned(), text(value)];
+    render(
+        &["tasks", "figure"],
+        &[
+            row("acknowledged", &answer["count"]),
+            row("seconds", &answer["seconds"]),
+            row("acknowledged/s", &answer["acknowledgedPerS"]),
+            row("completed/s", &answer["completedPerS"]),
+            row("result p50 ms", &answer["resultMs"]["p50"]),
+            row("result p99 ms", &answer["resultMs"]["p99"]),
+            row("lost", &answer["lost"]),
+            row("duplicated", &answer["duplicated"]),
+        ],
+    )
 }
 
 fn input(delay_ms: u32) -> prost_types::Value {
@@ -178,38 +206,48 @@ async fn one(client: &mut TaskServiceClient<Channel>, plan: &Plan, number: u32) 
     let submitted = plan.clock.monotonic();
     let give_up = submitted + PATIENCE;
     let id = loop {
-        match client.submit_task(submit.clone()).await {
+        match client.submit_task(within(submit.clone())).await {
             Ok(answer) => break answer.into_inner().task.unwrap_or_default().id,
             Err(status) => patience(plan, give_up, &status).await?,
         }
     };
     let acknowledged = plan.clock.monotonic();
-    let give_up = acknowledged + PATIENCE;
-    loop {
-        let wait = WaitTaskRequest {
-            id: id.clone(),
-            timeout: None,
-        };
-        match client.wait_task(wait).await {
-            Ok(answer)
-                if answer
-                    .get_ref()
-                    .task
-                    .as_ref()
-                    .is_some_and(|task| task.end_time.is_some()) =>
-            {
-                break;
-            }
-            Ok(_not_yet) => {}
-            Err(status) => patience(plan, give_up, &status).await?,
-        }
-    }
+    let ended = end(client, plan, &id, acknowledged).await?;
     Ok(Done {
         id,
         submitted,
         acknowledged,
-        ended: plan.clock.monotonic(),
+        ended,
     })
+}
+
+/// Waits for a task's end; there is none of one that is given up.
+async fn end(
+    client: &mut TaskServiceClient<Channel>,
+    plan: &Plan,
+    id: &str,
+    acknowledged: Duration,
+) -> Result<Option<Duration>, Fault> {
+    let give_up = acknowledged + PATIENCE;
+    while !plan.is_hopeless(acknowledged, plan.clock.monotonic()) {
+        let wait = WaitTaskRequest {
+            id: id.to_owned(),
+            timeout: None,
+        };
+        match client.wait_task(within(wait)).await {
+            Ok(answer) => {
+                let task = answer.into_inner().task.unwrap_or_default();
+                if task.end_time.is_some() {
+                    let now = plan.clock.monotonic();
+                    plan.moved(now);
+                    return Ok(Some(now));
+                }
+            }
+            Err(status) if fault(&status).reason == Reason::TaskNotFound => tokio::time::sleep(PAUSE).await,
+            Err(status) => patience(plan, give_up, &status).await?,
+        }
+    }
+    Ok(None)
 }
 
 /// Waits a moment before the next try, unless trying again cannot help.
@@ -244,15 +282,41 @@ async fn count(session: &Session, done: &[Done]) -> Result<(usize, usize), Fault
     let mut tasks = TaskServiceClient::new(channel);
     let mut lost = 0;
     for (id, _none) in successes.iter().filter(|(_id, count)| **count == 0) {
-        let answer = tasks
-            .get_task(GetTaskRequest {
-                id: (*id).to_owned(),
-                ..Default::default()
-            })
-            .await
-            .map_err(|status| fault(&status))?;
-        let state = answer.into_inner().task.unwrap_or_default().state();
-        lost += usize::from(state != State::Succeeded);
+        let asked = GetTaskRequest {
+            id: (*id).to_owned(),
+            ..GetTaskRequest::default()
+        };
+        let answer = tasks.get_task(within(asked)).await;
+        let succeeded = match answer.map_err(|status| fault(&status)) {
+            Ok(answer) => answer.into_inner().task.unwrap_or_default().state() == State::Succeeded,
+            Err(fault) if fault.reason == Reason::TaskNotFound => false,
+            Err(fault) => return Err(fault),
+        };
+        lost += usize::from(!succeeded);
     }
     Ok((lost, successes.values().filter(|count| **count > 1).count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_does_not_end_while_nothing_ends_is_hopeless() {
+        let plan = Plan {
+            clock: Clock::system(),
+            count: 1,
+            input: input(1_000),
+            delay: Duration::from_secs(1),
+            run: String::new(),
+            next: AtomicU32::new(0),
+            moved_ms: AtomicU64::new(0),
+        };
+        let second = Duration::from_secs;
+        assert!(!plan.is_hopeless(second(10), second(70)));
+        assert!(plan.is_hopeless(second(10), second(71)));
+        plan.moved(second(60));
+        assert!(!plan.is_hopeless(second(10), second(120)));
+        assert!(plan.is_hopeless(second(10), second(121)));
+    }
 }
