@@ -1,14 +1,17 @@
-"""Reads the console as a person does: opens every page, submits, cancels, watches a worker die and come back.
+"""Reads the console as a person does: opens every page, submits, cancels, watches a worker and a leader die and come
+back.
 
 Arguments: the console and the gateway (HOST:PORT), the worker to kill, the folder for screenshots. Lines on stdout ask
 for what only the caller can do; it answers on stdin when that is done.
 """
 
 import json
+import re
 import sys
 import urllib.request
 from pathlib import Path
 
+from console_figures import overview_moves_under_load, texts_can_be_read
 from playwright.sync_api import expect, sync_playwright
 
 CONSOLE, GATEWAY = (f"http://{authority}" for authority in sys.argv[1:3])
@@ -36,10 +39,20 @@ def say(words):
     print(f"said {words}", flush=True)
 
 
-def call(path, body=None):
+def call(path, body=None, headers=()):
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(GATEWAY + path, data=data, timeout=60) as answer:
+    request = urllib.request.Request(GATEWAY + path, data=data, headers=dict(headers))
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
+
+
+def nodes():
+    return call("/api/v1/nodes")["nodes"]
+
+
+def leader():
+    """The scheduler that leads, as a gateway knows it."""
+    return next(node for node in nodes() if node["service"] == "scheduler" and node["leader"])
 
 
 def submit(kind, task_input):
@@ -162,6 +175,57 @@ def a_waterfall_opens(page, task):
     expect(page.locator(f"tr[id='{trace}']")).to_have_count(1)
 
 
+def attempts(page, task, outcomes):
+    """The rows of a task's attempts, which say these things of workers and outcomes."""
+    page.goto(f"{CONSOLE}/tasks/{task}")
+    rows = page.locator("section[aria-labelledby=attempts] tbody tr")
+    expect(rows).to_have_count(len(outcomes))
+    for number, (worker, outcome) in enumerate(outcomes):
+        expect(rows.nth(number).locator("code")).to_have_text(worker)
+        expect(rows.nth(number)).to_contain_text(outcome)
+
+
+def a_second_attempt_is_shown(page):
+    task = submit("echo", {"fail_times": 1})
+    attempts(page, task, [(re.compile("worker-"), "failed"), (re.compile("worker-"), "ended")])
+    expect(page.get_by_role("heading", level=1)).to_contain_text("succeeded")
+
+
+def the_overview_is_alive(page):
+    page.goto(CONSOLE)
+    overview_moves_under_load(page, GATEWAY, {node["id"] for node in nodes()})
+
+
+def leads(page, node):
+    """The table and the picture name this leader and its epoch."""
+    row = page.locator(f"tr[id='{node['id']}']")
+    expect(row.locator(".badge.leader")).to_have_text("★ leader")
+    expect(row.locator(".epoch")).to_have_text(f"epoch {node['epoch']}")
+    picture = page.locator("svg.topology.wide")
+    expect(picture.locator(".node.leads", has_text=node["id"])).to_contain_text(f"leader, epoch {node['epoch']}")
+    led = re.compile(f"Schedulers \\d led by {node['id']} in epoch {node['epoch']}")
+    expect(picture).to_have_attribute("aria-label", led)
+
+
+def a_leader_dies_and_another_leads(page):
+    page.goto(CONSOLE)
+    before = leader()
+    leads(page, before)
+    page.evaluate("window.mark = true")
+    ask(f"kill {before['id']}")
+    expect(page.locator("article.incident", has_text=before["id"])).to_contain_text("OPEN")
+    expect(page.locator(f"tr[id='{before['id']}']")).to_have_count(0)
+    other = page.locator("tr[id^=scheduler] .badge.leader")
+    expect(other).to_have_count(1)
+    after = leader()
+    assert int(after["epoch"]) > int(before["epoch"]) and after["id"] != before["id"], (before, after)
+    leads(page, after)
+    ask(f"revive {before['id']}")
+    expect(page.locator("article.incident")).to_have_count(0)
+    expect(page.locator(f"tr[id='{before['id']}']")).to_contain_text("standby")
+    assert page.evaluate("window.mark"), "the page was loaded anew"
+
+
 def a_model_is_trained_and_shown(page):
     """From the running training, which says how far it is, to the model in every worker's memory."""
     rows = [{"x": x, "y": 3 * x + 1 + x % 3 / 10} for x in range(40)]
@@ -192,6 +256,7 @@ def a_worker_dies_and_comes_back(page):
     page.goto(CONSOLE)
     row = page.locator(f"tr[id='{VICTIM}']")
     expect(row).to_contain_text("ready")
+    task = runs_on_the_victim(page)
     ask(f"kill {VICTIM}")
     incident = page.locator("article.incident", has_text=VICTIM)
     expect(incident).to_contain_text("OPEN")
@@ -205,15 +270,44 @@ def a_worker_dies_and_comes_back(page):
     page.goto(CONSOLE + "/incidents")
     past = page.locator("section[aria-labelledby=past] tbody tr", has_text=VICTIM)
     expect(past).to_contain_text("CLOSED")
+    # The first attempt has left no span of its own.
+    attempts(page, task, [(VICTIM, "its worker was lost"), (re.compile("worker-"), "ended")])
 
 
-def errors_are_pages(page, watch):
+def runs_on_the_victim(page):
+    """A task that runs on the worker that is about to die, and long enough for that."""
+    for _ in range(50):
+        task = submit("echo", {"delay_ms": 15_000})
+        for _ in range(50):
+            if worker := call(f"/api/v1/tasks/{task}?view=TASK_VIEW_BASIC")["worker"]:
+                break
+            page.wait_for_timeout(100)
+        if worker == VICTIM:
+            return task
+        call(f"/api/v1/tasks/{task}:cancel", {})
+    raise AssertionError(f"no task runs on {VICTIM}")
+
+
+def errors_are_pages(browser):
     """The browser itself notes every answer that is not a success, so these are looked at apart."""
-    page.goto(CONSOLE + "/nowhere")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
-    page.goto(CONSOLE + "/tasks/0192d3e4-0000-7000-8000-000000000001")
-    expect(page.get_by_role("main")).to_contain_text("TASK_NOT_FOUND")
-    watch.faults = [fault for fault in watch.faults if "status of 404" not in fault]
+    context = browser.new_context()
+    watch = Watch(context)
+    page = context.new_page()
+    trace = "5b8aa5a2d2c872e8321cf37308d69df2"
+    wrong = ["/nowhere", "/tasks/0192d3e4-0000-7000-8000-000000000001", f"/traces/{trace}"]
+    for path, reason in zip(wrong, ["ROUTE_NOT_FOUND", "TASK_NOT_FOUND", "TRACE_NOT_FOUND"]):
+        page.goto(CONSOLE + path)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
+        expect(page.get_by_role("main")).to_contain_text(reason)
+    # A trace comes after its request: the page that was opened too early becomes the one that was asked for.
+    page.evaluate("window.mark = true")
+    call("/api/v1/analyze", {"data": [{"a": 1}, {"a": 2}]}, {"traceparent": f"00-{trace}-051581bf3cb55c13-01"})
+    expect(page.locator(".waterfall li").first).to_be_visible()
+    assert page.evaluate("window.mark"), "the page was loaded anew"
+    assert len(watch.faults) == len(wrong), watch.faults
+    for path, fault in zip(wrong, watch.faults):
+        assert "status of 404" in fault and CONSOLE + path in fault, fault
+    context.close()
 
 
 def pages_work_without_scripts(browser):
@@ -223,6 +317,9 @@ def pages_work_without_scripts(browser):
         page.goto(CONSOLE + path)
         expect(page.get_by_role("heading", level=1)).to_have_count(1)
     assert page.locator("noscript meta[http-equiv=refresh]").count() == 1
+    page.goto(CONSOLE + "/tasks")
+    assert page.locator("meta[http-equiv=refresh]").count() == 0, "it would wipe what is typed into the filter"
+    expect(page.get_by_role("link", name="Load anew")).to_be_visible()
     context.close()
 
 
@@ -231,8 +328,9 @@ def shoot(page, name):
 
 
 def pictures(browser, more):
-    """Every page in both schemes and at two widths; none may need to be scrolled sideways."""
+    """Every page in both schemes and at two widths; none may need to be scrolled sideways, each can be read."""
     for scheme in ("light", "dark"):
+        contrasts = []
         for width, (x, y) in WIDTHS.items():
             context = browser.new_context(color_scheme=scheme, viewport={"width": x, "height": y})
             watch = Watch(context)
@@ -242,9 +340,12 @@ def pictures(browser, more):
                 expect(page.get_by_role("heading", level=1)).to_have_count(1)
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= x, f"{path} is {wide} px wide in a window of {x}"
+                assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+                contrasts.append(texts_can_be_read(page))
                 shoot(page, f"{name.lower()}-{scheme}-{width}")
             watch.settle()
             context.close()
+        say(f"least contrast of a text, {scheme}: {min(contrasts):.1f}")
 
 
 def first_paint(browser):
@@ -276,10 +377,13 @@ def main():
         visit_every_page(page)
         done, failed = tasks_appear_and_are_cancelled(page)
         a_filter_keeps_what_is_typed(page)
-        errors_are_pages(page, watch)
+        errors_are_pages(browser)
         a_waterfall_opens(page, done)
+        a_second_attempt_is_shown(page)
         a_model_is_trained_and_shown(page)
+        the_overview_is_alive(page)
         a_worker_dies_and_comes_back(page)
+        a_leader_dies_and_another_leads(page)
         watch.settle()
         pages_work_without_scripts(browser)
         trace = call(f"/api/v1/tasks/{failed}")["traceId"]
