@@ -33,6 +33,8 @@ const GATHERED: u64 = 1_000;
 const TRANSACTIONS_MAX: i64 = 20;
 /// Segments at which a standby must be seen to equal the leader.
 const COMPARED_MIN: usize = 50;
+/// How often they are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A cluster whose scheduler reaches etcd through a proxy.
 async fn behind_a_proxy(settings: Vec<(&'static str, String)>) -> (Cluster, Proxy) {
@@ -150,7 +152,7 @@ async fn standbys_equal_the_leader_at_every_segment() {
     };
     let cluster = Cluster::start(sizes).await;
     leading(&cluster.rest(0)).await;
-    let load = Load::start(
+    let mut load = Load::start(
         &gateways(&cluster),
         Plan {
             rest: Duration::from_millis(20),
@@ -164,14 +166,19 @@ async fn standbys_equal_the_leader_at_every_segment() {
         .collect();
     let mut seen: Vec<BTreeMap<u64, SegmentDigest>> = vec![BTreeMap::new(); schedulers.len()];
     let mut leaders = BTreeSet::new();
-    while load.acknowledged() < Plan::FULL.count {
-        for (number, address) in schedulers.iter().enumerate() {
-            if let Some((leads, recent)) = digests(address).await {
-                seen[number].extend(recent.into_iter().map(|digest| (digest.segment, digest)));
-                leaders.extend(leads.then_some(number));
+    let watching = async {
+        while load.is_under_way() {
+            for (number, address) in schedulers.iter().enumerate() {
+                if let Some((leads, recent)) = digests(address).await {
+                    seen[number].extend(recent.into_iter().map(|digest| (digest.segment, digest)));
+                    leaders.extend(leads.then_some(number));
+                }
             }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-    }
+    };
+    let ended = tokio::time::timeout(PATIENCE * 3, watching).await;
+    ended.expect("everything is acknowledged");
     let leader = leaders.pop_first().expect("somebody leads");
     assert!(leaders.is_empty(), "nobody took over");
     for (number, standby) in seen.iter().enumerate().filter(|(number, _)| *number != leader) {

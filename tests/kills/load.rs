@@ -1,9 +1,12 @@
 //! Many `echo` tasks, submitted by a client that does not give up: what fails is sent again with the same request id.
+//! An open load has no end of its own: it goes on until its test has done what it wanted to do in the middle of it.
 //!
 //! Promises: a refusal that is not about the moment fails the test; every acknowledgement is noted with its time. Leaves
 //! what was acknowledged, and whether it ended once, to `audit`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +35,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(15);
 /// What to submit.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// So many tasks.
+    /// So many tasks, or at least so many.
     pub count: usize,
+    /// Whether it goes on, with more tasks, until it is asked to be done.
+    pub open: bool,
     /// How long each runs.
     pub delay: Duration,
     /// How long a lane rests after each batch, so that the load lasts.
@@ -44,6 +49,7 @@ impl Plan {
     /// The 10,000 tasks of the promise.
     pub const FULL: Self = Self {
         count: 10_000,
+        open: false,
         delay: Duration::from_millis(5),
         rest: Duration::ZERO,
     };
@@ -57,10 +63,30 @@ pub struct Tally {
     moments: Vec<Duration>,
 }
 
+/// What lanes draw their batches from.
+#[derive(Debug)]
+struct Supply {
+    drawn: AtomicUsize,
+    count: usize,
+    open: AtomicBool,
+}
+
+impl Supply {
+    /// The numbers of the next batch, while there are some.
+    fn next(&self) -> Option<Range<usize>> {
+        let first = self.drawn.fetch_add(BATCH, Ordering::SeqCst);
+        if self.open.load(Ordering::SeqCst) {
+            return Some(first..first + BATCH);
+        }
+        (first < self.count).then(|| first..self.count.min(first + BATCH))
+    }
+}
+
 /// A load that runs until everything is acknowledged.
 #[derive(Debug)]
 pub struct Load {
     lanes: JoinSet<()>,
+    supply: Arc<Supply>,
     tally: Arc<Mutex<Tally>>,
     watch: Watch,
 }
@@ -69,6 +95,11 @@ impl Load {
     /// Starts to submit to these gateways, `HOST:PORT`.
     pub fn start(gateways: &[String], plan: Plan) -> Self {
         let (tally, watch) = (Arc::default(), Watch::start());
+        let supply = Arc::new(Supply {
+            drawn: AtomicUsize::new(0),
+            count: plan.count,
+            open: AtomicBool::new(plan.open),
+        });
         let mut lanes = JoinSet::new();
         for lane in 0..LANES {
             let client = Client {
@@ -78,16 +109,14 @@ impl Load {
                 tally: Arc::clone(&tally),
                 watch,
             };
-            let numbers = (0..plan.count).collect::<Vec<_>>();
-            let mine: Vec<Vec<usize>> = numbers
-                .chunks(BATCH)
-                .map(<[usize]>::to_vec)
-                .skip(lane)
-                .step_by(LANES)
-                .collect();
-            lanes.spawn(client.submit_all(mine));
+            lanes.spawn(client.submit_all(Arc::clone(&supply)));
         }
-        Self { lanes, tally, watch }
+        Self {
+            lanes,
+            supply,
+            tally,
+            watch,
+        }
     }
 
     /// Waits until so many are acknowledged.
@@ -100,13 +129,22 @@ impl Load {
         self.tally().tasks.len()
     }
 
+    /// Whether something is still to be acknowledged. Panics when a client has failed.
+    pub fn is_under_way(&mut self) -> bool {
+        while let Some(lane) = self.lanes.try_join_next() {
+            lane.expect("a client of the load has failed");
+        }
+        self.supply.open.load(Ordering::SeqCst) || self.acknowledged() < self.supply.count
+    }
+
     /// The time since the load began.
     pub fn elapsed(&self) -> Duration {
         self.watch.elapsed()
     }
 
-    /// Waits until every task is acknowledged.
+    /// Ends an open load, and waits until every task is acknowledged.
     pub async fn done(mut self) -> Tally {
+        self.supply.open.store(false, Ordering::SeqCst);
         let all = async {
             while let Some(lane) = self.lanes.join_next().await {
                 lane.expect("a client of the load has failed");
@@ -139,9 +177,9 @@ struct Client {
 }
 
 impl Client {
-    async fn submit_all(mut self, batches: Vec<Vec<usize>>) {
-        for batch in batches {
-            let mut left: Vec<SubmitTaskRequest> = batch.into_iter().map(|number| self.request(number)).collect();
+    async fn submit_all(mut self, supply: Arc<Supply>) {
+        while let Some(batch) = supply.next() {
+            let mut left: Vec<SubmitTaskRequest> = batch.map(|number| self.request(number)).collect();
             loop {
                 left = self.submit(left).await;
                 if left.is_empty() {

@@ -8,6 +8,7 @@ mod cancel;
 mod console;
 mod deaths;
 mod drain;
+mod exchange;
 mod fence;
 mod frozen;
 mod load;

@@ -47,7 +47,7 @@ async fn honest(rest: &Rest, away: Watch) -> (u32, u32) {
     (refused, analysed)
 }
 
-async fn outage(stop: fn(&mut Cluster), back: fn(&mut Cluster), what: &str) {
+async fn outage(stop: fn(&mut Cluster), back: impl AsyncFnOnce(&mut Cluster), what: &str) {
     let _turn = turn().await;
     let mut cluster = Cluster::start(SIZES).await;
     let rest = cluster.rest(0);
@@ -61,7 +61,7 @@ async fn outage(stop: fn(&mut Cluster), back: fn(&mut Cluster), what: &str) {
     load.reached(1_000).await;
     stop(&mut cluster);
     let (refused, analysed) = honest(&rest, Watch::start()).await;
-    back(&mut cluster);
+    back(&mut cluster).await;
     let watch = Watch::start();
     let first = eventually(PATIENCE, || async {
         let answer = submit(&rest, "while-away").await;
@@ -83,7 +83,7 @@ async fn outage(stop: fn(&mut Cluster), back: fn(&mut Cluster), what: &str) {
 async fn etcd_is_frozen() {
     outage(
         |cluster| cluster.etcd.freeze(0),
-        |cluster| cluster.etcd.thaw(0),
+        async |cluster: &mut Cluster| cluster.etcd.thaw(0),
         "frozen",
     )
     .await;
@@ -93,7 +93,7 @@ async fn etcd_is_frozen() {
 async fn etcd_dies() {
     outage(
         |cluster| cluster.etcd.kill(0),
-        |cluster| cluster.etcd.restart(0),
+        async |cluster: &mut Cluster| cluster.etcd.restart(0).await,
         "killed",
     )
     .await;

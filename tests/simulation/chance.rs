@@ -7,13 +7,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
 use tokio::process::Command;
 
 /// Names the file that a process writes its story to, and so makes it one that tells.
 const STORY: &str = "LEPTON_TEST_STORY";
-/// A story that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A story that takes longer hangs, or waits for the real clock.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The system's randomness, as every library of this program gets it.
 #[expect(
@@ -27,9 +26,9 @@ extern "C" fn getrandom(buffer: *mut u8, length: usize, _flags: u32) -> isize {
     isize::try_from(length).unwrap_or(isize::MAX)
 }
 
-/// Tells a story in two processes at once and gives it, and the longer of their times. Panics when they differ. `test`
-/// is the path of the calling test; in these processes it tells, and gives nothing.
-pub fn twice(test: &str, tell: impl FnOnce() -> Vec<String>) -> Option<(Vec<String>, Duration)> {
+/// Tells a story in two processes at once and gives it. Panics when they differ or one takes too long. `test` is the path
+/// of the calling test; in these processes it tells, and gives nothing.
+pub fn twice(test: &str, tell: impl FnOnce() -> Vec<String>) -> Option<Vec<String>> {
     if let Some(file) = std::env::var_os(STORY) {
         std::fs::write(file, tell().join("\n")).expect("the story can be written");
         return None;
@@ -37,17 +36,15 @@ pub fn twice(test: &str, tell: impl FnOnce() -> Vec<String>) -> Option<(Vec<Stri
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (one, other) = (folder.path().join("one"), folder.path().join("other"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let clock = Clock::system();
     runtime
         .expect("a runtime")
         .block_on(async { tokio::join!(told(test, &one), told(test, &other)) });
-    let took = clock.monotonic();
     let [one, other] = [one, other].map(|file| {
         let story = std::fs::read_to_string(file).expect("a story was told");
         story.lines().map(str::to_owned).collect::<Vec<_>>()
     });
     assert_eq!(one, other, "the same seed, the same story");
-    Some((one, took))
+    Some(one)
 }
 
 async fn told(test: &str, file: &Path) {

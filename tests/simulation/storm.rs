@@ -44,7 +44,7 @@ fn one_task(seed: u64) -> Vec<String> {
 #[test]
 fn a_task_outlives_its_leader_and_a_partition() {
     let told = twice("storm::a_task_outlives_its_leader_and_a_partition", || one_task(7));
-    let Some((story, _)) = told else { return };
+    let Some(story) = told else { return };
     let count = |event: &str| {
         story
             .iter()

@@ -1,9 +1,10 @@
 //! Real etcd members for a test.
 //!
 //! Promises: on free ports, in a directory that goes with it; members can be killed, started again, frozen and thawed;
-//! nothing is left behind when it is dropped, also by a failing test. A missing `etcd` binary fails the test.
+//! nothing is left behind when it is dropped, also by a failing or a killed test. A missing `etcd` binary fails the test.
 
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use etcd_client::{Channel, Client};
@@ -12,6 +13,8 @@ use lepton_mesh::etcd::Etcd;
 use lepton_mesh::net::Net;
 use tempfile::TempDir;
 
+use crate::process;
+use crate::tether;
 use crate::wait::eventually;
 
 /// How long a cluster may take to answer.
@@ -19,6 +22,9 @@ const START_MAX: Duration = Duration::from_secs(20);
 
 /// How often other ports are tried when one was taken meanwhile.
 const ATTEMPTS: u32 = 3;
+
+/// What a test says whose etcd does not run.
+const ENDS: &str = "etcd ends at once: see its output above, and whether it is installed (Debian: etcd-server)";
 
 /// A cluster of etcd processes.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ impl RealEtcd {
             }
         }
         let mut last = Self::spawn(members).await;
-        assert!(last.answers_or_dies().await, "etcd ends at once; see its output above");
+        assert!(last.answers_or_dies().await, "{ENDS}");
         last
     }
 
@@ -71,7 +77,7 @@ impl RealEtcd {
             .iter()
             .map(|member| format!("{}={}", member.name, url(member.peer_port)));
         cluster.cluster = peers.collect::<Vec<_>>().join(",");
-        (0..members).for_each(|number| cluster.restart(number));
+        (0..members).for_each(|number| cluster.launch(number));
         cluster
     }
 
@@ -96,6 +102,11 @@ impl RealEtcd {
             .expect("without credentials nothing is called")
     }
 
+    /// Where a member keeps its data, to be copied or replaced while it does not run.
+    pub fn data(&self, member: usize) -> PathBuf {
+        self.directory.path().join(&self.members[member].name)
+    }
+
     /// Kills a member as a power cut would.
     pub fn kill(&mut self, member: usize) {
         if let Some(mut process) = self.members[member].process.take() {
@@ -105,11 +116,46 @@ impl RealEtcd {
         }
     }
 
-    /// Starts a member that was killed, on its old port and data.
-    pub fn restart(&mut self, member: usize) {
+    /// Starts a member that was killed, on its old ports and data, and waits until it listens: as soon as the ports are
+    /// free again, which somebody may have taken meanwhile.
+    pub async fn restart(&mut self, member: usize) {
+        for _ in 1..ATTEMPTS {
+            if self.listens_or_dies(member).await {
+                return;
+            }
+        }
+        assert!(self.listens_or_dies(member).await, "{ENDS}");
+    }
+
+    /// `false` when the member has ended, as it does when somebody was faster at its port.
+    async fn listens_or_dies(&mut self, member: usize) -> bool {
+        let this = &self.members[member];
+        let ports = [this.client_port, this.peer_port].map(|port| format!("127.0.0.1:{port}"));
+        eventually(START_MAX, || async {
+            Net::Os.bind(&ports[0]).await.is_ok() && Net::Os.bind(&ports[1]).await.is_ok()
+        })
+        .await;
+        self.launch(member);
+        let process = &mut self.members[member].process;
+        // The port for its peers is open whether or not there are enough of them.
+        eventually(START_MAX, || {
+            let dead = process.as_mut().is_none_or(has_ended);
+            let peers = Net::Os.connect(&ports[1]);
+            async move {
+                if dead {
+                    Some(false)
+                } else {
+                    peers.await.ok().map(|_| true)
+                }
+            }
+        })
+        .await
+    }
+
+    fn launch(&mut self, member: usize) {
         let this = &self.members[member];
         let (client, peer) = (url(this.client_port), url(this.peer_port));
-        let mut command = Command::new("etcd");
+        let mut command = tether::command("etcd");
         command.args([
             "--name",
             &this.name,
@@ -129,8 +175,9 @@ impl RealEtcd {
             "--initial-cluster-token",
             &self.cluster,
         ]);
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        self.members[member].process = Some(process.expect("the etcd binary (Debian: etcd-server) can be started"));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let process = tether::spawn(command).expect("setpriv can be started");
+        self.members[member].process = Some(process);
     }
 
     /// Freezes a member: it keeps its sockets and answers nothing.
@@ -150,16 +197,8 @@ impl RealEtcd {
     }
 
     fn signal(&self, member: usize, signal: &str) {
-        if let Some(process) = &self.members[member].process {
-            // The shell's own kill: the program of that name is not on every machine.
-            let told = Command::new("sh")
-                .arg("-c")
-                .arg(format!("kill -{signal} {}", process.id()))
-                .status();
-            assert!(
-                told.is_ok_and(|status| status.success()),
-                "signal {signal} to a member of etcd"
-            );
+        if let Some(member) = &self.members[member].process {
+            process::signal(member.id(), signal);
         }
     }
 

@@ -6,5 +6,6 @@ pub mod otlp;
 pub mod process;
 pub mod proxy;
 pub mod rest;
+pub mod tether;
 pub mod venv;
 pub mod wait;

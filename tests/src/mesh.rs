@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tonic::transport::Channel;
 use crate::etcd::RealEtcd;
 use crate::process::{self, Process};
 use crate::rest::Rest;
+use crate::tether;
 
 /// How often it is looked whether workers have followed their parent: 5 s in all.
 const ORPHANS_LOOKS: u32 = 500;
@@ -311,7 +311,7 @@ impl Cluster {
             ("--blob", self.path("blobs")),
         ];
         let program = format!("lepton-{service}");
-        let mut command = Command::new(process::binary(&program));
+        let mut command = tether::command(process::binary(&program));
         for (name, value) in flags {
             command.arg(name).arg(value);
         }

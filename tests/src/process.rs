@@ -1,7 +1,7 @@
 //! Programs of the workspace as child processes: started, watched for their ready line, killed, frozen and drained.
 //!
 //! Promises: the programs are those that were built beside the running test; a process is gone when its handle is
-//! dropped, and what it said on stderr is shown when the test fails. Leaves what to start to `mesh`.
+//! dropped or the test killed, and what it said on stderr is shown when the test fails. Leaves what to start to `mesh`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::tether;
 use crate::wait::eventually;
 
 /// How long a process may take to be ready.
@@ -51,12 +52,12 @@ pub fn binary(name: &str) -> PathBuf {
 impl Process {
     /// Starts a program of the workspace.
     pub fn start(program: &str, arguments: &[String]) -> Self {
-        let mut command = Command::new(binary(program));
+        let mut command = tether::command(binary(program));
         command.args(arguments);
         Self::spawn(program, command)
     }
 
-    /// Starts a command. Its stdin is empty.
+    /// Starts a command, such as `tether` makes. Its stdin is empty.
     pub fn spawn(name: &str, mut command: Command) -> Self {
         let output = tempfile::Builder::new()
             .prefix("lepton-output-")
@@ -67,9 +68,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(file("stdout"))
             .stderr(file("stderr"));
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let child = tether::spawn(command).unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         Self {
             name: name.to_owned(),
             child,
@@ -146,7 +145,7 @@ impl Process {
 
     /// The most memory that it has held at once, in bytes, as the system counts it.
     pub fn memory_peak(&self) -> u64 {
-        memory_peak(self.pid())
+        memory_peak(self.pid()).expect("the process runs")
     }
 
     fn read(&self, name: &str) -> String {
@@ -194,20 +193,12 @@ pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| stat.state != 'Z')
 }
 
-/// The most memory that a process has held at once, in bytes.
-pub fn memory_peak(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("Linux counts the peak");
-    let kib: u64 = line
-        .trim()
-        .trim_end_matches(" kB")
-        .trim()
-        .parse()
-        .expect("a number of KiB");
-    kib * 1024
+/// The most memory that a process has held at once, in bytes; `None` when it has ended.
+pub fn memory_peak(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib = line.trim().trim_end_matches("kB").trim().parse::<u64>();
+    Some(kib.expect("a number of KiB") * 1024)
 }
 
 /// The CPU time that a process has used, all of its threads together.

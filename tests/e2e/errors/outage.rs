@@ -148,7 +148,7 @@ async fn services_wait_for_etcd_at_their_start() {
         assert_eq!(process.stdout(), "", "no ready line");
         assert!(process.ended().is_none(), "it waits");
     }
-    etcd.restart(0);
+    etcd.restart(0).await;
     let mut gateway = None;
     for (admin, process) in &mut services {
         gateway = Some(Rest::at(&process.ready().await["address"]));

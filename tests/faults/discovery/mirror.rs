@@ -36,7 +36,7 @@ async fn a_mirror_keeps_its_view_while_etcd_is_away_and_recovers() {
     scene.real.kill(0);
     eventually(SOON, || async { !look(&mirror, |view| view.synced) }).await;
     assert_eq!(keys(&mirror), ["/m/a"]);
-    scene.real.restart(0);
+    scene.real.restart(0).await;
     put(&scene.etcd, "/m/b").await;
     eventually(SOON, || async {
         keys(&mirror) == ["/m/a", "/m/b"] && look(&mirror, |view| view.synced)

@@ -20,8 +20,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{SOON, Scene, instance};
 
-/// Shorter than the lease of a leader, so that only a deposition can be that fast.
-const FASTER_THAN_LEASE: Duration = Duration::from_millis(2_000);
+/// So long a suspicion that must not act is watched: many times what one takes that acts.
+const WATCHED: Duration = Duration::from_secs(2);
 
 /// So long is the head of a stream's answer, to be told from all else on a connection.
 const HEAD_BYTES: usize = 4_096;
@@ -117,18 +117,16 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_dead_leader_is_deposed_faster_than_its_lease_expires() {
+async fn a_leader_that_cannot_be_reached_is_deposed_though_its_lease_goes_on() {
     let scene = Scene::new().await;
     let stage = Stage::new(&scene).await;
     let mut standby = JoinSet::new();
     standby.spawn(lead(scene.etcd.clone(), "scheduler-2"));
     stage.health.refuse(true);
     stage.health.cut();
-    let elected = tokio::time::timeout(FASTER_THAN_LEASE, standby.join_next()).await;
-    let next = elected
-        .expect("before the lease expires")
-        .expect("one")
-        .expect("no panic");
+    // The leader itself lives and renews its lease; only a deposition ends its reign.
+    let elected = tokio::time::timeout(SOON, standby.join_next()).await;
+    let next = elected.expect("another leads").expect("one").expect("no panic");
     assert!(next.epoch > stage.leader.epoch);
     assert!(!stage.stands(&scene).await);
     drop(stage.tasks);
@@ -152,7 +150,7 @@ async fn a_standby_that_could_not_take_over_deposes_nobody() {
     stage.suspicion.arm(false);
     stage.health.refuse(true);
     stage.health.cut();
-    let gone = tokio::time::timeout(FASTER_THAN_LEASE, stage.leader.lost()).await;
+    let gone = tokio::time::timeout(WATCHED, stage.leader.lost()).await;
     assert!(gone.is_err(), "a disarmed suspicion acted");
     assert!(stage.stands(&scene).await);
 }
