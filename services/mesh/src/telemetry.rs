@@ -3,6 +3,8 @@
 //! Promises: telling never blocks or fails a request; every request has a trace id, exported or not; in a process with
 //! several services each line and span names its own. Leaves serving the metrics to `admin`.
 
+use std::time::Duration;
+
 use lepton_domain::ids::InstanceId;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
@@ -21,6 +23,9 @@ pub mod process;
 pub mod propagate;
 pub mod trace;
 mod variables;
+
+/// How long a panic waits until it is written.
+const PANIC_WAIT: Duration = Duration::from_millis(200);
 
 /// What is logged and traced, and where traces go.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,18 +62,22 @@ impl Default for TraceConfig {
 /// is found by [`Guard::follow`].
 pub fn init(service: &str, instance: &InstanceId, config: &TelemetryConfig, context: &Context) -> Guard {
     let endpoint = config.otlp_endpoint.as_deref();
+    let lines = log::Lines::start(std::io::stderr(), &context.metrics, |lines| {
+        tracing::warn!(lines, "log lines were dropped: what reads stderr was too slow");
+    });
+    tell_panics(lines.clone());
     // There is no subscriber yet to say what is wrong with the variables.
     let logging = tracing_subscriber::registry()
         .with(log::interest(&config.log))
-        .with(log::Layer::new(config.log.format, std::io::stderr));
+        .with(log::Layer::new(config.log.format, lines.clone()));
     let collector = tracing::subscriber::with_default(logging, || {
         variables::collector(endpoint, |name| std::env::var(name).ok())
     });
-    let guard = export::start(service, instance, collector, context);
+    let guard = export::start(service, instance, collector, context, lines.clone());
     let subscriber = tracing_subscriber::registry()
         .with(log::interest(&config.log))
         .with(trace::Layer::new(&config.trace, Some(guard.exporter())))
-        .with(log::Layer::new(config.log.format, std::io::stderr));
+        .with(log::Layer::new(config.log.format, lines));
     // An error says that the process has a subscriber, such as a test's.
     let _ = tracing::subscriber::set_global_default(subscriber);
     if log::targets(&config.log).is_none() {
@@ -78,6 +87,19 @@ pub fn init(service: &str, instance: &InstanceId, config: &TelemetryConfig, cont
         );
     }
     guard
+}
+
+/// Has the message of a panic come after the lines that explain it, and waits for it a little: it may be the last thing
+/// that the process does.
+fn tell_panics(lines: log::Lines) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let trace = std::backtrace::Backtrace::capture();
+        let name = thread.name().unwrap_or("without a name");
+        // The trace says of itself when it was not asked for by RUST_BACKTRACE.
+        lines.push(format!("thread {name:?}: {panic}\nstack backtrace: {trace}\n"));
+        lines.flush(PANIC_WAIT);
+    }));
 }
 
 /// A span for everything that one service does in this process. What runs inside it, and what is spawned with

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::collector;
+use super::log::Lines;
 use super::metrics::{Counter, Metrics};
 use super::trace::{Scope, attribute};
 use crate::context::Context;
@@ -28,6 +29,8 @@ pub(super) mod lane;
 #[cfg(test)]
 mod tests;
 
+/// The lane to a receiver that is not of the mesh.
+const COLLECTOR: &str = "collector";
 /// How long a finished span waits for company.
 const BATCH_DELAY: Duration = Duration::from_millis(250);
 /// Spans of one message.
@@ -36,6 +39,8 @@ const BATCH_SPANS_MAX: usize = 512;
 const QUEUE_SPANS_MAX: usize = 8_192;
 /// How long the last spans may take when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the last lines of the log may take then.
+const LINES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A span that has ended, and the service that made it.
 #[derive(Debug)]
@@ -59,7 +64,8 @@ impl Exporter {
     }
 }
 
-/// Keeps the export of traces going; [`Guard::finish`] sends the last ones.
+/// Keeps the export of traces going; [`Guard::finish`] sends the last ones. The last lines of the log are written when
+/// it is dropped, however that comes about.
 #[derive(Debug)]
 #[must_use = "the last spans are sent by finish"]
 pub struct Guard {
@@ -69,6 +75,13 @@ pub struct Guard {
     closing: CancellationToken,
     sending: JoinSet<()>,
     following: JoinSet<()>,
+    lines: Lines,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.lines.flush(LINES_TIMEOUT);
+    }
 }
 
 impl Guard {
@@ -82,26 +95,29 @@ impl Guard {
             .spawn(collector::follow(etcd, context.clone(), self.monitors.clone()));
     }
 
-    /// Sends what is still queued and ends the export; takes 2 s at most.
-    pub async fn finish(self) {
-        let Self {
-            mut sending, closing, ..
-        } = self;
-        closing.cancel();
-        let flushed = async { while sending.join_next().await.is_some() {} };
+    /// Sends what is still queued and ends the export; takes 3 s at most.
+    pub async fn finish(mut self) {
+        self.closing.cancel();
+        let flushed = async { while self.sending.join_next().await.is_some() {} };
         // Telemetry that is lost at the end is no failure of the service.
         let _ = tokio::time::timeout(FLUSH_TIMEOUT, flushed).await;
     }
 }
 
 /// Starts the export to the mesh, and to `collector` if there is one. Needs a runtime.
-pub(super) fn start(service: &str, instance: &InstanceId, collector: Option<lane::Target>, context: &Context) -> Guard {
+pub(super) fn start(
+    service: &str,
+    instance: &InstanceId,
+    collector: Option<lane::Target>,
+    context: &Context,
+    lines: Lines,
+) -> Guard {
     let closing = CancellationToken::new();
     let monitors = Arc::new(watch::Sender::new(Vec::new()));
     let mesh = lane::Target::found(monitors.subscribe());
     let mut sending = JoinSet::new();
     let mut lanes = Vec::new();
-    for (name, target) in [("mesh", Some(mesh)), ("collector", collector)] {
+    for (name, target) in [("mesh", Some(mesh)), (COLLECTOR, collector)] {
         let Some(target) = target else { continue };
         let (lane, run) = lane::open(name, target, context, closing.clone());
         sending.spawn(run);
@@ -122,6 +138,7 @@ pub(super) fn start(service: &str, instance: &InstanceId, collector: Option<lane
         closing,
         sending,
         following: JoinSet::new(),
+        lines,
     }
 }
 

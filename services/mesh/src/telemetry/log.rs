@@ -1,20 +1,20 @@
 //! Logs on stderr, one line an event, with the trace id of the request that they belong to.
 //!
-//! Promises: spans are not formatted until an event needs them. Leaves collecting the lines to whoever runs the process.
-
-use std::io::{self, Write};
+//! Promises: spans are not formatted until an event needs them; saying something never waits for whoever reads stderr.
+//! Leaves collecting the lines to whoever runs the process.
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterFn, Targets, filter_fn};
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::trace::SpanState;
+pub(super) use queue::Lines;
 
 mod line;
+mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -66,37 +66,27 @@ pub(super) fn targets(config: &LogConfig) -> Option<Targets> {
     config.filter.parse().ok()
 }
 
-/// Writes a line for each event.
-pub(super) struct Layer<W> {
+/// Makes a line of each event.
+pub(super) struct Layer {
     format: LogFormat,
-    writer: W,
+    lines: Lines,
 }
 
-impl<W> Layer<W> {
-    pub(super) fn new(format: LogFormat, writer: W) -> Self {
-        Self { format, writer }
+impl Layer {
+    pub(super) fn new(format: LogFormat, lines: Lines) -> Self {
+        Self { format, lines }
     }
 }
 
-impl<S, W> tracing_subscriber::Layer<S> for Layer<W>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    W: for<'a> MakeWriter<'a> + 'static,
-{
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Layer {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let span = context.event_span(event);
         let state = span
             .and_then(|span| span.extensions().get::<SpanState>().cloned())
             .unwrap_or_default();
-        let line = match self.format {
+        self.lines.push(match self.format {
             LogFormat::Text => line::text(event, &state),
             LogFormat::Json => line::json(event, &state),
-        };
-        // One write for a line, so that lines of several threads do not mix. A closed stderr must not end a service.
-        let _ = write_line(&mut self.writer.make_writer_for(event.metadata()), &line);
+        });
     }
-}
-
-fn write_line(writer: &mut impl Write, line: &str) -> io::Result<()> {
-    writer.write_all(line.as_bytes())
 }

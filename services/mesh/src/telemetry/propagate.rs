@@ -88,7 +88,7 @@ fn span(peer: &str, path: &str) -> Span {
         otel.status_code = field::Empty,
         rpc.system.name = "grpc",
         rpc.method = method,
-        rpc.response.status_code = field::Empty,
+        rpc.status_code = field::Empty,
         server.address = peer,
         "error.type" = field::Empty,
     )
@@ -107,7 +107,7 @@ impl Outcome {
 
     fn end(&mut self, code: Code) {
         let Some(span) = self.0.take() else { return };
-        span.record("rpc.response.status_code", code.name());
+        span.record("rpc.status_code", code.name());
         // To a client every code but OK is a failure.
         if code != Code::Ok {
             span.record("otel.status_code", "error");

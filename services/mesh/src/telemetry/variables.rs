@@ -9,6 +9,10 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
 use super::export::lane::Target;
 
+/// Where receivers listen unless they are told otherwise.
+const GRPC_PORT: u16 = 4317;
+const HTTP_PORT: u16 = 4318;
+
 /// The collector that the configuration names, or else the environment. `variable` reads the environment.
 pub(super) fn collector(configured: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Option<Target> {
     let of_traces = |what: &str| {
@@ -18,31 +22,70 @@ pub(super) fn collector(configured: Option<&str>, variable: impl Fn(&str) -> Opt
             .or_else(of_all)
             .filter(|value| !value.is_empty())
     };
+    let of_traces_alone = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").filter(|value| !value.is_empty());
+    let is_whole = configured.is_none() && of_traces_alone.is_some();
     let endpoint = configured.map(str::to_owned).or_else(|| of_traces("ENDPOINT"))?;
-    if let Some(protocol) = of_traces("PROTOCOL").filter(|protocol| protocol != "grpc") {
+    let Some(endpoint) = Endpoint::parse(&endpoint) else {
         tracing::warn!(
-            protocol,
-            "traces go to the collector by OTLP over gRPC; this protocol is not spoken"
+            endpoint,
+            "no collector: the endpoint is not http://HOST:PORT; https is for a proxy in front"
         );
         return None;
-    }
-    let Some(address) = address(&endpoint) else {
-        tracing::warn!(endpoint, "no collector: the endpoint is not http://HOST:PORT");
-        return None;
     };
+    let path = match of_traces("PROTOCOL").as_deref() {
+        Some("grpc") => None,
+        Some("http/protobuf") => Some(endpoint.path(is_whole)),
+        // The port tells what its owner speaks.
+        None if endpoint.port == Some(HTTP_PORT) => Some(endpoint.path(is_whole)),
+        None => None,
+        Some(protocol) => {
+            tracing::warn!(
+                protocol,
+                "no collector: this protocol is not spoken; take grpc or http/protobuf"
+            );
+            return None;
+        }
+    };
+    let usual = if path.is_some() { HTTP_PORT } else { GRPC_PORT };
+    let address = format!("{}:{}", endpoint.host, endpoint.port.unwrap_or(usual));
     let headers = of_traces("HEADERS").unwrap_or_default();
-    Some(Target::fixed(address, self::headers(&headers)))
+    Some(Target::fixed(address, path, self::headers(&headers)))
 }
 
-/// `HOST:PORT` of an endpoint; a path says nothing to gRPC.
-fn address(endpoint: &str) -> Option<String> {
-    let rest = endpoint.trim().strip_prefix("http://").unwrap_or(endpoint.trim());
-    let authority = rest.split('/').next().filter(|rest| !rest.is_empty())?;
-    let uri: http::Uri = format!("http://{authority}").parse().ok()?;
-    // A scheme that is not ours would leave an authority like `https:`.
-    let named = !endpoint.trim().starts_with("https://") && uri.host().is_some_and(|host| !host.is_empty());
-    let port = uri.port_u16().unwrap_or(4317);
-    named.then(|| format!("{}:{port}", uri.host().unwrap_or_default()))
+/// An endpoint without encryption.
+#[derive(Debug, PartialEq)]
+struct Endpoint {
+    host: String,
+    port: Option<u16>,
+    /// Without a slash at its end.
+    path: String,
+}
+
+impl Endpoint {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        // A scheme that is not ours would leave an authority like `https:`.
+        if text.starts_with("https://") {
+            return None;
+        }
+        let rest = text.strip_prefix("http://").unwrap_or(text);
+        let uri: http::Uri = format!("http://{rest}").parse().ok()?;
+        let host = uri.host().filter(|host| !host.is_empty())?;
+        Some(Self {
+            host: host.to_owned(),
+            port: uri.port_u16(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Where traces are posted: at the endpoint itself if it is that of traces alone, else below the one of all signals.
+    fn path(&self, is_whole: bool) -> String {
+        match (is_whole, self.path.as_str()) {
+            (true, "") => "/".to_owned(),
+            (true, path) => path.to_owned(),
+            (false, path) => format!("{path}/v1/traces"),
+        }
+    }
 }
 
 /// Pairs `name=value` between commas, values percent-encoded.
@@ -92,13 +135,41 @@ mod tests {
 
     #[test]
     fn endpoints_are_read_as_the_specification_has_them() {
-        assert_eq!(address("http://127.0.0.1:4317").as_deref(), Some("127.0.0.1:4317"));
-        assert_eq!(address("otel:4317/v1/traces").as_deref(), Some("otel:4317"));
-        assert_eq!(address("http://otel").as_deref(), Some("otel:4317"));
-        assert_eq!(address("http://[::1]:4317/").as_deref(), Some("[::1]:4317"));
+        let read = |text| Endpoint::parse(text).map(|it| (it.host, it.port, it.path));
+        let of = |host: &str, port, path: &str| Some((host.to_owned(), port, path.to_owned()));
+        assert_eq!(read("http://127.0.0.1:4317"), of("127.0.0.1", Some(4317), ""));
+        assert_eq!(read("otel:4317/v1/traces"), of("otel", Some(4317), "/v1/traces"));
+        assert_eq!(read("http://otel"), of("otel", None, ""));
+        assert_eq!(read("http://[::1]:4317/"), of("[::1]", Some(4317), ""));
         for bad in ["https://otel:4317", "http://", "http:// otel", ""] {
-            assert_eq!(address(bad), None, "{bad}");
+            assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn both_protocols_are_spoken() {
+        let target = |set: &[(&str, &str)]| {
+            let find = |name: &str| {
+                let found = set.iter().find(|(key, _)| name.ends_with(key));
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            format!("{:?}", collector_of(None, find))
+        };
+        let (all, traces) = ("OTLP_ENDPOINT", "TRACES_ENDPOINT");
+        let http = ("OTLP_PROTOCOL", "http/protobuf");
+        let shown = target(&[(all, "http://c"), http]);
+        assert!(shown.contains("c:4318") && shown.contains("\"/v1/traces\""), "{shown}");
+        let shown = target(&[(all, "http://c:9/base/"), http]);
+        assert!(
+            shown.contains("c:9") && shown.contains("\"/base/v1/traces\""),
+            "{shown}"
+        );
+        let shown = target(&[(traces, "http://c:9/mine"), http]);
+        assert!(shown.contains("\"/mine\""), "{shown}");
+        let shown = target(&[(all, "http://c:4318")]);
+        assert!(shown.contains("\"/v1/traces\""), "the usual port of HTTP: {shown}");
+        let shown = target(&[(all, "http://c"), ("OTLP_PROTOCOL", "grpc")]);
+        assert!(shown.contains("c:4317") && shown.contains("path: None"), "{shown}");
     }
 
     #[test]

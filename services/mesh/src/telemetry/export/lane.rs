@@ -14,10 +14,12 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use super::{Batch, dropped};
+use super::{Batch, COLLECTOR, dropped};
 use crate::context::Context;
 use crate::net::Net;
 use crate::telemetry::metrics::Counter;
+
+mod post;
 
 /// Batches that may wait.
 const BATCHES_MAX: usize = 16;
@@ -39,6 +41,8 @@ pub(in crate::telemetry) struct Target {
     turn: usize,
     /// What each message carries along.
     headers: MetadataMap,
+    /// Where messages are posted, `/v1/traces` as a rule; none for gRPC.
+    path: Option<String>,
 }
 
 impl Target {
@@ -48,16 +52,18 @@ impl Target {
             addresses,
             turn: 0,
             headers: MetadataMap::new(),
+            path: None,
         }
     }
 
-    /// To this address for ever.
-    pub fn fixed(address: String, headers: MetadataMap) -> Self {
+    /// To this address for ever: over HTTP to this path, else over gRPC.
+    pub fn fixed(address: String, path: Option<String>, headers: MetadataMap) -> Self {
         let (_, addresses) = watch::channel(vec![address]);
         Self {
             addresses,
             turn: 0,
             headers,
+            path,
         }
     }
 
@@ -113,6 +119,7 @@ pub(super) fn open(
         net: context.net,
         client: None,
         closing,
+        failing: false,
     };
     let lane = Lane {
         batches,
@@ -128,15 +135,32 @@ struct Sender {
     /// The client of the address that was used last.
     client: Option<(String, TraceServiceClient<Channel>)>,
     closing: CancellationToken,
+    /// Whether it was said that nothing arrives.
+    failing: bool,
 }
 
 impl Sender {
     async fn run(mut self, mut waiting: mpsc::Receiver<Arc<Batch>>, dropped: Counter) {
         while let Some(batch) = waiting.recv().await {
-            if let Err(status) = self.deliver(&batch).await {
+            let delivered = self.deliver(&batch).await;
+            if let Err(status) = &delivered {
                 dropped.inc_by(batch.spans);
                 tracing::debug!(receiver = self.name, spans = batch.spans, %status, "traces were not exported");
             }
+            self.tell(delivered.err());
+        }
+    }
+
+    /// Says once that a collector gets nothing, and once that it does again. The mesh's own monitors come and go, which
+    /// is seen elsewhere.
+    fn tell(&mut self, failure: Option<Status>) {
+        if self.name != COLLECTOR || self.failing == failure.is_some() {
+            return;
+        }
+        self.failing = failure.is_some();
+        match failure {
+            Some(status) => tracing::warn!(%status, "the collector gets no traces; they are dropped until it does"),
+            None => tracing::info!("the collector gets traces again"),
         }
     }
 
@@ -163,13 +187,20 @@ impl Sender {
     }
 
     async fn send(&mut self, batch: &Batch) -> Result<(), Status> {
-        let mut client = self.client().await?;
-        let mut request = Request::new(batch.request.clone());
-        *request.metadata_mut() = self.target.headers.clone();
-        let answer = tokio::time::timeout(ANSWER_WAIT, client.export(request)).await;
-        let answer = answer
-            .map_err(|_| Status::deadline_exceeded("no answer in time"))??
-            .into_inner();
+        let address = self.address().await?;
+        let answered = async {
+            match &self.target.path {
+                Some(path) => post::post(self.net, &address, path, &self.target.headers, &batch.request).await,
+                None => {
+                    let mut request = Request::new(batch.request.clone());
+                    *request.metadata_mut() = self.target.headers.clone();
+                    let mut client = self.client(address);
+                    Ok(client.export(request).await?.into_inner())
+                }
+            }
+        };
+        let answer = tokio::time::timeout(ANSWER_WAIT, answered).await;
+        let answer = answer.map_err(|_| Status::deadline_exceeded("no answer in time"))??;
         if let Some(partial) = answer.partial_success.filter(|partial| partial.rejected_spans > 0) {
             let (spans, why) = (partial.rejected_spans, partial.error_message);
             tracing::debug!(receiver = self.name, spans, why, "spans were refused");
@@ -177,21 +208,24 @@ impl Sender {
         Ok(())
     }
 
-    async fn client(&mut self) -> Result<TraceServiceClient<Channel>, Status> {
+    async fn address(&mut self) -> Result<String, Status> {
         let unknown = || Status::failed_precondition("no receiver is known");
-        let address = tokio::select! {
-            address = self.target.wait() => address.ok_or_else(unknown)?,
-            () = tokio::time::sleep(RECEIVER_WAIT) => return Err(unknown()),
-            () = self.closing.cancelled() => self.target.known().ok_or_else(unknown)?,
-        };
+        tokio::select! {
+            address = self.target.wait() => address.ok_or_else(unknown),
+            () = tokio::time::sleep(RECEIVER_WAIT) => Err(unknown()),
+            () = self.closing.cancelled() => self.target.known().ok_or_else(unknown),
+        }
+    }
+
+    fn client(&mut self, address: String) -> TraceServiceClient<Channel> {
         if let Some((known, client)) = &self.client
             && *known == address
         {
-            return Ok(client.clone());
+            return client.clone();
         }
         let client = TraceServiceClient::new(self.net.channel(&address));
         self.client = Some((address, client.clone()));
-        Ok(client)
+        client
     }
 }
 

@@ -49,7 +49,12 @@ async fn receiver() -> (String, mpsc::UnboundedReceiver<(Vec<KeyValue>, Received
 }
 
 fn fixed(address: &str) -> Option<Target> {
-    Some(Target::fixed(address.to_owned(), MetadataMap::new()))
+    Some(Target::fixed(address.to_owned(), None, MetadataMap::new()))
+}
+
+fn started(collector: Option<Target>, context: &Context) -> Guard {
+    let lines = Lines::start(std::io::sink(), &context.metrics, |_| {});
+    start("lepton", &"up-1".into(), collector, context, lines)
 }
 
 /// Runs `body` under a subscriber that exports everything it is allowed to.
@@ -65,7 +70,7 @@ fn drain(received: &mut mpsc::UnboundedReceiver<(Vec<KeyValue>, Received)>) -> V
 #[tokio::test]
 async fn sampled_spans_arrive_with_their_parents() {
     let (address, mut received, _serving) = receiver().await;
-    let guard = start("lepton", &"up-1".into(), fixed(&address), &Context::system());
+    let guard = started(fixed(&address), &Context::system());
     traced(&guard, 0.0, || {
         scope("worker", &"worker-1".into()).in_scope(|| {
             let attempt = info_span!("attempt", otel.name = "echo", otel.kind = "consumer", number = 2);
@@ -103,10 +108,33 @@ async fn sampled_spans_arrive_with_their_parents() {
 }
 
 #[tokio::test]
+async fn a_collector_is_spoken_to_over_http_too() {
+    let (sender, mut received) = mpsc::unbounded_channel();
+    let take = async move |headers: http::HeaderMap, body: axum::body::Bytes| {
+        let message = <ExportTraceServiceRequest as prost::Message>::decode(body).unwrap();
+        sender.send((headers, message)).unwrap();
+    };
+    let listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().to_string();
+    let app = axum::Router::new().route("/v1/traces", axum::routing::post(take));
+    tokio::spawn(server::serve(listener, app, Limits::default(), Shutdown::new()));
+    let mut headers = MetadataMap::new();
+    headers.insert("x-tenant", "a".parse().unwrap());
+    let target = Target::fixed(address, Some("/v1/traces".to_owned()), headers);
+    let guard = started(Some(target), &Context::system());
+    traced(&guard, 1.0, || drop(info_span!("posted")));
+    guard.finish().await;
+    let (headers, message) = received.try_recv().unwrap();
+    assert_eq!(headers["content-type"], "application/x-protobuf");
+    assert_eq!(headers["x-tenant"], "a");
+    assert_eq!(message.resource_spans[0].scope_spans[0].spans[0].name, "posted");
+}
+
+#[tokio::test]
 async fn without_a_receiver_the_end_comes_soon_and_losses_are_counted() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
     let context = Context::system();
-    let guard = start("lepton", &"up-1".into(), fixed(&closed), &context);
+    let guard = started(fixed(&closed), &context);
     traced(&guard, 1.0, || drop(info_span!("lost")));
     tokio::time::timeout(Duration::from_secs(5), guard.finish())
         .await
@@ -122,7 +150,7 @@ async fn without_a_receiver_the_end_comes_soon_and_losses_are_counted() {
 async fn a_dead_collector_does_not_keep_the_mesh_waiting() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
     let (address, mut received, _serving) = receiver().await;
-    let guard = start("lepton", &"up-1".into(), fixed(&closed), &Context::system());
+    let guard = started(fixed(&closed), &Context::system());
     traced(&guard, 1.0, || drop(info_span!("before it is known")));
     guard.monitors.send_replace(vec![address]);
     let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
@@ -135,7 +163,7 @@ async fn the_next_receiver_takes_what_the_first_cannot() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
     let (address, mut received, _serving) = receiver().await;
     let context = Context::system();
-    let guard = start("lepton", &"up-1".into(), None, &context);
+    let guard = started(None, &context);
     guard.monitors.send_replace(vec![closed, address]);
     traced(&guard, 1.0, || drop(info_span!("not lost")));
     let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
@@ -151,7 +179,7 @@ async fn the_next_receiver_takes_what_the_first_cannot() {
 #[tokio::test]
 async fn a_flood_is_dropped_and_counted_and_blocks_nobody() {
     let context = Context::system();
-    let guard = start("lepton", &"up-1".into(), None, &context);
+    let guard = started(None, &context);
     // Nothing else runs in this thread meanwhile, so nothing leaves the queue.
     traced(&guard, 1.0, || {
         (0..QUEUE_SPANS_MAX + 100).for_each(|_| drop(info_span!("one of many")))

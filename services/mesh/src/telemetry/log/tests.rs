@@ -1,12 +1,15 @@
 //! Lines carry what they are promised to, in both forms.
 
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tracing::{Dispatch, info, info_span, warn};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{TraceConfig, scope, trace};
 
 /// Keeps what is written.
@@ -26,7 +29,7 @@ impl Write for Kept {
 /// What `body` logs in this form under this filter.
 fn logged(filter: &str, format: LogFormat, body: impl FnOnce()) -> String {
     let kept = Kept::default();
-    let writer = kept.clone();
+    let lines = Lines::start(kept.clone(), &Metrics::new(), |_| {});
     let config = LogConfig {
         filter: filter.to_owned(),
         format,
@@ -34,8 +37,9 @@ fn logged(filter: &str, format: LogFormat, body: impl FnOnce()) -> String {
     let subscriber = tracing_subscriber::registry()
         .with(interest(&config))
         .with(trace::Layer::new(&TraceConfig::default(), None))
-        .with(Layer::new(format, move || writer.clone()));
+        .with(Layer::new(format, lines.clone()));
     tracing::dispatcher::with_default(&Dispatch::new(subscriber), body);
+    lines.flush(Duration::from_secs(10));
     String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
 }
 

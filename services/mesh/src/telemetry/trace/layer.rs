@@ -100,7 +100,7 @@ impl Layer {
         let undecided = above.is_none() && !told.anything;
         let recorded = self.exporter.is_some() && (context.is_sampled() || undecided);
         let recording = recorded.then(|| {
-            let mut recording = Box::new(Recording::new(attributes, self.clock.now()));
+            let mut recording = Box::new(Recording::new(attributes, &self.clock));
             if let Some(above) = above {
                 recording.set_parent(above, told.anything);
             }
@@ -159,7 +159,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for La
             return;
         };
         if context.is_sampled() {
-            let span = recording.finish(context, self.clock.now());
+            let span = recording.finish(context, &self.clock);
             exporter.send(Finished { span, scope });
         }
     }

@@ -16,6 +16,7 @@ use tracing::span::Attributes;
 
 use super::TRACEPARENT;
 use super::context::TraceContext;
+use crate::clock::Clock;
 
 /// A span can have so many links; further ones are counted only.
 const LINKS_MAX: usize = 16;
@@ -24,17 +25,21 @@ const LINKS_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Recording {
     span: Span,
+    /// When it was made, by the wall clock and by the one that nobody sets: the end is told from both, as a wall clock
+    /// may be set meanwhile.
+    made: (u64, Duration),
 }
 
 impl Recording {
-    pub(super) fn new(attributes: &Attributes<'_>, started: Timestamp) -> Self {
+    pub(super) fn new(attributes: &Attributes<'_>, clock: &Clock) -> Self {
+        let made = (nanos(clock.now()), clock.monotonic());
         let span = Span {
             name: attributes.metadata().name().to_owned(),
             kind: SpanKind::Internal.into(),
-            start_time_unix_nano: nanos(started),
+            start_time_unix_nano: made.0,
             ..Span::default()
         };
-        let mut recording = Self { span };
+        let mut recording = Self { span, made };
         attributes.record(&mut recording);
         recording
     }
@@ -63,12 +68,14 @@ impl Recording {
     }
 
     /// The span as it is sent.
-    pub(super) fn finish(self, context: TraceContext, ended: Timestamp) -> Span {
+    pub(super) fn finish(self, context: TraceContext, clock: &Clock) -> Span {
+        let (wall, monotonic) = self.made;
+        let took = clock.monotonic().saturating_sub(monotonic).as_nanos();
         Span {
             trace_id: context.trace_bytes(),
             span_id: context.span_bytes(),
             flags: self.span.flags | u32::from(context.is_sampled()),
-            end_time_unix_nano: nanos(ended),
+            end_time_unix_nano: wall.saturating_add(u64::try_from(took).unwrap_or(u64::MAX)),
             ..self.span
         }
     }
