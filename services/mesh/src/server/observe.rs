@@ -11,165 +11,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::MatchedPath;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Response};
 use http_body::{Frame, SizeHint};
 use lepton_domain::reason::Code;
-use tracing::{Span, field, info_span};
+use tracing::Span;
 
 use crate::clock::Clock;
-use crate::telemetry::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Labels, Metrics};
-use crate::telemetry::trace::TRACEPARENT;
+use crate::telemetry::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Metrics};
+pub(super) use call::Call;
+
+mod call;
 
 /// The name of the route that answered, among a response's extensions: for routers that match by themselves.
 #[derive(Clone, Debug)]
 pub struct Route(pub Arc<str>);
-
-/// The service whose pages show traces.
-const VIEWER: &str = "monitor";
-
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    grpc: bool,
-    method: Method,
-    path: Arc<str>,
-    matched: Option<MatchedPath>,
-}
-
-impl Call {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let kind = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
-        Self {
-            grpc: kind.is_some_and(|kind| kind.starts_with(b"application/grpc")),
-            method: request.method().clone(),
-            path: request.uri().path().into(),
-            matched: request.extensions().get::<MatchedPath>().cloned(),
-        }
-    }
-
-    pub(super) fn is_grpc(&self) -> bool {
-        self.grpc
-    }
-
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// A span in the caller's trace. Probes, reflection and the streams that services keep among themselves have none:
-    /// they are too many, too dull or too long for one. Looking at traces makes none.
-    fn span(&self, headers: &HeaderMap) -> Span {
-        let parent = headers
-            .get(TRACEPARENT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("");
-        if self.is_dull() {
-            return Span::none();
-        }
-        if !self.grpc {
-            return self.http_span(parent);
-        }
-        info_span!(
-            "request",
-            traceparent = parent,
-            otel.name = self.rpc_method(),
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            rpc.system.name = "grpc",
-            rpc.method = self.rpc_method(),
-            rpc.response.status_code = field::Empty,
-            "error.type" = field::Empty,
-        )
-    }
-
-    fn http_span(&self, parent: &str) -> Span {
-        let span = info_span!(
-            "request",
-            traceparent = parent,
-            otel.name = self.method.as_str(),
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            http.request.method = self.method.as_str(),
-            http.route = field::Empty,
-            url.path = &*self.path,
-            url.scheme = "http",
-            http.response.status_code = field::Empty,
-            "error.type" = field::Empty,
-        );
-        if let Some(matched) = &self.matched {
-            self.name_route(&span, matched.as_str());
-        }
-        span
-    }
-
-    /// The convention's name of an HTTP span: the method and the route, and never a path, of which there are too many.
-    fn name_route(&self, span: &Span, route: &str) {
-        // Routes of ours begin with their method.
-        let path = route.split_once(' ').map_or(route, |(_, path)| path);
-        span.record("otel.name", format!("{} {path}", self.method));
-        span.record("http.route", path);
-    }
-
-    /// `package.Service/Method`.
-    fn rpc_method(&self) -> &str {
-        self.path.strip_prefix('/').unwrap_or(&self.path)
-    }
-
-    fn is_dull(&self) -> bool {
-        const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
-        const KEPT_OPEN: [&str; 4] = ["WatchStats", "Intake", "OpenSession", "GetPosition"];
-        if !self.grpc {
-            return PROBES.contains(&&*self.path) || self.path.starts_with("/api/v1/traces");
-        }
-        let method = self.path.rsplit('/').next().unwrap_or_default();
-        let ours = self.path.starts_with("/lepton.");
-        self.path.starts_with("/grpc.") || (ours && KEPT_OPEN.contains(&method))
-    }
-
-    /// The label of the metrics: never text that a caller made up.
-    fn label(&self, code: &str, route: Option<&Route>) -> String {
-        match (&self.matched, route) {
-            (_, Some(route)) => route.0.to_string(),
-            (Some(_), None) if self.grpc && code != Code::Unimplemented.name() => self.path.to_string(),
-            (Some(matched), None) => matched.as_str().to_owned(),
-            (None, None) => "unmatched".to_owned(),
-        }
-    }
-}
-
-impl Call {
-    /// The labels that the conventions give a duration, beside the service.
-    fn conventional(&self, service: &str, method: &str, code: &str, failed: bool) -> Labels {
-        let mut labels = vec![("service", service.to_owned())];
-        if self.grpc {
-            labels.push(("rpc_system_name", "grpc".to_owned()));
-            // The label of a path that nobody serves must not be the caller's text.
-            labels.push(("rpc_method", method.trim_start_matches('/').to_owned()));
-            labels.push(("rpc_response_status_code", code.to_owned()));
-        } else {
-            let route = method.split_once(' ').map_or(method, |(_, path)| path);
-            labels.push(("http_request_method", known(&self.method).to_owned()));
-            labels.push(("http_route", route.to_owned()));
-            labels.push(("http_response_status_code", code.to_owned()));
-        }
-        if failed {
-            labels.push(("error_type", code.to_owned()));
-        }
-        labels
-    }
-}
-
-/// A method of the standard, or the convention's word for all others.
-fn known(method: &Method) -> &str {
-    match *method {
-        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS | Method::PATCH => {
-            method.as_str()
-        }
-        _ => "_OTHER",
-    }
-}
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -209,9 +65,7 @@ impl Observer {
     /// Notes that a request has arrived.
     pub(super) fn begin(self: &Arc<Self>, call: Call, headers: &HeaderMap) -> Observation {
         self.in_flight.inc();
-        // The console looks about all the time: what shows traces must not fill them.
-        let looks = self.service == VIEWER && !headers.contains_key(TRACEPARENT);
-        let span = if looks { Span::none() } else { call.span(headers) };
+        let span = call.span(headers);
         let begun = self.clock.monotonic();
         Observation {
             observer: self.clone(),
@@ -252,7 +106,7 @@ impl Observation {
     /// Goes on observing while the body of the answer is sent.
     pub(super) fn until_the_end_of(mut self, mut response: Response<Body>) -> Response<Body> {
         self.route = response.extensions_mut().remove::<Route>();
-        if self.call.grpc {
+        if self.call.is_grpc() {
             self.note(response.headers());
         } else {
             self.outcome = Some(Outcome::Http(response.status().as_u16()));
@@ -279,18 +133,18 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         let observer = &self.observer;
-        let outcome = self.outcome.unwrap_or(match self.call.grpc {
+        let outcome = self.outcome.unwrap_or(match self.call.is_grpc() {
             true => Outcome::Grpc(Code::Cancelled),
             false => Outcome::HungUp,
         });
-        let (code, failed) = outcome.tell(&self.span);
-        if let (Some(route), false) = (&self.route, self.call.grpc) {
+        let end = outcome.tell(&self.span);
+        if let (Some(route), false) = (&self.route, self.call.is_grpc()) {
             self.call.name_route(&self.span, &route.0);
         }
-        let method = self.call.label(&code, self.route.as_ref());
+        let method = self.call.label(self.route.as_ref());
         let elapsed = observer.clock.monotonic().saturating_sub(self.begun);
-        let labels = self.call.conventional(observer.service, &method, &code, failed);
-        let seconds = match self.call.grpc {
+        let labels = self.call.conventional(observer.service, &method, &end);
+        let seconds = match self.call.is_grpc() {
             true => &observer.rpc_seconds,
             false => &observer.http_seconds,
         };
@@ -298,32 +152,45 @@ impl Drop for Observation {
         let labels = vec![
             ("service", observer.service.to_owned()),
             ("method", method),
-            ("code", code),
+            ("code", end.code),
         ];
         observer.requests.get_or_create(&labels).inc();
         observer.in_flight.dec();
     }
 }
 
+/// An outcome as it is told.
+struct End {
+    /// Its name: the gRPC code, or the HTTP status.
+    code: String,
+    /// Whether the caller got this from us.
+    status: bool,
+    /// What went wrong, where somebody has to know of it.
+    error: Option<String>,
+}
+
 impl Outcome {
-    /// Notes the outcome in the span; gives its name, and whether it is the server's fault.
-    fn tell(self, span: &Span) -> (String, bool) {
-        let (code, failed) = match self {
+    /// Notes the outcome in the span.
+    fn tell(self, span: &Span) -> End {
+        let (code, status, failed) = match self {
             Self::Grpc(code) => {
-                span.record("rpc.response.status_code", code.name());
-                (code.name().to_owned(), is_failure(code))
+                span.record("rpc.status_code", code.name());
+                (code.name().to_owned(), true, is_failure(code))
             }
             Self::Http(status) => {
                 span.record("http.response.status_code", status);
-                (status.to_string(), status >= 500)
+                (status.to_string(), true, status >= 500)
             }
-            Self::HungUp => (Code::Cancelled.name().to_owned(), false),
+            Self::HungUp => (Code::Cancelled.name().to_owned(), false, false),
         };
         if failed {
             span.record("otel.status_code", "error");
-            span.record("error.type", code.as_str());
         }
-        (code, failed)
+        let error = (failed || !status).then(|| code.clone());
+        if let Some(error) = &error {
+            span.record("error.type", error.as_str());
+        }
+        End { code, status, error }
     }
 }
 

@@ -176,7 +176,8 @@ async fn errors_of_the_library_are_explained() {
     );
     let text = server.metrics.text().unwrap();
     let counted =
-        "lepton_requests_total{service=\"test\",method=\"/lepton.test.v1.TestService/Check\",code=\"OK\"} 1\n";
+        // The contract knows no such service.
+        "lepton_requests_total{service=\"test\",method=\"_OTHER\",code=\"OK\"} 1\n";
     assert!(text.contains(counted), "{text}");
     assert!(!text.contains("NoService"), "{text}");
     server.stop().await;

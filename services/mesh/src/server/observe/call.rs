@@ -1,0 +1,207 @@
+//! What is asked for, as spans and metrics name it.
+//!
+//! Promises: nothing that a caller made up is in the name of a span or in a label: a method or path that nobody serves is
+//! one of the others. Leaves how requests end to `observe`.
+
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::MatchedPath;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Request};
+use lepton_proto::descriptors;
+use tracing::{Span, field, info_span};
+
+use super::{End, Route};
+use crate::telemetry::metrics::Labels;
+use crate::telemetry::trace::TRACEPARENT;
+
+#[cfg(test)]
+mod tests;
+
+/// The conventions' word for a method that nobody knows.
+const OTHER: &str = "_OTHER";
+
+/// What is served here: encryption is for a proxy in front.
+const SCHEME: &str = "http";
+
+/// The methods that a server of the mesh may have, as `package.Service/Method`.
+static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    const OTHERS: [&str; 4] = [
+        "grpc.health.v1.Health/Check",
+        "grpc.health.v1.Health/Watch",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ];
+    let services = descriptors::pool().services();
+    let methods = services.flat_map(|service| {
+        let names = service
+            .methods()
+            .map(|method| format!("{}/{}", service.full_name(), method.name()));
+        names.collect::<Vec<_>>()
+    });
+    methods.chain(OTHERS.map(str::to_owned)).collect()
+});
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Call {
+    grpc: bool,
+    method: Method,
+    path: Arc<str>,
+    matched: Option<MatchedPath>,
+}
+
+impl Call {
+    pub(in crate::server) fn of<B>(request: &Request<B>) -> Self {
+        let kind = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+        Self {
+            grpc: kind.is_some_and(|kind| kind.starts_with(b"application/grpc")),
+            method: request.method().clone(),
+            path: request.uri().path().into(),
+            matched: request.extensions().get::<MatchedPath>().cloned(),
+        }
+    }
+
+    pub(in crate::server) fn is_grpc(&self) -> bool {
+        self.grpc
+    }
+
+    pub(in crate::server) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A span in the caller's trace. Probes, reflection and the streams that services keep among themselves have none:
+    /// they are too many, too dull or too long for one. Looking at traces makes none.
+    pub(super) fn span(&self, headers: &HeaderMap) -> Span {
+        let parent = headers
+            .get(TRACEPARENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        if self.is_dull() {
+            return Span::none();
+        }
+        if !self.grpc {
+            return self.http_span(parent);
+        }
+        let span = info_span!(
+            "request",
+            traceparent = parent,
+            otel.name = self.rpc_method(),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system.name = "grpc",
+            rpc.method = self.rpc_method(),
+            rpc.method_original = field::Empty,
+            rpc.status_code = field::Empty,
+            "error.type" = field::Empty,
+        );
+        if self.rpc_method() == OTHER {
+            span.record("rpc.method_original", self.asked_method());
+        }
+        span
+    }
+
+    fn http_span(&self, parent: &str) -> Span {
+        let method = known(&self.method);
+        let span = info_span!(
+            "request",
+            traceparent = parent,
+            otel.name = name_of(method),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            http.request.method = method,
+            http.request.method_original = field::Empty,
+            http.route = field::Empty,
+            url.path = &*self.path,
+            url.scheme = SCHEME,
+            http.response.status_code = field::Empty,
+            "error.type" = field::Empty,
+        );
+        if method == OTHER {
+            span.record("http.request.method_original", self.method.as_str());
+        }
+        if let Some(matched) = &self.matched {
+            self.name_route(&span, matched.as_str());
+        }
+        span
+    }
+
+    /// The convention's name of an HTTP span: the method and the route, and never a path, of which there are too many.
+    pub(super) fn name_route(&self, span: &Span, route: &str) {
+        // Routes of ours begin with their method.
+        let path = route.split_once(' ').map_or(route, |(_, path)| path);
+        span.record("otel.name", format!("{} {path}", name_of(known(&self.method))));
+        span.record("http.route", path);
+    }
+
+    /// `package.Service/Method`, if it is a method of the contract: others are the caller's text, of which there is no end.
+    fn rpc_method(&self) -> &str {
+        let asked = self.asked_method();
+        if KNOWN.contains(asked) { asked } else { OTHER }
+    }
+
+    fn asked_method(&self) -> &str {
+        self.path.strip_prefix('/').unwrap_or(&self.path)
+    }
+
+    fn is_dull(&self) -> bool {
+        const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+        const KEPT_OPEN: [&str; 4] = ["WatchStats", "Intake", "OpenSession", "GetPosition"];
+        if !self.grpc {
+            return PROBES.contains(&&*self.path) || self.path.starts_with("/api/v1/traces");
+        }
+        let method = self.path.rsplit('/').next().unwrap_or_default();
+        let ours = self.path.starts_with("/lepton.");
+        self.path.starts_with("/grpc.") || (ours && KEPT_OPEN.contains(&method))
+    }
+
+    /// The label of the metrics: never text that a caller made up.
+    pub(super) fn label(&self, route: Option<&Route>) -> String {
+        match (route, &self.matched) {
+            (Some(route), _) => route.0.to_string(),
+            (None, _) if self.grpc && self.rpc_method() == OTHER => OTHER.to_owned(),
+            (None, _) if self.grpc => self.path.to_string(),
+            (None, Some(matched)) => matched.as_str().to_owned(),
+            (None, None) => "unmatched".to_owned(),
+        }
+    }
+
+    /// The labels that the conventions give a duration, beside the service.
+    pub(super) fn conventional(&self, service: &str, method: &str, end: &End) -> Labels {
+        let mut labels = vec![("service", service.to_owned())];
+        if self.grpc {
+            labels.push(("rpc_system_name", "grpc".to_owned()));
+            labels.push(("rpc_method", method.trim_start_matches('/').to_owned()));
+            labels.push(("rpc_status_code", end.code.clone()));
+        } else {
+            let route = method.split_once(' ').map_or(method, |(_, path)| path);
+            labels.push(("http_request_method", known(&self.method).to_owned()));
+            labels.push(("http_route", route.to_owned()));
+            labels.push(("url_scheme", SCHEME.to_owned()));
+            // Who hung up got no status.
+            if end.status {
+                labels.push(("http_response_status_code", end.code.clone()));
+            }
+        }
+        if let Some(error) = &end.error {
+            labels.push(("error_type", error.clone()));
+        }
+        labels
+    }
+}
+
+/// A method of the standard, or the convention's word for all others.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS | Method::PATCH => {
+            method.as_str()
+        }
+        _ => OTHER,
+    }
+}
+
+/// What a method is called in the name of a span.
+fn name_of(method: &str) -> &str {
+    if method == OTHER { "HTTP" } else { method }
+}
