@@ -141,7 +141,7 @@ fn refuse(grpc: bool, code: Code, message: &str) -> Response<Body> {
     if grpc {
         Status::new(code, message).into_http()
     } else {
-        http::Form::Json.refuse(code, message)
+        Form::Json.refuse(code, message)
     }
 }
 

@@ -80,9 +80,9 @@ fn label(depth: usize, span: &Value) -> String {
 }
 
 /// Spans with their depth. They come in the order of the drawing: each below the one that caused it.
-fn nested(spans: &[Value]) -> Vec<(usize, &Value)> {
+fn nested<'a>(spans: &'a [Value]) -> Vec<(usize, &'a Value)> {
     let mut depths: BTreeMap<String, usize> = BTreeMap::new();
-    let row = |span| {
+    let row = |span: &'a Value| {
         let above = depths.get(&text(&span["parentSpanId"]));
         let depth = above.map_or(0, |above| above + 1);
         depths.insert(text(&span["spanId"]), depth);
