@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use lepton_tests::venv::{attempt, run, venv};
 use serde_json::{Value, json};
 
@@ -104,6 +105,15 @@ async fn every_public_service_answers() {
         )
         .contains("seq")
     );
+    let table = BASE64_STANDARD.encode("a,b\n1,2\n");
+    let kept = call(
+        &address,
+        "lepton.data.v1.DataService/UploadBlob",
+        &json!({"content": table}),
+    );
+    assert_eq!(kept["blob"]["bytes"], "8", "{kept}");
+    let blob = json!({"blob": kept["blob"]["blob"]});
+    call(&address, "lepton.data.v1.DataService/DeleteBlob", &blob);
     call(&address, "lepton.model.v1.ModelService/ListModels", &json!({}));
     call(&address, "lepton.monitor.v1.MonitorService/ListIncidents", &json!({}));
     let live = call(&address, "inference.GRPCInferenceService/ServerLive", &json!({}));

@@ -9,14 +9,11 @@ use flate2::write::GzEncoder;
 use http::Method;
 use lepton_mesh::net::Net;
 use lepton_tests::rest::Answer;
-use lepton_tests::wait::eventually;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::stage::shared;
 
-/// How long an instance may take to say in the registry that it is ready.
-const REGISTERED_MAX: Duration = Duration::from_secs(20);
 const ANALYZE: &str = "/api/v1/analyze";
 const ROWS: &str = r#"{"data":[{"a":1,"b":"x"},{"a":3,"b":"y"}]}"#;
 
@@ -152,14 +149,7 @@ async fn names_are_taken_in_both_forms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_print_defaults_and_names() {
     let mesh = shared().await;
-    let rest = mesh.rest();
-    // What an instance says of itself in the registry comes a moment after its first answer.
-    let nodes = eventually(REGISTERED_MAX, || async {
-        let nodes = lepton_tests::mesh::nodes(&rest).await;
-        let ready = nodes.len() == 5 && nodes.iter().all(|node| node["state"] == "NODE_STATE_READY");
-        ready.then_some(nodes)
-    })
-    .await;
+    let nodes = lepton_tests::mesh::nodes(&mesh.rest()).await;
     let count = |service: &str| nodes.iter().filter(|node| node["service"] == service).count();
     assert_eq!(
         ["gateway", "scheduler", "worker", "monitor"].map(count),
@@ -167,6 +157,7 @@ async fn nodes_print_defaults_and_names() {
         "{nodes:?}"
     );
     for node in &nodes {
+        assert_eq!(node["state"], "NODE_STATE_READY", "{node}");
         assert!(
             node["leader"].is_boolean() && node["epoch"].is_string(),
             "defaults too are printed: {node}"

@@ -183,6 +183,14 @@ async fn integers_must_fit_a_double() {
         )
         .await;
     assert_eq!(exact.status, StatusCode::OK, "{}", exact.text());
+    // Over gRPC the client itself has made doubles of its numbers, and each is exactly what it is.
+    let request = AnalyzeRequest {
+        data: vec![row("a", Kind::NumberValue(9_007_199_254_740_994.0))],
+        ..Default::default()
+    };
+    let figures = analysis(mesh.channel()).analyze(request).await;
+    let columns = figures.expect("it is taken").into_inner().columns;
+    assert_eq!(columns[0].mean, Some(9_007_199_254_740_994.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use http::Method;
+use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use lepton_proto::inference::{ModelInferRequest, ModelMetadataRequest};
 use lepton_proto::model::v1::PushModelRequest;
 use lepton_proto::model::v1::model_service_client::ModelServiceClient;
 use tonic::Code;
@@ -79,7 +81,9 @@ async fn unknown_models_and_files_that_are_none() {
         content: Bytes::from_static(b"no model"),
     };
     failed(client.push_model(request).await, Code::InvalidArgument, "MODEL_INVALID");
-    assert_eq!(rest.get("/api/v1/models").await.json()["models"], serde_json::json!([]));
+    let listed = rest.get("/api/v1/models").await.json();
+    let models = listed["models"].as_array().expect("a list");
+    assert!(models.iter().all(|model| model["name"] != "nope"), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +108,30 @@ async fn the_inference_protocol_has_errors_of_its_own_form() {
         );
         assert_eq!(body.as_object().map(|body| body.len()), Some(1), "{}", answer.text());
     }
+    // Over gRPC they are as everywhere.
+    let mut client = GrpcInferenceServiceClient::new(mesh.channel());
+    let metadata = ModelMetadataRequest {
+        name: "nope".into(),
+        ..Default::default()
+    };
+    let metadata = client.model_metadata(metadata).await;
+    failed(metadata, Code::NotFound, "MODEL_NOT_FOUND");
+    for version in ["", "3"] {
+        let request = ModelInferRequest {
+            model_name: "nope".into(),
+            model_version: version.into(),
+            ..Default::default()
+        };
+        let answer = client.model_infer(request).await;
+        failed(answer, Code::NotFound, "MODEL_NOT_FOUND");
+    }
+    let request = ModelInferRequest {
+        model_name: "nope".into(),
+        model_version: "newest".into(),
+        ..Default::default()
+    };
+    let answer = client.model_infer(request).await;
+    failed(answer, Code::InvalidArgument, "FIELD_INVALID");
 }
 
 #[tokio::test(flavor = "multi_thread")]

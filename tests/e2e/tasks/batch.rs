@@ -14,16 +14,32 @@ use crate::stage::shared;
 
 const BATCH: &str = "/api/v1/tasks:batchSubmit";
 const MANY: usize = 10_000;
+/// Longer than that many take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_tasks_end_once_each() {
     let mesh = Up::fresh().await;
     let rest = mesh.rest();
     let request = |number: usize| json!({"kind": "echo", "input": number, "requestId": format!("many-{number}")});
-    let requests: Vec<Value> = (0..MANY).map(request).collect();
-    let answer = rest.submit(BATCH, &json!({"requests": requests})).await;
+    let requests = json!({"requests": (0..MANY).map(request).collect::<Vec<Value>>()}).to_string();
+    // A busy store may leave some outcomes unknown; whoever submits them again gets the same tasks.
+    let answer = eventually(PATIENCE, || async {
+        let answer = rest.post(BATCH, requests.clone()).await;
+        if answer.status == 503 {
+            return None;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let answer = answer.json();
+        let results = answer["results"].as_array().expect("results");
+        assert_eq!(results.len(), MANY);
+        let passing = |result: &&Value| result["error"]["code"] != 503;
+        let failed = results.iter().filter(|result| result.get("error").is_some());
+        assert_eq!(failed.clone().find(passing), None, "nothing is refused for good");
+        (failed.count() == 0).then_some(answer)
+    });
+    let answer = answer.await;
     let results = answer["results"].as_array().expect("results");
-    assert_eq!(results.len(), MANY);
     for (number, result) in results.iter().enumerate() {
         assert_eq!(
             result["task"]["requestId"],
@@ -31,13 +47,24 @@ async fn ten_thousand_tasks_end_once_each() {
             "in the order of the requests: {result}"
         );
     }
+    // Those that have not ended would be listed; looking for one costs little, replaying the journal much.
+    for state in ["STATE_PENDING", "STATE_RUNNING"] {
+        let none = || async {
+            let page = rest
+                .get(&format!("/api/v1/tasks?pageSize=1&state={state}"))
+                .await
+                .json();
+            page["tasks"] == json!([]) && page["nextPageToken"] == ""
+        };
+        eventually(PATIENCE, none).await;
+    }
     let all = json!(MANY.to_string());
-    eventually(Duration::from_secs(120), || async {
-        verified(&rest).await["succeededCount"] == all
-    })
-    .await;
     let verified = verified(&rest).await;
-    assert_eq!(verified["taskCount"], all, "{verified}");
+    assert_eq!(
+        (&verified["taskCount"], &verified["succeededCount"]),
+        (&all, &all),
+        "{verified}"
+    );
     assert_eq!(
         (&verified["endedOtherwiseCount"], &verified["liveCount"]),
         (&json!("0"), &json!("0")),
