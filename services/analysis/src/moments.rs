@@ -126,7 +126,7 @@ fn range(chunk: &[f64], min: f64, max: f64) -> (f64, f64) {
 }
 
 /// The power of two that brings the largest magnitude near 1, or 1 where that is not needed.
-fn scale_for(magnitude: f64) -> f64 {
+pub(crate) fn scale_for(magnitude: f64) -> f64 {
     let exponent = ((magnitude.to_bits() >> 52) & 0x7ff) as i32 - 1_023;
     if magnitude == 0.0 || exponent.abs() <= EXPONENT_PLAIN_MAX {
         return 1.0;

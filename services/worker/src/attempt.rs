@@ -24,9 +24,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::kind::{Failure, Input, Kinds, Output};
+use crate::memory::{Held, Memory};
 use crate::model::contain::said;
 use crate::progress::Progress;
 use crate::stats::{Done, Stats};
+use crate::stopwatch::Stopwatch;
 
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ pub struct Assignment {
     pub kind: String,
     /// What it is given.
     pub input: Payload,
-    /// How long it may run; absent: the worker's limit.
+    /// How long it may run, without the time that it waits for others; absent: the worker's limit.
     pub timeout: Option<Duration>,
     /// Time until its task's deadline.
     pub deadline_in: Option<Duration>,
@@ -94,7 +96,9 @@ pub struct Runner {
     pub blobs: Blobs,
     /// One permit a slot.
     pub slots: Arc<Semaphore>,
-    /// How long an attempt may run that does not say it.
+    /// What fetched payloads take.
+    pub memory: Memory,
+    /// How long an attempt may run that does not say it, without the time that it waits for others.
     pub timeout: Duration,
     /// What is told of it.
     pub stats: Stats,
@@ -131,15 +135,18 @@ impl Runner {
         // Dropped with this future, whoever drops it: that is what reaches the running code.
         let cancel = CancellationToken::new();
         let _cancels_when_dropped = cancel.clone().drop_guard();
-        let work = AssertUnwindSafe(self.work(assignment, progress, cancel)).catch_unwind();
-        let outcome = match timeout(limit, work).await {
-            Ok(Ok(Ok(output))) => Outcome::Output(output),
-            Ok(Ok(Err(failure))) => Outcome::Failure(failure),
-            Ok(Err(panic)) => Outcome::Failure(panicked(&*panic)),
-            Err(_) => Outcome::Failure(Failure::passing(
-                Reason::Timeout,
-                format!("it ran longer than {limit:?}"),
-            )),
+        let stopwatch = Stopwatch::default();
+        let work = AssertUnwindSafe(self.work(assignment, progress, cancel, &stopwatch)).catch_unwind();
+        let outcome = tokio::select! {
+            biased;
+            ended = work => match ended {
+                Ok(Ok(output)) => Outcome::Output(output),
+                Ok(Err(failure)) => Outcome::Failure(failure),
+                Err(panic) => Outcome::Failure(panicked(&*panic)),
+            },
+            () = stopwatch.passed(limit, self.clock) => {
+                Outcome::Failure(Failure::passing(Reason::Timeout, format!("it ran longer than {limit:?}")))
+            }
         };
         let done = if matches!(outcome, Outcome::Output(_)) {
             Done::Well
@@ -155,8 +162,10 @@ impl Runner {
         assignment: &Assignment,
         progress: Progress,
         cancel: CancellationToken,
+        stopwatch: &Stopwatch,
     ) -> Result<Payload, Failure> {
         let kind = self.kinds.find(&assignment.kind)?;
+        let _held = self.room_for(&assignment.input, stopwatch).await;
         let input = Input {
             attempt: assignment.attempt,
             tenant: assignment.tenant.clone(),
@@ -164,9 +173,18 @@ impl Runner {
             content: self.fetch(assignment).await?,
             trace_id: trace_id(&assignment.traceparent).unwrap_or_default().to_owned(),
             progress,
+            stopwatch: stopwatch.clone(),
         };
         let output = kind.run(input, cancel).await?;
         self.store(assignment.attempt, output).await
+    }
+
+    /// Waits until there is memory for a payload that has to be fetched. More attempts run than could hold the largest.
+    async fn room_for(&self, input: &Payload, stopwatch: &Stopwatch) -> Option<Held> {
+        match input.content {
+            Content::Inline(_) => None,
+            Content::Blob { size, .. } => Some(self.memory.take(size, stopwatch).await),
+        }
     }
 
     async fn fetch(&self, assignment: &Assignment) -> Result<Bytes, Failure> {

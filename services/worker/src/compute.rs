@@ -8,10 +8,13 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::stopwatch::Stopwatch;
+
 /// Runs blocking work, so much at once.
 #[derive(Debug, Clone)]
 pub struct Compute {
     permits: Arc<Semaphore>,
+    stopwatch: Option<Stopwatch>,
 }
 
 /// The work was stopped before it had an answer.
@@ -24,6 +27,16 @@ impl Compute {
     pub fn new(limit: usize) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(limit)),
+            stopwatch: None,
+        }
+    }
+
+    /// The same room for one whose stopwatch stands still while it waits for it.
+    #[must_use]
+    pub fn timed(&self, stopwatch: &Stopwatch) -> Self {
+        Self {
+            stopwatch: Some(stopwatch.clone()),
+            ..self.clone()
         }
     }
 
@@ -37,10 +50,12 @@ impl Compute {
         // A child, so that dropping this future stops the work and nothing else.
         let stop = cancel.child_token();
         let _stops_when_dropped = stop.clone().drop_guard();
+        let waits = self.stopwatch.as_ref().map(Stopwatch::pause);
         let permit = tokio::select! {
             () = stop.cancelled() => return Err(Stopped),
             permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Stopped)?,
         };
+        drop(waits);
         let span = tracing::Span::current();
         let running = tokio::task::spawn_blocking(move || {
             // Held by the thread, not by the caller: the room is taken until the code has really stopped.

@@ -36,6 +36,8 @@ pub struct Tasks {
     pub slots: u32,
     /// Attempts that compute at once; 0: one for each core.
     pub compute: u32,
+    /// Bytes of payloads that attempts may hold, those that wait included, and as many again of uploads and models.
+    pub payload_bytes_max: u64,
     /// How long an attempt may run whose task does not say it.
     #[serde(with = "duration")]
     pub timeout: Duration,
@@ -48,6 +50,7 @@ impl Default for Tasks {
         Self {
             slots: 0,
             compute: 0,
+            payload_bytes_max: 512 << 20,
             timeout: Duration::from_secs(60 * 60),
             labels: BTreeMap::new(),
         }

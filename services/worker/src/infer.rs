@@ -19,7 +19,6 @@ use lepton_proto::inference::{
     ModelReadyResponse, ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse,
     ServerReadyRequest, ServerReadyResponse,
 };
-use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -146,7 +145,7 @@ impl Inference {
     }
 
     async fn infer(&self, chosen: Option<u32>, request: ModelInferRequest) -> Result<ModelInferResponse, Fault> {
-        let _place = self.room.take(request.encoded_len())?;
+        let _place = self.room.take(request::memory_bytes(&request))?;
         let served = self.host.find(&request.model_name, chosen).await?;
         let span = tracing::info_span!("model infer", model = served.name, version = served.version);
         self.run(served, request).instrument(span).await

@@ -21,6 +21,7 @@ use crate::kinds::evaluate::Evaluate;
 use crate::kinds::train::Train;
 use crate::model::library::Library;
 use crate::progress::Progress;
+use crate::stopwatch::Stopwatch;
 
 /// What an attempt is given.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct Input {
     pub trace_id: String,
     /// Where it may say how far it is.
     pub progress: Progress,
+    /// Measures how long it has run; it should stand still while the attempt waits for others.
+    pub stopwatch: Stopwatch,
 }
 
 /// What an attempt gives.

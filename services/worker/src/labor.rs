@@ -22,6 +22,7 @@ use tracing::Instrument;
 
 use crate::attempt::Runner;
 use crate::kind::Kinds;
+use crate::memory::Memory;
 use crate::session::{Identity, Session};
 use crate::slots::Slots;
 use crate::stats::Stats;
@@ -41,6 +42,8 @@ pub struct Labor {
     pub blob_store: String,
     /// Told of the blob store once it is open.
     pub opened: watch::Sender<Option<Blobs>>,
+    /// What fetched payloads take.
+    pub memory: Memory,
     /// How long an attempt may run whose task does not say it.
     pub timeout: Duration,
     /// What can be run.
@@ -106,6 +109,7 @@ impl Labor {
             kinds: self.kinds.clone(),
             blobs,
             slots: Arc::new(Semaphore::new(slots)),
+            memory: self.memory.clone(),
             timeout: self.timeout,
             stats: self.stats.clone(),
             clock: self.context.clock,

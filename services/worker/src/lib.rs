@@ -11,6 +11,7 @@ pub mod infer;
 pub mod kind;
 pub mod kinds;
 pub mod labor;
+pub mod memory;
 pub mod model;
 pub mod online;
 pub mod parent;
@@ -19,6 +20,7 @@ pub mod service;
 pub mod session;
 pub mod slots;
 pub mod stats;
+pub mod stopwatch;
 
 pub use config::Config;
 pub use service::Worker;

@@ -26,9 +26,10 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::compute::Compute;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::kind::Kinds;
 use crate::labor::Labor;
+use crate::memory::Memory;
 use crate::model::host::Keeper;
 use crate::model::library::Library;
 use crate::model::{Backend, Tract};
@@ -85,7 +86,7 @@ impl entry::Service for Worker {
         let etcd = Etcd::connect(&context, &config.common.etcd, &config.common.cluster);
         let stats = Stats::new(config.tasks.slots_here(), &context.metrics);
         let (opened, blobs) = watch::channel(None);
-        let (keeper, library) = library(&etcd, &context, &config.models, blobs);
+        let (keeper, library) = library(&etcd, &context, &config, blobs);
         let kinds = Kinds::with_models(&Compute::new(config.tasks.compute_here()), &library);
         Ok(Self {
             config,
@@ -151,16 +152,16 @@ impl entry::Service for Worker {
 fn library(
     etcd: &Etcd,
     context: &Context,
-    config: &config::Models,
+    config: &Config,
     opened: watch::Receiver<Option<Blobs>>,
 ) -> (Keeper, Library) {
     let models = Models::start(etcd.clone(), context);
-    let backend: Arc<dyn Backend> = Arc::new(Tract::new(config.run_memory_bytes_max));
+    let backend: Arc<dyn Backend> = Arc::new(Tract::new(config.models.run_memory_bytes_max));
     let (keeper, host) = Keeper::new(
         models.clone(),
         opened.clone(),
         Arc::clone(&backend),
-        config.room_here(),
+        config.models.room_here(),
         context,
     );
     let library = Library {
@@ -169,6 +170,7 @@ fn library(
         host,
         backend,
         opened,
+        memory: Memory::new(config.tasks.payload_bytes_max),
     };
     (keeper, library)
 }
@@ -257,6 +259,7 @@ impl Worker {
             etcd: self.etcd.clone(),
             opened: self.opened.clone(),
             blob_store: self.config.common.blob_store(),
+            memory: Memory::new(self.config.tasks.payload_bytes_max),
             timeout: self.config.tasks.timeout,
             kinds: self.kinds.clone(),
             stats: self.stats.clone(),

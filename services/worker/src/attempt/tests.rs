@@ -40,6 +40,23 @@ fn kinds() -> Kinds {
         Does("grow", |_, _| async { output(vec![7; 5_000].into()) }.boxed()),
         Does("panic", |_, _| async { panic!("broken {}", 7) }.boxed()),
         Does("hang", |_, _| std::future::pending().boxed()),
+        Does("wait", |input, _| {
+            async move {
+                // For a processor that others have.
+                let waits = input.stopwatch.pause();
+                tokio::time::sleep(Duration::from_secs(600)).await;
+                drop(waits);
+                std::future::pending().await
+            }
+            .boxed()
+        }),
+        Does("sleep", |input, _| {
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                output(input.content)
+            }
+            .boxed()
+        }),
         Does("tell", |_, cancel| {
             tokio::spawn(async move {
                 cancel.cancelled().await;
@@ -63,6 +80,7 @@ async fn bench(slots: usize) -> Bench {
         kinds: kinds(),
         blobs,
         slots: Arc::new(Semaphore::new(slots)),
+        memory: Memory::new(1 << 20),
         timeout: Duration::from_secs(60),
         stats: Stats::new(1, &Metrics::new()),
         clock: Clock::system(),
@@ -244,4 +262,86 @@ fn a_retry_finds_the_span_of_the_attempt_before_wherever_that_ran() {
     };
     let ids = std::collections::BTreeSet::from([first, span_id(retry.attempt), span_id(other)]);
     assert_eq!(ids.len(), 3, "each attempt has its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_an_attempt_waits_for_others_is_not_its_own() {
+    let bench = bench(1).await;
+    let clock = bench.runner.clock;
+    let begun = clock.monotonic();
+    let timed_out = bench.fails(Assignment {
+        timeout: Some(Duration::from_secs(2)),
+        ..assignment("wait")
+    });
+    assert_eq!(timed_out.await.0, "TIMEOUT");
+    let took = (clock.monotonic() - begun).as_secs();
+    assert!((602..610).contains(&took), "{took} s");
+}
+
+/// Waits in real time, as the store does; the attempts take a second each.
+#[tokio::test]
+async fn attempts_wait_for_the_memory_of_their_payloads() {
+    let bench = bench(8).await;
+    let task = TaskId::from_u128(7);
+    let digest = bench.runner.blobs.put(task, vec![1; 600_000].into()).await.unwrap();
+    let stored = |number| Assignment {
+        attempt: AttemptId { task, number },
+        input: Payload {
+            encoding: Encoding::Binary,
+            content: Content::Blob { digest, size: 600_000 },
+        },
+        // The second one waits half of it.
+        timeout: Some(Duration::from_millis(1_500)),
+        ..assignment("sleep")
+    };
+    let begun = bench.runner.clock.monotonic();
+    let small = bench.run(assignment("sleep"));
+    let (first, second, small) = tokio::join!(bench.run(stored(1)), bench.run(stored(2)), small);
+    assert!(matches!(
+        (first, second, small),
+        (Outcome::Output(_), Outcome::Output(_), Outcome::Output(_))
+    ));
+    let took = bench.runner.clock.monotonic() - begun;
+    assert!(
+        took >= Duration::from_secs(2),
+        "both at once in {took:?}, in a mebibyte"
+    );
+}
+
+#[tokio::test]
+async fn a_timeout_stops_code_that_computes_and_waiting_for_a_processor_is_no_part_of_it() {
+    /// What computes until it is stopped.
+    struct Computes(crate::compute::Compute, Duration);
+    impl Kind for Computes {
+        fn name(&self) -> &'static str {
+            "compute"
+        }
+        fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
+            let (compute, least) = (self.0.timed(&input.stopwatch), self.1);
+            async move {
+                let clock = Clock::system();
+                let work = move |stop: &dyn Fn() -> bool| while !stop() || clock.monotonic() < least {};
+                let _ = compute.run(&cancel, work).await;
+                output(input.content)
+            }
+            .boxed()
+        }
+    }
+    let mut bench = bench(2).await;
+    let compute = crate::compute::Compute::new(1);
+    let kind = Computes(compute.clone(), Duration::from_millis(600));
+    bench.runner.kinds = Kinds::of([Arc::new(kind) as Arc<dyn Kind>]);
+    let limited = || Assignment {
+        timeout: Some(Duration::from_millis(200)),
+        ..assignment("compute")
+    };
+    let begun = bench.runner.clock.monotonic();
+    // Whichever is first has the processor three times as long as the other's limit.
+    let (first, second) = tokio::join!(bench.fails(limited()), bench.fails(limited()));
+    assert_eq!((&*first.0, &*second.0), ("TIMEOUT", "TIMEOUT"));
+    let took = bench.runner.clock.monotonic() - begun;
+    assert!(took >= Duration::from_millis(800), "the second one ran too: {took:?}");
+    let cancel = CancellationToken::new();
+    let free = timeout(Duration::from_secs(10), compute.run(&cancel, |_| 7));
+    assert_eq!(free.await.unwrap(), Ok(7), "the processor is free");
 }

@@ -8,7 +8,11 @@ use lepton_domain::model::{DataType, Tensor as Typed};
 use lepton_domain::reason::Fault;
 use lepton_proto::inference::InferTensorContents;
 
+use super::request::few_enough;
 use crate::model::tensor::{Data, Tensor, wrong};
+
+/// The list of texts.
+const TEXTS: &str = "bytes_contents";
 
 /// The tensor whose elements these are.
 pub fn read(expected: &Typed, shape: Vec<usize>, contents: InferTensorContents) -> Result<Tensor, Fault> {
@@ -69,7 +73,10 @@ pub fn read(expected: &Typed, shape: Vec<usize>, contents: InferTensorContents) 
         DataType::Fp32 => fp32_contents.into_iter().flat_map(f32::to_le_bytes).collect(),
         DataType::Fp64 => fp64_contents.into_iter().flat_map(f64::to_le_bytes).collect(),
         DataType::Fp16 | DataType::Bf16 => Vec::new(),
-        DataType::Bytes => return Tensor::texts(name, shape, bytes_contents),
+        DataType::Bytes => {
+            few_enough(name, bytes_contents.len())?;
+            return Tensor::texts(name, shape, bytes_contents);
+        }
     };
     Tensor::raw(name, *datatype, shape, content.into())
 }
@@ -111,9 +118,15 @@ fn list_of(datatype: DataType) -> Option<&'static str> {
         DataType::Uint64 => "uint64_contents",
         DataType::Fp32 => "fp32_contents",
         DataType::Fp64 => "fp64_contents",
-        DataType::Bytes => "bytes_contents",
+        DataType::Bytes => TEXTS,
         DataType::Fp16 | DataType::Bf16 => return None,
     })
+}
+
+/// How many entries there are, texts left out.
+pub fn entries(contents: &InferTensorContents) -> usize {
+    let lists = lists(contents).into_iter();
+    lists.map(|(list, length)| if list == TEXTS { 0 } else { length }).sum()
 }
 
 /// Every list with its length.
@@ -126,7 +139,7 @@ fn lists(contents: &InferTensorContents) -> [(&'static str, usize); 8] {
         ("uint64_contents", contents.uint64_contents.len()),
         ("fp32_contents", contents.fp32_contents.len()),
         ("fp64_contents", contents.fp64_contents.len()),
-        ("bytes_contents", contents.bytes_contents.len()),
+        (TEXTS, contents.bytes_contents.len()),
     ]
 }
 

@@ -10,6 +10,7 @@ use lepton_domain::model::{DataType, Signature, Tensor as Typed};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use lepton_proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
+use prost::Message;
 
 use super::contents;
 use crate::model::check;
@@ -20,6 +21,8 @@ mod tests;
 
 /// The most tensors, or wanted outputs, that a request names.
 const TENSORS_MAX: usize = 1_024;
+/// The most elements of a tensor of BYTES: each takes far more memory than its bytes on the way.
+const TEXTS_MAX: usize = 1 << 22;
 /// Bytes before each element of a raw tensor of BYTES: its length.
 const LENGTH_BYTES: usize = 4;
 /// Parameters of tensors that change what is asked, and are not there yet.
@@ -27,6 +30,11 @@ const NOT_BUILT: [(&str, &str); 2] = [
     ("shared_memory_region", "tensors in shared memory"),
     ("classification", "classification of outputs"),
 ];
+
+/// What an element of BYTES takes beside its letters while it is read, given to a model and got back.
+const TEXT_BYTES: usize = 100;
+/// What an entry of a list takes, whatever its type: lists come packed, some in a byte an entry.
+const ENTRY_BYTES: usize = 8;
 
 /// What a request asks of a model.
 #[derive(Debug)]
@@ -37,6 +45,31 @@ pub struct Asked {
     pub outputs: Vec<usize>,
     /// Whether the inputs came as raw bytes.
     pub raw: bool,
+}
+
+/// What a request takes in memory, in bytes: what came, and what is made of it. Nothing is made for it, and what is only
+/// claimed does not count.
+pub fn memory_bytes(request: &ModelInferRequest) -> usize {
+    let raw = &request.raw_input_contents;
+    let made = request.inputs.iter().enumerate().map(|(place, input)| {
+        let texts = match raw.get(place) {
+            Some(raw) if input.datatype == DataType::Bytes.as_str() => claimed(input).min(raw.len() / LENGTH_BYTES),
+            _ => 0,
+        };
+        let contents = input.contents.as_ref();
+        let texts = texts + contents.map_or(0, |contents| contents.bytes_contents.len());
+        texts * TEXT_BYTES + contents.map_or(0, contents::entries) * ENTRY_BYTES
+    });
+    request.encoded_len().saturating_add(made.sum())
+}
+
+/// How many elements an input says that it has.
+fn claimed(input: &InferInputTensor) -> usize {
+    let dimensions = input
+        .shape
+        .iter()
+        .map(|dimension| usize::try_from(*dimension).unwrap_or(0));
+    dimensions.fold(1, usize::saturating_mul)
 }
 
 /// Reads a request to a model of this signature.
@@ -114,6 +147,7 @@ fn of_raw(expected: &Typed, shape: Vec<usize>, raw: Bytes) -> Result<Tensor, Fau
 /// Elements of BYTES, each with its length before it.
 fn texts(name: &str, count: usize, mut raw: Bytes) -> Result<Vec<Bytes>, Fault> {
     let bytes = raw.len();
+    few_enough(name, count.min(bytes / LENGTH_BYTES))?;
     // What is claimed takes memory only as far as the bytes could hold it.
     let mut texts = Vec::with_capacity(count.min(bytes / LENGTH_BYTES));
     while raw.has_remaining() {
@@ -138,6 +172,15 @@ fn texts(name: &str, count: usize, mut raw: Bytes) -> Result<Vec<Bytes>, Fault> 
         texts.push(raw.split_to(length));
     }
     Ok(texts)
+}
+
+/// Fails with TENSOR_DATA for more texts than a tensor has.
+pub(super) fn few_enough(name: &str, texts: usize) -> Result<(), Fault> {
+    if texts <= TEXTS_MAX {
+        return Ok(());
+    }
+    let why = format!("has {texts} elements of BYTES; {TEXTS_MAX} are taken at once, send them in several calls");
+    Err(wrong(name, why))
 }
 
 fn built<'a>(

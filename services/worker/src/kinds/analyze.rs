@@ -81,7 +81,11 @@ impl Kind for Analyze {
     }
 
     fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
-        self.clone().analyze(input, cancel).boxed()
+        let this = Self {
+            compute: self.compute.timed(&input.stopwatch),
+            ..self.clone()
+        };
+        this.analyze(input, cancel).boxed()
     }
 }
 

@@ -23,8 +23,10 @@ use super::train::{ask::whole, output, text};
 use crate::analysis::{predict, refusal};
 use crate::compute::{Compute, Stopped};
 use crate::kind::{Failure, Input, Kind, Output};
+use crate::memory::Held;
 use crate::model::Loaded;
 use crate::model::library::Library;
+use crate::stopwatch::Stopwatch;
 
 /// The kind.
 #[derive(Debug, Clone)]
@@ -66,10 +68,19 @@ impl Evaluate {
     }
 
     async fn attempt(self, input: Input, cancel: CancellationToken) -> Result<Output, Fault> {
+        let stopwatch = input.stopwatch.clone();
         let content = text(input)?;
         let (ask, source) = self.compute(&cancel, move |stop| read(&content, stop)).await?;
         let version = self.version(&ask.model, ask.version).await?;
-        let (number, model) = (version.number, self.load(&ask.model, version, &cancel).await?);
+        let served = self.library.host.look(&ask.model, Some(version.number)).ok();
+        let _held = self
+            .room_for(&source, served.is_none().then_some(&version), &stopwatch)
+            .await;
+        let number = version.number;
+        let model = match served {
+            Some(served) => served.model,
+            None => self.load(version, &cancel).await?,
+        };
         let upload = match &source {
             Source::Rows(_) => None,
             Source::Blob(blob) => Some(source::upload(&self.library, blob).await?),
@@ -104,11 +115,20 @@ impl Evaluate {
         Ok(chosen.clone())
     }
 
-    /// The version that is in memory already, or else its file made ready for this once.
-    async fn load(&self, name: &str, version: Version, cancel: &CancellationToken) -> Result<Arc<dyn Loaded>, Fault> {
-        if let Ok(served) = self.library.host.look(name, Some(version.number)) {
-            return Ok(served.model);
+    /// Waits until there is memory for what has to be fetched: an upload, and the model where this worker has it not.
+    async fn room_for(&self, source: &Source, version: Option<&Version>, stopwatch: &Stopwatch) -> Option<Held> {
+        let upload = match source {
+            Source::Rows(_) => 0,
+            Source::Blob(_) => source::UPLOAD_BYTES_MAX,
+        };
+        match upload.saturating_add(version.map_or(0, |version| version.bytes)) {
+            0 => None,
+            bytes => Some(self.library.memory.take(bytes, stopwatch).await),
         }
+    }
+
+    /// A version's file, made ready for this once.
+    async fn load(&self, version: Version, cancel: &CancellationToken) -> Result<Arc<dyn Loaded>, Fault> {
         let blobs = self.library.blobs().await?;
         let file = blobs
             .get_object_checked(Area::Models, &version.blob, version.digest)
@@ -133,7 +153,10 @@ impl Kind for Evaluate {
     }
 
     fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
-        let this = self.clone();
+        let this = Self {
+            compute: self.compute.timed(&input.stopwatch),
+            ..self.clone()
+        };
         async move { Ok(this.attempt(input, cancel).await?) }.boxed()
     }
 }

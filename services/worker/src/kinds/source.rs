@@ -49,7 +49,10 @@ impl Source {
     }
 }
 
-/// An upload. Fails with BLOB_NOT_FOUND.
+/// The most bytes of an upload: those of the largest body that gateways take by default.
+pub const UPLOAD_BYTES_MAX: u64 = 64 << 20;
+
+/// An upload; who fetches one holds [`UPLOAD_BYTES_MAX`] of the library's memory. Fails with BLOB_NOT_FOUND.
 pub async fn upload(library: &Library, blob: &str) -> Result<Bytes, Fault> {
     library.blobs().await?.get_object(Area::Uploads, blob).await
 }

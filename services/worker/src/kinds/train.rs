@@ -46,13 +46,17 @@ impl Train {
     }
 
     async fn attempt(self, input: Input, cancel: CancellationToken) -> Result<Output, Fault> {
-        let (task, progress) = (input.attempt.task, input.progress.clone());
+        let (task, progress, stopwatch) = (input.attempt.task, input.progress.clone(), input.stopwatch.clone());
         let content = text(input)?;
         let given = content.clone();
         let (ask, source) = self.compute(&cancel, move |stop| ask::read(&given, stop)).await?;
-        let (upload, source) = match source {
-            Source::Rows(table) => (None, Source::Rows(table)),
-            Source::Blob(blob) => (Some(source::upload(&self.library, &blob).await?), Source::Blob(blob)),
+        let mut held = None;
+        let upload = match &source {
+            Source::Rows(_) => None,
+            Source::Blob(blob) => {
+                held = Some(self.library.memory.take(source::UPLOAD_BYTES_MAX, &stopwatch).await);
+                Some(source::upload(&self.library, blob).await?)
+            }
         };
         let backend = self.library.backend.clone();
         let work = move |stop: &dyn Fn() -> bool| {
@@ -71,6 +75,7 @@ impl Train {
             Ok((report::of(&ask, &table, trained), export.transpose()?, digest, ask))
         };
         let (mut report, export, digest, ask) = self.compute(&cancel, work).await?;
+        drop(held);
         if let (Some(name), Some(export)) = (&ask.model, export) {
             let lineage = report::lineage(task, digest, &ask, &report);
             report.model = Some(export.keep(&self.library, name, lineage, ask.deploy).await?);
@@ -94,7 +99,10 @@ impl Kind for Train {
     }
 
     fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
-        let this = self.clone();
+        let this = Self {
+            compute: self.compute.timed(&input.stopwatch),
+            ..self.clone()
+        };
         async move { Ok(this.attempt(input, cancel).await?) }.boxed()
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::Backend;
 use super::host::Host;
+use crate::memory::Memory;
 
 /// Models as kinds see them.
 #[derive(Debug, Clone)]
@@ -26,6 +27,9 @@ pub struct Library {
     pub backend: Arc<dyn Backend>,
     /// The blob store, as soon as it is open.
     pub opened: watch::Receiver<Option<Blobs>>,
+    /// What uploads and models take that single attempts fetch. Apart from that of payloads, so that nobody waits for a
+    /// part of what he holds another part of.
+    pub memory: Memory,
 }
 
 impl Library {

@@ -11,6 +11,8 @@ use lepton_proto::analysis::v1::AnalyzeRequest;
 use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::memory::{Held, Memory};
+
 /// When a refused caller should try again: about as long as a call of usual size takes.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -18,28 +20,22 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Room {
     places: Arc<Semaphore>,
-    kibibytes: Arc<Semaphore>,
-    kibibytes_max: u32,
+    memory: Memory,
 }
 
 /// A call's place; it is free again when this is dropped.
 #[derive(Debug)]
 pub struct Place {
     _place: OwnedSemaphorePermit,
-    _memory: OwnedSemaphorePermit,
+    _memory: Held,
 }
 
 impl Room {
     /// Room for so many calls with so many bytes of tables.
     pub fn new(calls: usize, bytes: u64) -> Self {
-        let kibibytes_max = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).max(1);
-        let kibibytes = usize::try_from(kibibytes_max)
-            .unwrap_or(Semaphore::MAX_PERMITS)
-            .min(Semaphore::MAX_PERMITS);
         Self {
             places: Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))),
-            kibibytes: Arc::new(Semaphore::new(kibibytes)),
-            kibibytes_max,
+            memory: Memory::new(bytes),
         }
     }
 
@@ -48,20 +44,16 @@ impl Room {
         self.take(request.encoded_len())
     }
 
-    /// A place for a call of so many bytes. Fails with OVERLOADED.
+    /// A place for a call that holds so many bytes. Fails with OVERLOADED.
     pub fn take(&self, bytes: usize) -> Result<Place, Fault> {
-        let kibibytes = u32::try_from(bytes >> 10)
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.kibibytes_max);
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(kibibytes);
-        match (place, memory) {
-            (Ok(place), Ok(memory)) => Ok(Place {
+        match (place, self.memory.try_take(bytes as u64)) {
+            (Ok(place), Some(memory)) => Ok(Place {
                 _place: place,
                 _memory: memory,
             }),
             (Err(_), _) => Err(overloaded("as many calls wait as may")),
-            (_, Err(_)) => Err(overloaded("the calls that wait hold as much memory as they may")),
+            (_, None) => Err(overloaded("the calls that wait hold as much memory as they may")),
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::compute::Compute;
 use crate::kind::{Input, Kind, Kinds, Output};
+use crate::memory::Memory;
 use crate::progress::Said;
 use crate::stats::Stats;
 
@@ -51,6 +52,7 @@ async fn slots_of(kinds: Kinds) -> (SlotsHandle, JoinSet<()>, tempfile::TempDir)
         kinds,
         blobs: Blobs::open(directory.path().to_str().unwrap(), "b7e7").await.unwrap(),
         slots: Arc::new(Semaphore::new(2)),
+        memory: Memory::new(1 << 20),
         timeout: Duration::from_secs(60),
         stats: Stats::new(2, &Metrics::new()),
         clock: Clock::system(),
@@ -167,6 +169,44 @@ impl Kind for Speaks {
         }
         .boxed()
     }
+}
+
+/// Breaks when it is given up, where no kind's panic is caught.
+struct Breaks;
+
+impl Kind for Breaks {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
+    fn run(&self, _input: Input, _cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
+        struct Trap;
+        impl Drop for Trap {
+            fn drop(&mut self) {
+                panic!("broken in the end");
+            }
+        }
+        async {
+            let _trap = Trap;
+            std::future::pending().await
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_lost_is_reported_and_keeps_no_drain_waiting() {
+    let (slots, _tasks, _directory) = slots_of(Kinds::of([Arc::new(Breaks) as Arc<dyn Kind>])).await;
+    let (line, mut leader) = line(8);
+    slots.connect(line).await.unwrap();
+    let limited = Assignment {
+        timeout: Some(Duration::from_millis(20)),
+        ..echo(1, "7")
+    };
+    slots.assign(limited).await.unwrap();
+    assert_eq!(next_report(&mut leader).await.attempt, Some(id(1).into()));
+    slots.settled(id(1)).await.unwrap();
+    timeout(Duration::from_secs(10), slots.idle()).await.unwrap();
 }
 
 async fn next_step(line: &mut mpsc::Receiver<OpenSessionRequest>) -> (u32, f64) {

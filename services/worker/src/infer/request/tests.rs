@@ -143,3 +143,33 @@ fn what_is_not_built_says_so() {
     assert_eq!(reason, Reason::NotBuilt);
     assert!(message.contains("shared memory"), "{message}");
 }
+
+#[test]
+fn what_is_made_of_a_request_counts_and_what_it_claims_does_not() {
+    let plain = raw(DataType::Fp32, 1 << 40, &[0; 4_000]);
+    assert_eq!(memory_bytes(&plain), plain.encoded_len());
+    let texts = raw(DataType::Bytes, 1_000, &[0; 4_000]);
+    assert_eq!(memory_bytes(&texts), texts.encoded_len() + 100_000);
+    let lists = InferTensorContents {
+        bool_contents: vec![true; 1_000],
+        bytes_contents: vec![Bytes::new(); 10],
+        ..Default::default()
+    };
+    let lists = listed(DataType::Bool, 1_000, lists);
+    assert_eq!(memory_bytes(&lists), lists.encoded_len() + 8_000 + 1_000);
+}
+
+#[test]
+fn texts_are_counted_before_they_are_made() {
+    let count = TEXTS_MAX as i64 + 1;
+    let many = raw(DataType::Bytes, count, &vec![0; 4 * (TEXTS_MAX + 1)]);
+    let (reason, message) = refused(DataType::Bytes, many);
+    assert_eq!(reason, Reason::TensorData);
+    assert!(message.contains("\"x\" has 4194305 elements"), "{message}");
+    let lists = InferTensorContents {
+        bytes_contents: vec![Bytes::new(); TEXTS_MAX + 1],
+        ..Default::default()
+    };
+    let (reason, _) = refused(DataType::Bytes, listed(DataType::Bytes, count, lists));
+    assert_eq!(reason, Reason::TensorData);
+}

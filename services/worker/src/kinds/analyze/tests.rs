@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::progress::Progress;
+use crate::stopwatch::Stopwatch;
 
 fn never() -> bool {
     false
@@ -27,6 +28,7 @@ fn input(text: &str) -> Input {
         content: Bytes::copy_from_slice(text.as_bytes()),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         progress: Progress::unheard(),
+        stopwatch: Stopwatch::default(),
     }
 }
 

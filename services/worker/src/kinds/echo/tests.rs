@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::progress::Progress;
+use crate::stopwatch::Stopwatch;
 
 fn input(json: &str, number: u32) -> Input {
     Input {
@@ -18,6 +19,7 @@ fn input(json: &str, number: u32) -> Input {
         content: Bytes::copy_from_slice(json.as_bytes()),
         trace_id: String::new(),
         progress: Progress::unheard(),
+        stopwatch: Stopwatch::default(),
     }
 }
 

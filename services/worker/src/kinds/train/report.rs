@@ -134,8 +134,8 @@ pub(super) fn of(ask: &Ask, table: &Table, trained: Trained) -> Report {
         },
         method: method_name(ask.plan.method),
         descent,
-        // A cost beyond the largest double has no form in JSON.
-        loss_history: losses.points.into_iter().map(|loss| loss.min(f64::MAX)).collect(),
+        // A cost beyond the largest double has no form in JSON. Costs fall, so only the first ones can be.
+        loss_history: losses.points.into_iter().filter(|loss| loss.is_finite()).collect(),
         row_count: used,
         rows_left_out: table.rows() - used,
         cleaned: cleaned.collect(),

@@ -27,6 +27,9 @@ use crate::compute::Compute;
 use crate::model::contain::said;
 use crate::model::{Backend, Loaded as Runs};
 
+#[cfg(test)]
+mod tests;
+
 /// The end of a load: of which version, under which number, and how.
 type Ended = (Key, u64, Result<Arc<dyn Runs>, Fault>);
 
