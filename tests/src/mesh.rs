@@ -251,6 +251,13 @@ impl Cluster {
         self.members.last().expect("one was just added")
     }
 
+    /// Starts one that has ended again, under its old name and with its data, where it is not expected to become ready.
+    pub fn relaunch(&self, instance: &str) -> Process {
+        let gone = self.members.iter().find(|member| member.instance == instance);
+        let gone = gone.unwrap_or_else(|| panic!("there is no {instance}"));
+        self.launch(gone.service, instance)
+    }
+
     /// Those of a service that were started and not removed, in the order of their start.
     pub fn of(&self, service: &str) -> Vec<&Member> {
         self.members.iter().filter(|member| member.service == service).collect()
