@@ -17,7 +17,7 @@ from engine import Failed, docker, get_json, until
 from single import single
 from smoke import headers, smoke
 from stack import SERVICES, Stack
-from traffic import Traffic
+from traffic import NO_WORKER, Traffic
 from versions import versions
 
 BEGUN = time.monotonic()
@@ -137,7 +137,9 @@ def verdict(traffic, away):
     explained = [one for one in traffic.failures if one not in failed]
     total = sum(traffic.count.values())
     report("requests through nginx", f"{total} ({dict(traffic.count)}), slowest {traffic.slowest_s:.1f} s")
-    figures = f"{len(explained)} more while nginx was dead or a gateway just started; gRPC repeated {traffic.repeated['grpc']}"
+    early = sum(NO_WORKER in one.text for one in explained)
+    figures = f"{len(explained) - early} more while nginx was dead, {early} by a gateway that had just started"
+    figures += f"; gRPC repeated {traffic.repeated['grpc']}"
     report("failed", f"{len(failed)}; {figures}")
     for one in failed[:50] + explained[:5]:
         report("", told_of(one))

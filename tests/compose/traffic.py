@@ -16,7 +16,7 @@ Failure = collections.namedtuple("Failure", "at end what text")
 # What a gateway says that knows no worker, over REST and, where there is no room for reasons, under /v2.
 NO_WORKER = "no worker answers"
 # Tasks of one batch, and the pause after each: more than ten thousand in the two minutes that the trouble takes at least.
-BATCH, BATCH_PAUSE_S = 100, 0.9
+BATCH, BATCH_PAUSE_S = 100, 0.7
 
 
 class Traffic:
