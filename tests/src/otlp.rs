@@ -3,6 +3,7 @@
 //! Promises: it takes everything that a stock collector would; spans are found by their trace. Leaves what a trace should
 //! look like to the tests.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lepton_mesh::net::Net;
@@ -21,6 +22,47 @@ pub struct Receiver {
     address: String,
     kept: Kept,
     _task: JoinSet<()>,
+}
+
+/// A receiver that takes connections and never reads from them.
+#[derive(Debug)]
+pub struct Frozen {
+    address: String,
+    taken: Arc<AtomicUsize>,
+    _task: JoinSet<()>,
+}
+
+impl Frozen {
+    /// Starts one on a free port.
+    pub async fn start() -> Self {
+        let listener = Net::Os.bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().to_string();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = taken.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _peer)) = listener.accept().await {
+                held.push(stream);
+                count.store(held.len(), Relaxed);
+            }
+        });
+        Self {
+            address,
+            taken,
+            _task: task,
+        }
+    }
+
+    /// What services are told: the endpoint's URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many connections it holds.
+    pub fn connections(&self) -> usize {
+        self.taken.load(Relaxed)
+    }
 }
 
 /// A span and who sent it.

@@ -36,6 +36,27 @@ async fn a_trace_that_is_on_its_way_is_waited_for_and_drawn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_step_of_a_task_is_drawn_below_the_one_before() {
+    let up = shared().await;
+    let (rest, id) = (up.rest(), fresh(24));
+    let task = post(&rest, &id, "/api/v1/tasks", &json!({"kind": "echo", "input": 1})).await;
+    let task = task.json()["id"].as_str().expect("an id").to_owned();
+    let done = rest.get(&format!("/api/v1/tasks/{task}:wait?timeout=30s")).await.json();
+    assert_eq!(done["state"], "STATE_SUCCEEDED");
+    // At once: the command waits until all of it has come.
+    let (code, drawn, complaint) = trace(&up.gateway, &[&id, "--wait", "20s"]).await;
+    assert_eq!((code, complaint.as_str()), (Some(0), ""), "{drawn}");
+    let place = |step: &str| {
+        let at = drawn.lines().position(|line| line.contains(step));
+        at.unwrap_or_else(|| panic!("no {step}: {drawn}"))
+    };
+    assert_eq!(place("POST /api/v1/tasks"), 1, "below the head: {drawn}");
+    for step in ["journal commit", "queue wait", "process echo", "result commit"] {
+        assert!(place(step) > 1, "{drawn}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn json_is_exactly_the_rest_body() {
     let up = shared().await;
     let (rest, id) = (up.rest(), fresh(22));

@@ -40,6 +40,7 @@ pub(super) struct Entry {
     pub due: Duration,
     /// By their id: a batch that is sent twice counts once. In a list, as most traces have few, and one node of a map
     /// has room for eleven.
+    #[expect(clippy::vec_box, reason = "one that comes late moves pointers, not spans")]
     pub spans: Vec<Box<Piece>>,
     /// Spans that did not fit.
     pub dropped: u32,
