@@ -10,5 +10,6 @@ async fn models_of_others_answer_as_onnx_runtime_does() {
     let mut script = models().script("compat_run.py");
     script.arg(mesh.rest().authority());
     let running = tokio::task::spawn_blocking(move || run(script, b""));
-    running.await.expect("the script does not panic");
+    let said = running.await.expect("the script does not panic").stdout;
+    println!("{}", String::from_utf8_lossy(&said));
 }

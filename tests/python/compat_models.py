@@ -1,7 +1,9 @@
-"""ONNX models that others made, with inputs: `models()` gives (name, file, inputs by name).
+"""ONNX models with inputs: `others()` and `own()` give (name, file, inputs by name), `unsupported()` (name, file, words of
+the refusal).
 
-They come with the packages that the tests use anyway (the ONNX project's conformance data and ONNX Runtime's examples), from
-scikit-learn by way of skl2onnx, and from the ONNX package's own helpers. Nothing is fetched for its weights.
+Those of others come from packages that ship trained ones (`compat_shipped`), with the packages that the tests use anyway
+(the ONNX project's conformance data and ONNX Runtime's examples), and from scikit-learn by way of skl2onnx. Our own are put
+together with the ONNX package's helpers.
 """
 
 import pathlib
@@ -17,6 +19,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.pipeline import make_pipeline
+
+import compat_shipped
 
 CONFORMANCE = pathlib.Path(onnx.__file__).parent / "backend/test/data"
 EXAMPLES = pathlib.Path(onnxruntime.__file__).parent / "datasets"
@@ -37,7 +41,10 @@ LAYERS = [
 FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
-def models():
+def others():
+    """Made by others."""
+    yield from compat_shipped.trained()
+    yield from compat_shipped.computed()
     random = np.random.default_rng(7)
     for name in NETWORKS:
         yield drawn(name, (CONFORMANCE / f"light/{name}.onnx").read_bytes(), random)
@@ -46,19 +53,24 @@ def models():
     for name in ["mul_1", "sigmoid"]:
         yield drawn(f"ort_{name}", (EXAMPLES / f"{name}.onnx").read_bytes(), random)
     yield from fitted()
-    yield from by_hand(random)
+
+
+def own():
+    """Made here."""
+    yield from by_hand(np.random.default_rng(8))
 
 
 def unsupported():
-    """Models that the built-in backend does not run, each with the operator that it lacks."""
-    yield "zipmap", (EXAMPLES / "logreg_iris.onnx").read_bytes(), "ai.onnx.ml.ZipMap"
+    """Models that the built-in backend does not run, each with the operator that it lacks or gives up at."""
+    yield from compat_shipped.unsupported()
+    yield "zipmap", (EXAMPLES / "logreg_iris.onnx").read_bytes(), ["ai.onnx.ml.ZipMap"]
     x, y = load_diabetes(return_X_y=True)
     boosted = GradientBoostingRegressor(n_estimators=5, random_state=0).fit(x, y)
-    yield "boosted", converted(boosted, x), "ai.onnx.ml.TreeEnsembleRegressor"
+    yield "boosted", converted(boosted, x), ["ai.onnx.ml.TreeEnsembleRegressor"]
     scaled = make_pipeline(StandardScaler(), LinearRegression()).fit(x, y)
-    yield "scaled", converted(scaled, x), "ai.onnx.ml.Scaler"
+    yield "scaled", converted(scaled, x), ["ai.onnx.ml.Scaler"]
     texts = CONFORMANCE / "simple/test_strnorm_model_monday_casesensintive_lower/model.onnx"
-    yield "texts", texts.read_bytes(), "StringNormalizer"
+    yield "texts", texts.read_bytes(), ["StringNormalizer"]
 
 
 def drawn(name, file, random):

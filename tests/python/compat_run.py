@@ -10,12 +10,18 @@ import grpc
 import numpy as np
 import onnxruntime
 
-from compat_models import models, unsupported
+import compat_shipped
+from compat_models import others, own, unsupported
 from stubs import load
 
 BYTES_MAX = 64 << 20
-# |a - b| <= TOLERANCE * max(1, |b|)
+# |a - b| <= this * max(1, |b|)
 TOLERANCE = 1e-5
+# Except here: a deep network whose sums in single precision hang on their order. ONNX Runtime differs from itself by 7e-6
+# when it optimises less; the backend was seen to differ by 2e-5.
+TOLERANCES = {"text_detection": 1e-4}
+# So many models of others have to agree, and so many of them with weights that were learned, as their packages ship them.
+OTHERS_MIN, TRAINED_MIN = 24, 5
 TYPES = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64", "int8": "INT8",
     "int16": "INT16", "int32": "INT32", "int64": "INT64", "float16": "FP16", "float32": "FP32", "float64": "FP64",
@@ -77,34 +83,47 @@ class Mesh:
 def main():
     warnings.simplefilter("ignore")
     onnxruntime.set_default_logger_severity(3)
-    mesh, failed, count = Mesh(sys.argv[1]), [], 0
-    for name, file, feeds in models():
-        path = f"/api/v1/models/{name}"
-        for action, body in [(":push", file), (":deploy", b"{}")]:
-            status, answer = mesh.post(path + action, body)
-            if status != 200:
-                failed.append(f"{name}{action}: {status} {answer}")
-                break
-        else:
-            failed += differences(mesh, name, file, feeds)
-            mesh.post(path + ":undeploy", b"{}")
-            count += 1
-    for name, file, operator in unsupported():
-        status, answer = mesh.post(f"/api/v1/models/{name}:push", file)
-        error = answer.get("error", {})
-        told = [detail.get("reason") for detail in error.get("details", [])]
-        if status != 400 or "MODEL_INVALID" not in told or operator not in error["message"]:
-            failed.append(f"{name}: {status} {answer}")
-        elif mesh.is_there(name):
-            failed.append(f"{name}: half registered")
+    mesh, failed = Mesh(sys.argv[1]), []
+    agree = set()
+    for name, file, feeds in [*others(), *own()]:
+        found = list(served(mesh, name, file, feeds))
+        failed += found
+        agree |= set() if found else {name}
+    for name, file, words in unsupported():
+        failed += refused(mesh, name, file, words)
     print("\n".join(failed))
-    print(f"{count} models compared")
-    sys.exit(bool(failed) or count < 12)
+    theirs, trained = [agree & {name for name, *_ in them()} for them in (others, compat_shipped.trained)]
+    print(f"{len(agree)} models agree, {len(theirs)} of them made by others, {len(trained)} trained and shipped by others")
+    sys.exit(bool(failed) or len(theirs) < OTHERS_MIN or len(trained) < TRAINED_MIN)
+
+
+def served(mesh, name, file, feeds):
+    """What is wrong with a model from its push to its answers."""
+    path = f"/api/v1/models/{name}"
+    for action, body in [(":push", file), (":deploy", b"{}")]:
+        status, answer = mesh.post(path + action, body)
+        if status != 200:
+            yield f"{name}{action}: {status} {answer}"
+            return
+    yield from differences(mesh, name, file, feeds)
+    mesh.post(path + ":undeploy", b"{}")
+
+
+def refused(mesh, name, file, words):
+    """What is wrong with the refusal of a model."""
+    status, answer = mesh.post(f"/api/v1/models/{name}:push", file)
+    error = answer.get("error", {})
+    told = [detail.get("reason") for detail in error.get("details", [])]
+    if status != 400 or "MODEL_INVALID" not in told or not all(word in error["message"] for word in words):
+        yield f"{name}: {status} {answer}"
+    elif mesh.is_there(name):
+        yield f"{name}: half registered"
 
 
 def differences(mesh, name, file, feeds):
     session = onnxruntime.InferenceSession(file)
     names = [output.name for output in session.get_outputs()]
+    tolerance = TOLERANCES.get(name, TOLERANCE)
     expected = dict(zip(names, session.run(None, feeds)))
     small = sum(value.size for value in feeds.values()) < 1 << 16
     for raw in [True, False] if small else [True]:
@@ -119,7 +138,7 @@ def differences(mesh, name, file, feeds):
                 continue
             error = np.abs(value.astype(float) - wanted) / np.maximum(1, np.abs(wanted.astype(float)))
             exact = value.dtype.kind != "f"
-            if (value != wanted).any() if exact else not (error <= TOLERANCE).all():
+            if (value != wanted).any() if exact else not (error <= tolerance).all():
                 yield f"{name} {output}: off by {error.max()}"
 
 

@@ -2,21 +2,40 @@
 //!
 //! Promises: made once, below the target directory, whichever of several test processes comes first; the versions are
 //! those of `python/requirements.txt`, and another list gives another environment, as `python/clients.txt` does for
-//! peers' clients and `python/models.txt` for what makes models. What is missing fails the test.
+//! peers' clients and `python/models.txt` for what makes models. Every command has a deadline. What is missing fails the
+//! test, and an installation that failed is not tried again by every other one.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
-/// A list of what an environment has: its file and its text.
+use crate::process::signal;
+
+/// How long a command may take: longer than the slowest script on a busy machine.
+const COMMAND_MAX: Duration = Duration::from_secs(900);
+/// Where, in an environment, the packages lie that are there for the files in them.
+const SHIPPED_FOLDER: &str = "shipped";
+
+/// A list of packages: its file and its text.
 type List = (&'static str, &'static str);
 
 const REQUIREMENTS: List = ("requirements.txt", include_str!("../python/requirements.txt"));
 const CLIENTS: List = ("clients.txt", include_str!("../python/clients.txt"));
 const MODELS: List = ("models.txt", include_str!("../python/models.txt"));
+const SHIPPED: List = ("shipped.txt", include_str!("../python/shipped.txt"));
+
+/// What an environment has.
+#[derive(Debug, Clone, Copy)]
+struct Packages {
+    /// What its scripts import, with all that this needs.
+    imported: List,
+    /// What it has for the files in it alone, without what it would need to run.
+    shipped: Option<List>,
+}
 
 /// The environment.
 #[derive(Debug, Clone)]
@@ -26,20 +45,20 @@ pub struct Venv {
 
 /// The environment, made if it is not there yet.
 pub fn venv() -> &'static Venv {
-    static VENV: OnceLock<Venv> = OnceLock::new();
-    VENV.get_or_init(|| make(REQUIREMENTS))
+    static VENV: OnceLock<Result<Venv, String>> = OnceLock::new();
+    kept(&VENV, REQUIREMENTS, None)
 }
 
 /// The environment with peers' clients, made if it is not there yet.
 pub fn clients() -> &'static Venv {
-    static VENV: OnceLock<Venv> = OnceLock::new();
-    VENV.get_or_init(|| make(CLIENTS))
+    static VENV: OnceLock<Result<Venv, String>> = OnceLock::new();
+    kept(&VENV, CLIENTS, None)
 }
 
-/// The environment that makes and runs models, made if it is not there yet.
+/// The environment that makes and runs models, with packages that ship some, made if it is not there yet.
 pub fn models() -> &'static Venv {
-    static VENV: OnceLock<Venv> = OnceLock::new();
-    VENV.get_or_init(|| make(MODELS))
+    static VENV: OnceLock<Result<Venv, String>> = OnceLock::new();
+    kept(&VENV, MODELS, Some(SHIPPED))
 }
 
 /// The folder of the tests' scripts.
@@ -75,62 +94,90 @@ impl Venv {
     }
 }
 
-/// Runs a command with this text on its stdin. Panics with its stderr unless it succeeds.
+/// Runs a command with this text on its stdin. Panics with its stderr unless it succeeds in time.
 pub fn run(mut command: Command, stdin: &[u8]) -> Output {
-    let output = attempt(&mut command, stdin);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stdout}\n{stderr}",
-        output.status
-    );
-    output
+    succeed(&mut command, stdin).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// Runs a command with this text on its stdin.
+/// Runs a command with this text on its stdin. Panics when it does not end in time.
 pub fn attempt(command: &mut Command, stdin: &[u8]) -> Output {
+    end(command, stdin).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn succeed(command: &mut Command, stdin: &[u8]) -> Result<Output, String> {
+    let output = end(command, stdin)?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    Err(format!("{command:?}: {}\n{stdout}\n{stderr}", output.status))
+}
+
+fn end(command: &mut Command, stdin: &[u8]) -> Result<Output, String> {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command
         .spawn()
-        .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        .map_err(|error| format!("{command:?} cannot be started: {error}"))?;
+    let (pid, stdin) = (child.id(), stdin.to_vec());
     let mut pipe = child.stdin.take().expect("stdin is a pipe");
-    std::thread::scope(|scope| {
-        // One that ends early closes its stdin; its status says why.
-        scope.spawn(move || pipe.write_all(stdin));
-        child.wait_with_output().expect("a child of ours can be waited for")
-    })
+    // One that ends early closes its stdin; its status says why.
+    std::thread::spawn(move || pipe.write_all(&stdin));
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    let output = end.recv_timeout(COMMAND_MAX).map_err(|_| {
+        signal(pid, "KILL");
+        format!("{command:?} does not end within {COMMAND_MAX:?}")
+    })?;
+    Ok(output.expect("a child of ours can be waited for"))
 }
 
-fn make(list: List) -> Venv {
+/// The environment, or what went wrong when it was made: a failure is kept too, for it would only repeat itself.
+#[track_caller]
+fn kept(venv: &'static OnceLock<Result<Venv, String>>, imported: List, shipped: Option<List>) -> &'static Venv {
+    let made = venv.get_or_init(|| make(Packages { imported, shipped }));
+    made.as_ref().unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn make(packages: Packages) -> Result<Venv, String> {
     let test = std::env::current_exe().expect("a test has a file");
     let target = test.ancestors().nth(3).expect("tests lie in the target directory");
+    let lists = [Some(packages.imported), packages.shipped].into_iter().flatten();
+    let text: String = lists.map(|list| list.1).collect();
     let mut hasher = DefaultHasher::new();
-    list.1.hash(&mut hasher);
+    text.hash(&mut hasher);
     let root = target.join(format!("venv-tests-{:08x}", hasher.finish() as u32));
     let lock = File::create(root.with_extension("lock")).expect("the target directory is writable");
     // Held until the environment is whole; the end of the process frees it too.
     lock.lock().expect("files can be locked");
     let whole = root.join("whole");
     if !whole.exists() {
-        install(&root, list.0);
-        fs::write(whole, list.1).expect("the target directory is writable");
+        install(&root, packages)?;
+        fs::write(whole, text).expect("the target directory is writable");
     }
-    Venv { root }
+    Ok(Venv { root })
 }
 
-fn install(root: &Path, list: &str) {
+fn install(root: &Path, packages: Packages) -> Result<(), String> {
     // What an interrupted run left behind is of no use.
     let _ = fs::remove_dir_all(root);
     let system = Path::new("/usr/bin/python3");
     let mut venv = Command::new(if system.exists() { system } else { Path::new("python3") });
     venv.args(["-m", "venv"]).arg(root);
-    run(venv, b"");
-    let mut pip = Command::new(root.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    pip.arg(scripts().join(list));
-    run(pip, b"");
+    succeed(&mut venv, b"")?;
+    let pip = |list: List| {
+        let mut pip = Command::new(root.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        pip.arg(scripts().join(list.0));
+        pip
+    };
+    succeed(&mut pip(packages.imported), b"")?;
+    if let Some(shipped) = packages.shipped {
+        let mut pip = pip(shipped);
+        pip.args(["--no-deps", "--no-compile", "--only-binary", ":all:", "--target"]);
+        succeed(pip.arg(root.join(SHIPPED_FOLDER)), b"")?;
+    }
+    Ok(())
 }
