@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 mod forms;
+mod heavy;
 mod refusals;
 mod same;
 mod triton;

@@ -1,11 +1,16 @@
 //! A model's life: versions, which of them is served, and their end.
 
+use std::time::Duration;
+
 use http::Method;
 use lepton_tests::mesh::{Options, Up};
+use lepton_tests::wait::eventually;
 use serde_json::json;
 
 use super::{ask, call, deploy, files, push, refused, slope};
 use crate::stage::shared;
+
+const SOON: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_are_pushed_deployed_rolled_back_and_deleted() {
@@ -89,6 +94,31 @@ async fn a_model_that_is_undeployed_answers_no_more_and_can_come_back() {
     let names = listed["models"].as_array().into_iter().flatten();
     assert!(names.clone().all(|model| model["name"] != name), "{listed}");
     assert_eq!(files(&mesh.data.path().join("blobs"), name), 0);
+}
+
+/// Workers keep a former version for some seconds after its successor has answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_version_can_be_deleted_while_it_still_serves() {
+    let mesh = shared().await;
+    let (rest, name) = (&mesh.rest(), "former");
+    for (version, slope) in [(1, 1.0), (2, 2.0)] {
+        push(rest, name, slope).await;
+        deploy(rest, name, version).await;
+    }
+    let former = || rest.get("/v2/models/former/versions/1/ready");
+    assert_eq!(former().await.status, 200, "it is still there");
+    call(rest, Method::DELETE, "former/versions/1", "").await;
+    refused(
+        &rest.post("/api/v1/models/former:rollback", "").await,
+        400,
+        "NO_PREVIOUS_VERSION",
+    );
+    assert_eq!(files(&mesh.data.path().join("blobs"), name), 1);
+    for _ in 0..20 {
+        assert_eq!(slope(rest, name).await, 2.0);
+    }
+    eventually(SOON, || async { former().await.status == 404 }).await;
+    assert_eq!(slope(rest, name).await, 2.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

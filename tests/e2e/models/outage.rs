@@ -1,8 +1,12 @@
-//! Models while etcd, or every worker, is away.
+//! Models while etcd, or every worker, is away, and models that no worker has room for.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lepton_tests::mesh::{Cluster, Sizes};
+use bytes::Bytes;
+use lepton_analysis::onnx::Linear;
+use lepton_tests::etcd::RealEtcd;
+use lepton_tests::mesh::{Cluster, Sizes, Special};
 use lepton_tests::wait::eventually;
 
 use super::{ask, deploy, file, files, push, refused, slope};
@@ -59,4 +63,47 @@ async fn without_a_worker_a_push_and_a_deploy_are_refused_and_undone() {
     mesh.add("worker").await;
     deploy(&mesh.rest(0), "alone", 1).await;
     assert_eq!(slope(&mesh.rest(0), "alone").await, 1.0);
+}
+
+/// A model of a hundred columns, which is larger than [`file`].
+fn large() -> Bytes {
+    let coefficients = (0..100).map(|number| (format!("column_{number}"), 1.0)).collect();
+    let linear = Linear {
+        intercept: 0.0,
+        coefficients,
+    };
+    linear.encode().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_no_worker_can_load_is_taken_back() {
+    let (small, large) = (file(1.0), large());
+    let room = small.len() + large.len() / 2;
+    assert!(room > small.len() && room < large.len(), "{room}");
+    let limit = vec![("LEPTON_MODELS__FILES_BYTES_MAX", room.to_string())];
+    let special = Special {
+        environment: BTreeMap::from([("worker", limit)]),
+        ..Special::default()
+    };
+    let mesh = Cluster::start_on(RealEtcd::start(1).await, ONE_OF_EACH, special).await;
+    let rest = &mesh.rest(0);
+    let pushed = rest.post("/api/v1/models/tight:push", large.clone()).await;
+    assert_eq!(pushed.status, 200, "a look takes no room: {}", pushed.text());
+    let answer = rest.post("/api/v1/models/tight:deploy", "{}").await;
+    refused(&answer, 400, "MODEL_LOAD_FAILED");
+    for words in ["version 1", "do not fit", "no version is deployed"] {
+        assert!(answer.text().contains(words), "{}", answer.text());
+    }
+    push(rest, "tight", 1.0).await;
+    deploy(rest, "tight", 2).await;
+    let answer = rest.post("/api/v1/models/tight:deploy", r#"{"version": 1}"#).await;
+    refused(&answer, 400, "MODEL_LOAD_FAILED");
+    assert!(answer.text().contains("version 2 is deployed"), "{}", answer.text());
+    let model = rest.get("/api/v1/models/tight").await.json();
+    assert_eq!(
+        (&model["deployedVersion"], &model["previousVersion"]),
+        (&2.into(), &0.into()),
+        "{model}"
+    );
+    assert_eq!(slope(rest, "tight").await, 1.0, "the other one answers all the time");
 }

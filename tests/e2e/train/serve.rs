@@ -1,5 +1,7 @@
 //! What was trained is served: deployed by the task itself, and one version however often it is trained.
 
+use lepton_proto::convert::task::sha256;
+
 use super::*;
 
 fn rows() -> Vec<Value> {
@@ -13,7 +15,8 @@ async fn a_trained_model_answers_as_soon_as_the_task_has_ended() {
     let mesh = shared().await;
     let rest = mesh.rest();
     let input = json!({"data": rows(), "target": "y", "model": "served", "deploy": true, "testShare": 0});
-    let first = output(&rest, "train", &input).await;
+    let task = ended(&rest, "train", &input).await;
+    let first = task["output"].clone();
     assert_eq!(
         first["model"],
         json!({"name": "served", "version": 1, "opset": 13, "deployed": true})
@@ -31,13 +34,42 @@ async fn a_trained_model_answers_as_soon_as_the_task_has_ended() {
     let model = rest.get("/api/v1/models/served").await.json();
     let versions = model["versions"].as_array().expect("a list");
     assert_eq!((versions.len(), &model["deployedVersion"]), (1, &json!(1)), "{model}");
-    let lineage = &versions[0]["lineage"];
+    comes_from(&versions[0]["lineage"], &task);
+}
+
+/// A lineage names the task that made the version, what of, how, and how well that went.
+fn comes_from(lineage: &Value, task: &Value) {
     let keys: Vec<&String> = lineage.as_object().expect("an object").keys().collect();
     assert_eq!(
         keys,
         ["dataDigest", "method", "metrics", "parameters", "task"],
-        "{model}"
+        "{lineage}"
     );
+    assert_eq!(
+        (&lineage["task"], &lineage["method"]),
+        (&task["id"], &json!("closed_form")),
+        "{lineage}"
+    );
+    let rows = task["input"]["data"].to_string();
+    assert_eq!(
+        lineage["dataDigest"],
+        sha256(rows.as_bytes()).to_string(),
+        "of the rows as the task keeps them"
+    );
+    let inner = |name: &str| -> Value {
+        let text = lineage[name].as_str().expect("a text");
+        serde_json::from_str(text).expect("of JSON")
+    };
+    let parameters = json!({"algorithm": "linear", "target": "y", "features": 2, "testShare": 0.0, "seed": 42});
+    assert_eq!(inner("parameters"), parameters);
+    let (kept, told) = (inner("metrics"), &task["output"]["metrics"]);
+    for figure in ["r2", "mse", "mae", "rowCount"] {
+        let kept = kept["train"][figure].as_f64();
+        assert!(
+            kept.is_some() && kept == told["train"][figure].as_f64(),
+            "{figure}: {lineage}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
