@@ -189,7 +189,10 @@ impl Leader {
     /// Trims all that may go.
     pub async fn trim(&mut self) -> u64 {
         let mut trimmed = 0;
-        while let Some(due) = trim::due(&self.etcd, self.writer.position()).await.expect("etcd answers") {
+        while let Some(due) = trim::due(&self.etcd, self.writer.position())
+            .await
+            .expect("etcd answers")
+        {
             trimmed += due.end - due.start;
             self.writer.trim(due).await.expect("the leader trims");
         }
