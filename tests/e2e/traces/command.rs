@@ -50,7 +50,7 @@ async fn every_step_of_a_task_is_drawn_below_the_one_before() {
         let at = drawn.lines().position(|line| line.contains(step));
         at.unwrap_or_else(|| panic!("no {step}: {drawn}"))
     };
-    assert_eq!(place("POST /api/v1/tasks"), 1, "below the head: {drawn}");
+    assert_eq!(place("gateway POST /api/v1/tasks"), 1, "below the head: {drawn}");
     for step in ["journal commit", "queue wait", "process echo", "result commit"] {
         assert!(place(step) > 1, "{drawn}");
     }
