@@ -1,11 +1,13 @@
 //! `lepton task submit|get|list|cancel`: REST's bodies for programs, tables for people, reasons on stderr.
 
 use std::fs;
+use std::process::Command;
 
 use lepton_tests::mesh::directory;
+use lepton_tests::process::binary;
 use serde_json::{Value, json};
 
-use super::{lepton, words};
+use super::{lepton, said, words};
 use crate::stage::shared;
 
 const ABSENT: &str = "0190a1b2-0000-7000-8000-000000000000";
@@ -69,6 +71,40 @@ async fn inputs_and_options_go_along() {
         task["requestId"].as_str().is_some_and(|id| id.starts_with("cli-")),
         "{task}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_may_be_a_negative_number() {
+    let up = shared().await;
+    let task = words(&up.gateway, "task submit echo -1.5e1 --wait --output json").await;
+    assert_eq!(task.json()["output"], -15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_still_learns_how_it_ended() {
+    let up = shared().await;
+    for (rate, code) in [(0, 0), (1, 1)] {
+        let input = format!("{{\"fail_rate\":{rate}}}");
+        let submit = [
+            "task",
+            "submit",
+            "echo",
+            &input,
+            "--max-attempts",
+            "1",
+            "--output",
+            "json",
+        ];
+        let task = lepton(&up.gateway, &submit).await.json();
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(binary("lepton"));
+        command
+            .args(["task", "wait", id(&task)])
+            .env("LEPTON_ADDRESS", &up.gateway);
+        command.stdout(writer);
+        said(command).await.exits(code);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::tasks::id;
-use super::words;
+use super::{said, words};
 
 /// Workers end within this time after `lepton up` has died.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
@@ -88,9 +88,14 @@ struct Foreground {
 
 impl Foreground {
     async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(variables: &[(&str, &str)]) -> Self {
         let data = directory();
         let mut command = Command::new(binary("lepton"));
         command.args(up_arguments(data.path(), 2)).process_group(0);
+        command.envs(variables.iter().copied());
         let mut process = Process::spawn("lepton", command);
         let gateway = process.ready().await["gateway"].clone();
         Self { process, gateway, data }
@@ -138,6 +143,65 @@ async fn ctrl_c_lets_work_finish() {
         (&"STATE_SUCCEEDED".into(), &1.into()),
         "{task}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_ctrl_c_beside_a_sigterm_drains() {
+    let mut up = Foreground::start().await;
+    up.run(1_000).await;
+    up.process.terminate();
+    up.ctrl_c();
+    assert_eq!(up.process.end().await.code(), Some(0), "{}", up.process.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_reach_the_services_that_have_their_settings() {
+    let variables = [
+        ("LEPTON_EDGE__BODY_BYTES_MAX", "2000"),
+        ("LEPTON_TASKS__COMPUTE", "1"),
+        ("LEPTON_COMMON__LISTEN", "nowhere"),
+    ];
+    let up = Foreground::with(&variables).await;
+    let rest = Rest::at(&up.gateway);
+    let body = json!({"kind": "echo", "input": "x".repeat(3_000)}).to_string();
+    let answer = rest.post("/api/v1/tasks", body).await;
+    assert_eq!(answer.status.as_u16(), 413, "the gateway has its limit");
+    words(&up.gateway, "task submit echo 7 --wait").await.exits(0);
+    for worker in workers(up.process.pid(), 2).await {
+        let environment = fs::read(format!("/proc/{worker}/environ")).expect("it is ours");
+        let settings: Vec<&[u8]> = environment
+            .split(|byte| *byte == 0)
+            .filter(|variable| variable.starts_with(b"LEPTON_") && variable.windows(2).any(|pair| pair == b"__"))
+            .collect();
+        assert_eq!(settings, [b"LEPTON_TASKS__COMPUTE=1"], "a worker hears of its own only");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_means_nothing_is_refused() {
+    let data = directory();
+    for variable in [
+        "LEPTON_EDGE__BODY_BYTES",
+        "LEPTON_COMMON__INSTANCE",
+        "LEPTON_TASKS__COMPUTE",
+    ] {
+        let mut command = Command::new(binary("lepton"));
+        command.args(up_arguments(data.path(), 1)).env(variable, "many");
+        let refused = said(command).await.refused(2, "CONFIG_INVALID");
+        assert!(refused.stderr.contains(&format!("{variable}: ")), "{refused:?}");
+    }
+    assert_eq!(fs::read_dir(data.path()).expect("it is there").count(), 0, "untouched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_of_somebody_else_is_left_alone() {
+    let data = directory();
+    fs::write(data.path().join("letter.txt"), "dear").expect("a file");
+    let mut command = Command::new(binary("lepton"));
+    command.args(up_arguments(data.path(), 1));
+    let refused = said(command).await.exits(1);
+    assert!(refused.stderr.contains("error: DATA_DIR_NOT_WRITABLE: "), "{refused:?}");
+    assert_eq!(fs::read_dir(data.path()).expect("it is there").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
