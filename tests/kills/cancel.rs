@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(100);
 /// The processor time after which the task is known to be in full swing.
 const WORKS: Duration = Duration::from_millis(300);
+/// What is used after a cancel is less than this part of what a whole run takes.
+const SHARE: u32 = 4;
 
 /// A submit of so many rows of three columns.
 fn body() -> Bytes {
@@ -53,6 +55,19 @@ async fn free_slot(rest: &Rest, cancelled: Watch) -> Duration {
     cancelled.elapsed()
 }
 
+/// The processor time of the same task when nobody cancels it.
+async fn uncancelled(rest: &Rest, worker: u32) -> Duration {
+    let before = cpu_used(worker);
+    let task = rest.post("/api/v1/tasks", body()).await;
+    assert_eq!(task.status, 200, "{}", task.text());
+    let path = format!("/api/v1/tasks/{}", text(&task.json(), "id"));
+    eventually(PATIENCE * 2, || async {
+        rest.get(&format!("{path}:wait?timeout=30s")).await.json()["state"] == "STATE_SUCCEEDED"
+    })
+    .await;
+    cpu_used(worker).saturating_sub(before)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_analysis_of_a_million_rows_stops() {
     let _turn = turn().await;
@@ -65,6 +80,7 @@ async fn a_running_analysis_of_a_million_rows_stops() {
     .await;
     let rest = up.rest();
     let worker = children(up.process.pid())[0].0;
+    let whole = uncancelled(&rest, worker).await;
     // The only slot is taken until the analysis is submitted, so that its start is seen.
     let gate = json!({"kind": "echo", "input": {"delay_ms": 600_000}});
     let gate = rest.submit("/api/v1/tasks", &gate).await;
@@ -78,7 +94,7 @@ async fn a_running_analysis_of_a_million_rows_stops() {
     assert_eq!(opened.status, 200, "{}", opened.text());
     eventually(PATIENCE, || async { cpu_used(worker).saturating_sub(before) > WORKS }).await;
 
-    let cancelled = Watch::start();
+    let (cancelled, at_cancel) = (Watch::start(), cpu_used(worker));
     let path = format!("/api/v1/tasks/{id}:cancel");
     // The answer shows the whole input again; slot and processor do not wait for that.
     let (answer, slot, processor) = tokio::join!(rest.post(&path, "{}"), free_slot(&rest, cancelled), async {
@@ -91,7 +107,13 @@ async fn a_running_analysis_of_a_million_rows_stops() {
         "STATE_CANCELLED",
         "it had not ended when it was cancelled"
     );
+    let more = cpu_used(worker).saturating_sub(at_cancel);
     println!("cancel: the slot was free after {slot:.1?}, the processor quiet after {processor:.1?}");
+    println!("cancel: {more:.1?} of the processor after it, where a whole run takes {whole:.1?}");
+    assert!(
+        more < whole / SHARE,
+        "the code that ran heard of it: {more:?} of {whole:?}"
+    );
     assert!(slot < FREE_MAX && processor < FREE_MAX, "{slot:?}, {processor:?}");
     let task = rest.get(&format!("/api/v1/tasks/{id}")).await.json();
     assert_eq!(task["state"], "STATE_CANCELLED", "an ended task never changes");
