@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use lepton_domain::reason::{Fault, Reason};
@@ -82,10 +83,13 @@ pub struct Options {
     /// Models to register at start, as DIR/name/version/model.onnx.
     #[arg(long, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
-    /// A collector that gets the traces as well (OTLP over gRPC); absent: OTEL_EXPORTER_OTLP_ENDPOINT, else none.
+    /// A collector that gets the traces as well (OTLP over gRPC or HTTP); absent: OTEL_EXPORTER_OTLP_ENDPOINT, else none.
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 }
+
+/// How long work that was stopped may go on when everything else has ended.
+const LEFT_OVER_MAX: Duration = Duration::from_millis(500);
 
 /// Runs the mesh until a signal.
 pub fn run(options: Options) -> ExitCode {
@@ -99,7 +103,10 @@ pub fn run(options: Options) -> ExitCode {
             ));
         }
     };
-    match runtime.block_on(observed(options)) {
+    let ended = runtime.block_on(observed(options));
+    // What computes and was stopped may take long to notice; nobody waits for it.
+    runtime.shutdown_timeout(LEFT_OVER_MAX);
+    match ended {
         Ok(()) => EXIT_DONE,
         Err(fault) => fail(&fault),
     }

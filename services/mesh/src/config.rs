@@ -47,7 +47,7 @@ pub struct Common {
     /// The name of this instance; absent: a fresh one at each start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// A collector that gets the traces as well (OTLP over gRPC); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
+    /// A collector that gets the traces as well (OTLP over gRPC or HTTP); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
     /// What is logged.

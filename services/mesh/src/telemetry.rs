@@ -30,7 +30,7 @@ const PANIC_WAIT: Duration = Duration::from_millis(200);
 /// What is logged and traced, and where traces go.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TelemetryConfig {
-    /// A collector that gets the traces as well (OTLP over gRPC); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
+    /// A collector that gets the traces as well (OTLP over gRPC or HTTP); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
     pub otlp_endpoint: Option<String>,
     /// What is logged.
     pub log: LogConfig,

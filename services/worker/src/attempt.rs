@@ -267,7 +267,9 @@ fn span(assignment: &Assignment) -> Span {
         otel.status_code = tracing::field::Empty,
         otel.status_description = tracing::field::Empty,
         messaging.system = "lepton",
+        messaging.operation.name = "process",
         messaging.operation.r#type = "process",
+        error.r#type = tracing::field::Empty,
         messaging.destination.name = kind.as_str(),
         messaging.message.id = %attempt.task,
         lepton.attempt = attempt.number,
@@ -306,6 +308,7 @@ fn tell(assignment: &Assignment, outcome: &Outcome) {
     };
     let span = Span::current();
     span.record("otel.status_code", "error");
+    span.record("error.type", error.reason.as_str());
     span.record(
         "otel.status_description",
         format!("{}: {}", error.reason, error.message),

@@ -77,7 +77,7 @@ const COMMON: &[Flag] = &[
         name: "otlp-endpoint",
         key: "common.otlp_endpoint",
         value: "URL",
-        help: "A collector that gets the traces as well, by OTLP over gRPC",
+        help: "A collector that gets the traces as well, by OTLP over gRPC or HTTP",
     },
 ];
 
