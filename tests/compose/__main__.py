@@ -17,7 +17,7 @@ from engine import Failed, docker, get_json, until
 from single import single
 from smoke import headers, smoke
 from stack import SERVICES, Stack
-from traffic import NO_WORKER, Traffic
+from traffic import Traffic
 from versions import versions
 
 BEGUN = time.monotonic()
@@ -57,7 +57,7 @@ def story(stack, grpcurl):
     versions(stack, report)
     report("memory at rest", json.dumps(stack.memory()))
     bench(stack)
-    traffic, away = Traffic(stack, grpcurl), {"nginx": [], "gateway": []}
+    traffic, away = Traffic(stack, grpcurl), []
     traffic.start()
     try:
         trouble(stack, traffic, away)
@@ -137,9 +137,7 @@ def verdict(traffic, away):
     explained = [one for one in traffic.failures if one not in failed]
     total = sum(traffic.count.values())
     report("requests through nginx", f"{total} ({dict(traffic.count)}), slowest {traffic.slowest_s:.1f} s")
-    early = sum(NO_WORKER in one.text for one in explained)
-    figures = f"{len(explained) - early} more while nginx was dead, {early} by a gateway that had just started"
-    figures += f"; gRPC repeated {traffic.repeated['grpc']}"
+    figures = f"{len(explained)} more while nginx was dead; gRPC repeated {traffic.repeated['grpc']}"
     report("failed", f"{len(failed)}; {figures}")
     for one in failed[:50] + explained[:5]:
         report("", told_of(one))

@@ -6,22 +6,15 @@ from engine import Failed, docker, http, until
 from stack import ETCD, SERVICES
 
 
-# How long a gateway that has started may take to know its workers.
-GATEWAY_STARTS_S = 5
-
-
 def kill_each(stack, report, away):
-    """Kills every container in turn and starts it again. `away` gets the times when nginx could not answer, and when a gateway
-    had just started."""
+    """Kills every container in turn and starts it again. `away` gets the times when nginx could not answer."""
     for service, container in turns(stack):
         begun = time.monotonic()
         container.kill()
         container.start()
         if service == "nginx":
             until("nginx answers", lambda: http("GET", f"{stack.url}/livez", timeout_s=1)[0] == 200, 30)
-            away["nginx"].append((begun, time.monotonic()))
-        if service.startswith("gateway"):
-            away["gateway"].append((begun, time.monotonic() + GATEWAY_STARTS_S))
+            away.append((begun, time.monotonic()))
         last = stack.settle()
         figure = f"{time.monotonic() - begun:.1f} s until complete"
         report(f"killed and started {service} {container.short}", figure + (f" (last missing: {last})" if last else ""))

@@ -13,8 +13,6 @@ import time
 
 # Began and ended at these times.
 Failure = collections.namedtuple("Failure", "at end what text")
-# What a gateway says that knows no worker, over REST and, where there is no room for reasons, under /v2.
-NO_WORKER = "no worker answers"
 # Tasks of one batch, and the pause after each: more than ten thousand in the two minutes that the trouble takes at least.
 BATCH, BATCH_PAUSE_S = 100, 0.7
 
@@ -49,16 +47,8 @@ class Traffic:
 
     def unexplained(self, away):
         """The failures that nothing explains. `away` has the times when nginx itself was dead, with all that was under way in
-        it, and those when a gateway had just started: it listens before it has read the registry, and until then refuses
-        online calls for want of a worker."""
-
-        def within(one, windows):
-            return any(begin <= one.end and one.at <= end for begin, end in windows)
-
-        def explained(one):
-            return within(one, away["nginx"]) or NO_WORKER in one.text and within(one, away["gateway"])
-
-        return [one for one in self.failures if not explained(one)]
+        it."""
+        return [one for one in self.failures if not any(begin <= one.end and one.at <= end for begin, end in away)]
 
     def analyze(self):
         """Online analyses, one after the other, on one connection."""

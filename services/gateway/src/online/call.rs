@@ -22,6 +22,8 @@ use crate::models::Routes;
 
 /// Workers that are tried for one call.
 const ATTEMPTS_MAX: usize = 2;
+/// How long a gateway that has started may take to read the registry and to hear from a worker.
+const ACQUAINTANCE: Duration = Duration::from_secs(2);
 /// When to try again after no worker could take a call.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -34,6 +36,8 @@ pub struct Calls {
     routes: Routes,
     gate: Arc<Mutex<Gate>>,
     budget: Budget,
+    /// When a gateway that has found no worker can take it that there is none.
+    acquainted_at: Duration,
 }
 
 /// The model that a call needs.
@@ -61,6 +65,7 @@ impl Calls {
         Self {
             gate,
             budget: Budget::new(clock.monotonic()),
+            acquainted_at: clock.monotonic() + ACQUAINTANCE,
             config,
             clock,
             workers,
@@ -133,9 +138,25 @@ impl Calls {
                 })
             }
             None => {
-                let picked = self.workers.pick(tried).ok_or_else(no_worker)?;
+                let picked = self.any_worker(tried, deadline).await?;
                 Ok(Chosen { picked, version: None })
             }
+        }
+    }
+
+    /// Any worker. A gateway that has just started waits for the first: it may only not have found any yet.
+    async fn any_worker(&self, tried: &[InstanceId], deadline: Deadline) -> Result<Picked, Fault> {
+        loop {
+            if let Some(picked) = self.workers.pick(tried) {
+                return Ok(picked);
+            }
+            let fresh = self.acquainted_at.saturating_sub(self.clock.monotonic());
+            let patience = fresh.min(deadline.remaining(&self.clock));
+            if !tried.is_empty() || patience.is_zero() {
+                return Err(no_worker());
+            }
+            // A timeout is looked into like a change.
+            let _elapsed = tokio::time::timeout(patience, self.workers.changed()).await;
         }
     }
 

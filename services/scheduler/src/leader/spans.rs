@@ -42,6 +42,7 @@ impl Waits {
         let span = tracing::info_span!(
             "queue wait",
             traceparent,
+            messaging.message.id = %task.id,
             lepton.attempt = attempt.number,
             lepton.worker = %worker,
         );
@@ -55,6 +56,7 @@ pub(crate) fn result_commit(task: &Task, attempt: AttemptId, refused: Option<&st
     let span = tracing::info_span!(
         "result commit",
         traceparent,
+        messaging.message.id = %task.id,
         lepton.attempt = attempt.number,
         lepton.refused = refused,
     );
