@@ -128,10 +128,13 @@ impl Tasks {
         let payload = self.payloads.keep(id, encoding, input).await?;
         let sent = Sent::no();
         let draft = self.payloads.draft(id, &payload, &sent);
-        let submission = submission(&request, envelope, payload)?;
-        let asked = self
-            .ask(Request::Submit(Box::new((&submission).into())), sent, deadline)
-            .await;
+        let asked = match submission(&request, envelope, payload) {
+            Ok(submission) => {
+                let submit = Request::Submit(Box::new((&submission).into()));
+                self.ask(submit, sent, deadline).await
+            }
+            Err(fault) => Err(fault),
+        };
         if let Some(draft) = draft
             && is_unwanted(&asked, id)
         {

@@ -41,6 +41,11 @@ impl Known {
         })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The mark.
     pub fn mark(&self) -> Mark {
         self.mark.borrow().clone()

@@ -10,7 +10,7 @@ use lepton_mesh::blob::Blobs;
 use lepton_mesh::election::{Leadership, Suspicion};
 use lepton_mesh::etcd::incarnation;
 use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::takeover::take_over;
+use lepton_mesh::journal::takeover::{TakeoverError, take_over};
 use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -116,6 +116,13 @@ impl Cast {
             Ok(writer) => writer,
             Err(error) => {
                 tracing::error!(%error, epoch = leadership.epoch.0, "won the election but cannot lead");
+                if let TakeoverError::Lacks(_) = error {
+                    tracing::error!(
+                        file = %self.known.path().display(),
+                        "bring back the newer state of etcd; or, to accept the loss, stop every service, remove this file of \
+                         each scheduler, and start again"
+                    );
+                }
                 leadership.resign().await;
                 tokio::time::sleep(RETREAT).await;
                 return;
