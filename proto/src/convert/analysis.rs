@@ -12,6 +12,7 @@ use column::Column;
 
 pub mod bounds;
 mod column;
+pub mod packed;
 #[cfg(test)]
 mod tests;
 

@@ -25,6 +25,7 @@ pub mod drain;
 pub mod health;
 pub mod limits;
 mod observe;
+pub mod raw;
 pub mod reflection;
 pub mod stack;
 #[cfg(test)]

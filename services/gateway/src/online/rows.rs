@@ -220,7 +220,7 @@ impl Decoder {
             return Err(self.syntax("`table` is given twice"));
         }
         let position = self.position.behind(&self.pending[..start]);
-        let table = packed::read(&self.pending[start..end]).map_err(|bad| bad.fault(position))?;
+        let table = packed::read(&self.pending[start..end], position)?;
         self.packed = Some(table);
         Ok(())
     }

@@ -21,7 +21,6 @@ use crate::kind::{Failure, Input, Kind, Output};
 use crate::model::host::{Host, Served};
 
 pub(in crate::kinds) mod decode;
-mod packed;
 #[cfg(test)]
 mod tests;
 

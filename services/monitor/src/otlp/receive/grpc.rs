@@ -8,11 +8,10 @@ use axum::extract::State;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use lepton_mesh::server::raw::Raw;
 use prost::Message as _;
-use prost::bytes::{Buf as _, BufMut as _};
 use tonic::Status;
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, UnaryService};
 
 use super::http::Form;
@@ -51,43 +50,5 @@ impl From<Refusal> for Status {
             Refusal::Unreadable(why) => Self::invalid_argument(why),
             Refusal::TooLarge(why) => Self::resource_exhausted(why),
         }
-    }
-}
-
-/// Leaves messages as they are.
-#[derive(Debug, Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

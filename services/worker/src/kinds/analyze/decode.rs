@@ -1,18 +1,17 @@
 //! The input of an `analyze` task, from its text straight into columns.
 //!
 //! Promises: one pass and no tree of values; the same reader, and so the same faults, as at the gateway; asks between
-//! rows whether to stop. Leaves packed columns to `packed`.
+//! rows whether to stop. Leaves packed columns to `convert::analysis::packed`.
 
 use std::borrow::Cow;
 
 use lepton_analysis::{Cell, Table, TableBuilder};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_proto::analysis::v1::Consistency;
-use lepton_proto::convert::analysis::invalid_row;
+use lepton_proto::convert::analysis::{invalid_row, packed};
 use lepton_proto::convert::value::JsonFault;
 use lepton_proto::convert::value::read::Reader;
 
-use super::packed;
 use crate::analysis::{Question, refusal, table};
 
 /// Rows read between two questions whether to stop: some tens of microseconds.

@@ -1,0 +1,136 @@
+//! Packed columns as JSON: the field `table` of an online call or of a task's input, straight into its typed form.
+//!
+//! Promises: one pass, no tree; memory in proportion to the text; lowerCamelCase and snake_case names are both taken, and
+//! null stands for an absent field, as everywhere. Leaves the lengths of the lists to whoever analyses them.
+
+use lepton_domain::reason::{Fault, Reason};
+
+use super::bounds;
+use crate::analysis::v1::{Table, TableColumn};
+use crate::convert::value::JsonFault;
+use crate::convert::value::read::Reader;
+
+/// Why a table was not taken.
+#[derive(Debug)]
+pub enum BadTable {
+    /// Its text is not JSON, or a number in it is not exact.
+    Text(JsonFault),
+    /// It is JSON of the wrong shape, or too wide.
+    Shape(Fault),
+}
+
+impl From<JsonFault> for BadTable {
+    fn from(fault: JsonFault) -> Self {
+        Self::Text(fault)
+    }
+}
+
+impl From<BadTable> for Fault {
+    fn from(bad: BadTable) -> Self {
+        match bad {
+            BadTable::Text(fault) => fault.into(),
+            BadTable::Shape(fault) => fault,
+        }
+    }
+}
+
+/// Reads the table that begins here.
+pub fn read(reader: &mut Reader<'_>) -> Result<Table, BadTable> {
+    let mut table = Table::default();
+    open(reader, b'{', 1, "table")?;
+    while reader.element(b'}')? {
+        let key = reader.key()?;
+        if is_null(reader)? {
+            continue;
+        }
+        match &*key {
+            "columns" => {
+                open(reader, b'[', 2, "table.columns")?;
+                while reader.element(b']')? {
+                    bounds::check(0, table.columns.len() + 1, 0).map_err(BadTable::Shape)?;
+                    table.columns.push(column(reader)?);
+                }
+            }
+            "rowCount" | "row_count" => table.row_count = count(reader)?,
+            unknown => return Err(unknown_field(unknown)),
+        }
+    }
+    Ok(table)
+}
+
+fn column(reader: &mut Reader<'_>) -> Result<TableColumn, BadTable> {
+    open(reader, b'{', 3, "table.columns")?;
+    let mut column = TableColumn::default();
+    while reader.element(b'}')? {
+        let key = reader.key()?;
+        if is_null(reader)? {
+            continue;
+        }
+        match &*key {
+            "name" => column.name = reader.text()?.into_owned(),
+            "numbers" => column.numbers = list(reader, "table.columns.numbers", Reader::number)?,
+            "strings" => {
+                let text = |reader: &mut Reader<'_>| reader.text().map(|text| text.into_owned());
+                column.strings = list(reader, "table.columns.strings", text)?;
+            }
+            "booleans" => column.booleans = list(reader, "table.columns.booleans", boolean)?,
+            "valid" => column.valid = list(reader, "table.columns.valid", boolean)?,
+            unknown => return Err(unknown_field(unknown)),
+        }
+    }
+    Ok(column)
+}
+
+fn open(reader: &mut Reader<'_>, with: u8, depth: usize, field: &str) -> Result<(), BadTable> {
+    if reader.peek()? != with {
+        let what = if with == b'[' { "not a list" } else { "not an object" };
+        return Err(BadTable::Shape(Fault::field(field, what)));
+    }
+    Ok(reader.open(depth)?)
+}
+
+fn list<'a, T>(
+    reader: &mut Reader<'a>,
+    field: &str,
+    one: impl Fn(&mut Reader<'a>) -> Result<T, JsonFault>,
+) -> Result<Vec<T>, BadTable> {
+    open(reader, b'[', 4, field)?;
+    let mut list = Vec::new();
+    while reader.element(b']')? {
+        reader.peek()?;
+        list.push(one(reader)?);
+    }
+    Ok(list)
+}
+
+/// Steps over a null, which stands for an absent field.
+fn is_null(reader: &mut Reader<'_>) -> Result<bool, JsonFault> {
+    match reader.peek()? {
+        b'n' => reader.word("null").map(|()| true),
+        _ => Ok(false),
+    }
+}
+
+fn boolean(reader: &mut Reader<'_>) -> Result<bool, JsonFault> {
+    if reader.peek()? == b't' {
+        reader.word("true").map(|()| true)
+    } else {
+        reader.word("false").map(|()| false)
+    }
+}
+
+fn count(reader: &mut Reader<'_>) -> Result<u32, BadTable> {
+    reader.peek()?;
+    let number = reader.number()?;
+    if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Ok(number as u32);
+    }
+    let message = format!("{number} is not a number of rows");
+    Err(BadTable::Shape(Fault::field("table.row_count", message)))
+}
+
+fn unknown_field(name: &str) -> BadTable {
+    let shown: String = name.chars().take(64).collect();
+    let fault = Fault::new(Reason::UnknownField, format!("`table` has no field {shown:?}"));
+    BadTable::Shape(fault.with("field", shown))
+}
