@@ -1,8 +1,8 @@
 //! The Open Inference Protocol: the gRPC service that gateways forward inference to.
 //!
 //! Promises: bounded in calls, in waiting calls and in their memory, together with online analyses; a caller that hangs
-//! up or whose deadline passes stops the work, at the next node of the model. Leaves choosing the version of a call that names none to
-//! the gateway, which says it in the metadata, and the deadline itself to the stack around the service.
+//! up or whose deadline passes stops the work, at the next node of the model. Leaves choosing the version of a call that
+//! names none to the gateway, which says it in the metadata, and the deadline itself to the stack around the service.
 
 use std::sync::Arc;
 

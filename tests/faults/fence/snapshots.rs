@@ -194,7 +194,7 @@ async fn trimmed_segments_are_in_the_archive() {
     let due = trim::due(&stage.etcd, leader.writer.position()).await.unwrap().unwrap();
     trim::archive(&stage.etcd, &archive, &incarnation, &due).await.unwrap();
     leader.writer.trim(due.clone()).await.unwrap();
-    assert_eq!(due.start, 1);
+    assert_eq!(due, 1..9, "up to the older snapshot");
     for segment in due {
         let bytes = archive
             .get_named(&archive_name(&incarnation, segment))
@@ -210,6 +210,28 @@ async fn trimmed_segments_are_in_the_archive() {
         .unwrap()
         .unwrap();
     assert_eq!(second, kept.value());
+    stage.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_are_trimmed_in_small_steps_and_never_beyond_the_older_snapshot() {
+    let stage = Stage::start().await;
+    let mut leader = stage.lead("scheduler-1").await;
+    leader.submit_all(1..41).await;
+    leader.snapshot().await;
+    leader.submit(41).await.unwrap();
+    leader.snapshot().await;
+    for step in [Some(1..33), Some(33..42), None] {
+        let due = trim::due(&stage.etcd, leader.writer.position()).await.unwrap();
+        assert_eq!(due, step);
+        if let Some(segments) = due {
+            leader.writer.trim(segments).await.unwrap();
+        }
+    }
+    // Whoever asks for more does not get it.
+    leader.writer.trim(42..100).await.unwrap();
+    let kept = stage.etcd.get(stage.etcd.keys().segment(42)).await.unwrap();
+    assert!(kept.is_some());
     stage.verified().await;
 }
 

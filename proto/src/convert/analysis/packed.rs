@@ -1,7 +1,7 @@
 //! Packed columns as JSON: the field `table` of an online call or of a task's input, straight into its typed form.
 //!
-//! Promises: one pass, no tree; memory in proportion to the text; lowerCamelCase and snake_case names are both taken, and
-//! null stands for an absent field, as everywhere. Leaves the lengths of the lists to whoever analyses them.
+//! Promises: one pass, no tree; memory in proportion to the text; lowerCamelCase and snake_case names are both taken,
+//! and null stands for an absent field, as everywhere. Leaves the lengths of the lists to whoever analyses them.
 
 use lepton_domain::reason::{Fault, Reason};
 

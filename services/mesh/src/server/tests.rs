@@ -57,6 +57,7 @@ impl<S: tonic_health::pb::health_server::Health> Service<Request<Body>> for Rena
 
 async fn start(limits: Limits) -> Running {
     let (readiness, shutdown, metrics) = (Readiness::new(), Shutdown::new(), Metrics::new());
+    let draining = shutdown.clone();
     let health = health::service(readiness.clone(), &["lepton.test.v1.TestService"], shutdown.clone());
     let router = Router::new()
         .route("/panic", get(async || -> &'static str { panic!("boom") }))
@@ -64,6 +65,8 @@ async fn start(limits: Limits) -> Running {
             "/slow",
             get(async || tokio::time::sleep(Duration::from_millis(300)).await),
         )
+        // Still at work when the drain begins, and done soon after.
+        .route("/until-drain", get(async move || draining.triggered().await))
         .route("/never", get(std::future::pending::<()>));
     let router = mount(router, Renamed(health.clone().max_decoding_message_size(64)));
     let router = reflection::mount_on(mount(router, health), &[]);
@@ -219,21 +222,20 @@ async fn a_drain_finishes_what_was_begun_and_cuts_off_the_rest() {
         ..Limits::default()
     })
     .await;
-    let (slow, never) = tokio::join!(server.http("/slow", ""), async {
+    let (slow, never) = tokio::join!(server.http("/until-drain", ""), async {
         let mut stream = Net::Os.connect(&server.address).await.unwrap();
         stream
             .write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n")
             .await
             .unwrap();
         // Only once both are at work, the shutdown comes.
-        while !server
-            .metrics
-            .text()
-            .unwrap()
-            .contains("lepton_requests_in_flight{service=\"test\"} 2.0")
-        {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let at_work = "lepton_requests_in_flight{service=\"test\"} 2.0";
+        let both = async {
+            while !server.metrics.text().unwrap().contains(at_work) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
         server.shutdown.trigger();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;

@@ -12,7 +12,7 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 use super::json;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Places that a list reserves for each element at most: the first has four, and later a full list doubles.
 const PLACES: usize = 4;

@@ -1,8 +1,8 @@
 //! The workers that have a session, and what each of them runs.
 //!
-//! Promises: an attempt is in at most one session; a worker that closes, falls silent or comes back without an attempt
-//! that it had loses it, which the ledger hears. Leaves the stream to `session::stream` and choosing to
-//! `session::assign`.
+//! Promises: an attempt is in at most one session; a worker that falls silent, or whose stream ends, loses what it had
+//! unless it is back at once, and one that comes back without an attempt loses that; the ledger hears of each loss. Leaves
+//! the stream to `session::stream` and choosing to `assign`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

@@ -7,7 +7,8 @@ use prost::Message as _;
 
 use super::*;
 
-fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
+/// A message with these spans.
+pub(in crate::otlp) fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
     let scope = ScopeSpans {
         spans,
         ..ScopeSpans::default()

@@ -9,12 +9,13 @@ use lepton_mesh::context::Context;
 use lepton_mesh::net::Net;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tonic::codec::CompressionEncoding::Gzip;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::otlp::measure::tests::request;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -35,17 +36,7 @@ fn message(spans: u64) -> ExportTraceServiceRequest {
         name: "works".to_owned(),
         ..Span::default()
     };
-    let scope = ScopeSpans {
-        spans: (1..=spans).map(span).collect(),
-        ..ScopeSpans::default()
-    };
-    let sent = ResourceSpans {
-        scope_spans: vec![scope],
-        ..ResourceSpans::default()
-    };
-    ExportTraceServiceRequest {
-        resource_spans: vec![sent],
-    }
+    request((1..=spans).map(span).collect())
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
