@@ -17,6 +17,7 @@ pub mod etcd;
 pub mod fleet;
 pub mod journal;
 pub mod memory;
+pub mod memory_budget;
 pub mod models;
 pub mod net;
 pub mod random;
