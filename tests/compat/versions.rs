@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
+use lepton_core::clock::Clock;
 use lepton_tests::mesh::{Cluster, Sizes};
 use lepton_tests::rest::Rest;
 use lepton_tests::venv::{models, run};

@@ -4,8 +4,8 @@
 
 use etcd_client::{Client, Error, GetOptions};
 use futures::{Stream, stream};
+use lepton_core::net::{Listener, Net};
 use lepton_embedded_etcd::Config;
-use lepton_mesh::net::{Listener, Net};
 use std::{
     io,
     process::{Child, Command, Stdio},
@@ -123,7 +123,7 @@ pub(super) async fn connect(authority: &str) -> Client {
 }
 
 /// Connections of a listener.
-pub(super) fn incoming(listener: Listener) -> impl Stream<Item = io::Result<lepton_mesh::net::Stream>> {
+pub(super) fn incoming(listener: Listener) -> impl Stream<Item = io::Result<lepton_core::net::Stream>> {
     stream::unfold(listener, async |listener| {
         let connection = listener.accept().await.map(|(stream, _)| stream);
         Some((connection, listener))

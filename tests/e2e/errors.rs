@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use http::StatusCode;
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use lepton_proto::analysis::v1::analysis_service_client::AnalysisServiceClient;
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
 use lepton_tests::rest::{Answer, Rest};

@@ -5,8 +5,8 @@
 
 use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
 use futures::stream;
+use lepton_core::net::Net;
 use lepton_embedded_etcd::Config;
-use lepton_mesh::net::Net;
 use std::{
     error::Error,
     process::{Command, Stdio},

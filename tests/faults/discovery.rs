@@ -9,11 +9,11 @@ mod suspect;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::registry::{Directory, Instance, NodeState};
+use lepton_core::context::Context;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::time::Timestamp;
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::registry::{Directory, Instance, NodeState};
 use lepton_tests::etcd::RealEtcd;
 
 /// Longer than any lease and any pause between attempts.

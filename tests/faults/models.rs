@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use lepton_coordination::etcd::Etcd;
+use lepton_core::blob::{Area, Blobs};
+use lepton_core::context::Context;
 use lepton_domain::model::{Change, Model, Signature};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::{Area, Blobs};
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::models::Models;
+use lepton_models::Models;
 use lepton_tests::etcd::RealEtcd;
 use lepton_tests::proxy::{Direction, Flow, Proxy};
 use lepton_tests::wait::eventually;

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::registry::{Instance, NodeState, Registrar};
+use lepton_core::context::Context;
+use lepton_core::net::Net;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::Etcd;
 use lepton_mesh::fleet::{Fleet, Subject};
-use lepton_mesh::net::Net;
-use lepton_mesh::registry::{Instance, NodeState, Registrar};
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::serve;
-use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 use lepton_proto::fleet::v1::fleet_service_server::FleetServiceServer;
 use lepton_tests::mesh::{Cluster, Sizes, Up, leader, nodes};

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lepton_mesh::context::Context;
-use lepton_mesh::net::Net;
+use lepton_core::context::Context;
+use lepton_core::net::Net;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
 use lepton_proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use lepton_proto::scheduler::v1::{GetPositionRequest, SegmentDigest};
@@ -109,7 +109,7 @@ async fn what_gathers_behind_an_append_goes_together() {
     direct.send(1, submit(1));
     let etcd = cluster.etcd.connect(&Context::system(), "lepton");
     let held = || async {
-        lepton_mesh::journal::inspect::status(&etcd)
+        lepton_journal::inspect::status(&etcd)
             .await
             .is_ok_and(|status| status.task_count == 1)
     };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use lepton_core::net::Net;
 use lepton_domain::ids::{ContentDigest, Kind, RequestId, TaskId, Tenant};
 use lepton_domain::ledger::Submission;
 use lepton_domain::task::{Payload, Spec};
-use lepton_mesh::net::Net;
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
 use lepton_proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;

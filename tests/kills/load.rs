@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use lepton_proto::convert::value::to_value;
 use lepton_proto::task::v1::batch_submit_result::Outcome;
 use lepton_proto::task::v1::submit_task_request::Payload;

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
+use lepton_core::net::Net;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::task::Payload;
-use lepton_mesh::net::Net;
 use lepton_proto::journal::v1::{Attempt, Failure};
 use lepton_proto::task::v1::Progress;
 use lepton_proto::worker::v1 as wire;

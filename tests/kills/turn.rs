@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
+use lepton_core::clock::Clock;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Longer than anything that has to happen; what takes that long has failed.

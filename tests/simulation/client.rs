@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use lepton_mesh::election;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::journal::LEADER_SERVICE;
-use lepton_mesh::journal::inspect::{dump, verify};
-use lepton_mesh::net::Net;
-use lepton_mesh::random::Random;
+use lepton_coordination::election;
+use lepton_coordination::etcd::Etcd;
+use lepton_core::net::Net;
+use lepton_core::random::Random;
+use lepton_journal::LEADER_SERVICE;
+use lepton_journal::inspect::{dump, verify};
 use lepton_proto::task::v1::submit_task_request::Payload;
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
 use lepton_proto::task::v1::{State, SubmitTaskRequest, Task, WatchTaskRequest};

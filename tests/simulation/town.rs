@@ -10,15 +10,15 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use futures::stream;
+use lepton_core::clock::Clock;
+use lepton_core::context::Context;
+use lepton_core::metrics::Metrics;
+use lepton_core::net::Net;
+use lepton_core::random::Random;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::time::Timestamp;
-use lepton_mesh::clock::Clock;
 use lepton_mesh::config::{Common, ServiceConfig};
-use lepton_mesh::context::Context;
 use lepton_mesh::entry::{Service, assemble};
-use lepton_mesh::net::Net;
-use lepton_mesh::random::Random;
-use lepton_mesh::shutdown::Shutdown;
-use lepton_mesh::telemetry::metrics::Metrics;
 use tempfile::TempDir;
 
 /// The host of the store.

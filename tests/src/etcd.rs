@@ -8,9 +8,9 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use etcd_client::{Channel, Client};
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::net::Net;
+use lepton_coordination::etcd::Etcd;
+use lepton_core::context::Context;
+use lepton_core::net::Net;
 use tempfile::TempDir;
 
 use crate::process;

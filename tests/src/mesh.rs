@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;

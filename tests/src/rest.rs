@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use serde_json::Value;
 use tokio::task::JoinSet;
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use lepton_core::context::Context;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::context::Context;
 use serde_json::Value;
 
 use crate::advice::{EXIT_DONE, fail};

@@ -9,12 +9,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use lepton_core::context::Context;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::config::{Machine, Settings};
-use lepton_mesh::context::Context;
-use lepton_mesh::memory;
-use lepton_mesh::shutdown::Shutdown;
-use lepton_mesh::telemetry;
+use lepton_mesh::{collector, memory};
 
 use crate::advice::{EXIT_DONE, fail};
 
@@ -115,7 +114,7 @@ pub fn run(options: Options) -> ExitCode {
 async fn observed(options: Options) -> Result<(), Fault> {
     let context = Context::system();
     let plan = Plan::new(options, Machine.variables())?;
-    let mut guard = telemetry::init(
+    let mut guard = lepton_telemetry::init(
         "lepton",
         &context.random.instance("lepton"),
         &plan.telemetry()?,
@@ -126,10 +125,10 @@ async fn observed(options: Options) -> Result<(), Fault> {
     result
 }
 
-async fn serve(plan: Plan, context: Context, traces: &mut telemetry::Guard) -> Result<(), Fault> {
+async fn serve(plan: Plan, context: Context, traces: &mut lepton_telemetry::Guard) -> Result<(), Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
     let mesh = mesh::Mesh::assemble(&plan, context.clone()).await?;
-    traces.follow(mesh.etcd(), &context);
+    traces.follow(|addresses| collector::follow(mesh.etcd(), context.clone(), addresses));
     mesh.run(shutdown).await
 }

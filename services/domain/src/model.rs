@@ -1,7 +1,7 @@
 //! Models: immutable numbered versions, and which of them is served.
 //!
 //! Promises: everything about a model has a limit; a number is given once, also after its version is deleted. Leaves
-//! keeping the record to `mesh::models`, and loading files to the workers.
+//! keeping the record to `lepton-models`, and loading files to the workers.
 
 use std::collections::BTreeMap;
 

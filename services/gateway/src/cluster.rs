@@ -1,17 +1,17 @@
 //! `lepton.cluster.v1`: the instances from the registry, the journal from etcd.
 //!
-//! Promises: reads only. Leaves what the journal's figures mean to `mesh::journal::inspect`.
+//! Promises: reads only. Leaves what the journal's figures mean to `lepton_journal::inspect`.
 
 use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _};
+use lepton_coordination::election::{Leader, LeaderWatch};
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::registry::{self, Directory, Instance};
+use lepton_core::error;
 use lepton_domain::reason::Fault;
-use lepton_mesh::election::{Leader, LeaderWatch};
-use lepton_mesh::error;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::journal::follow::FollowError;
-use lepton_mesh::journal::inspect;
-use lepton_mesh::registry::{self, Directory, Instance};
+use lepton_journal::follow::FollowError;
+use lepton_journal::inspect;
 use lepton_proto::cluster::v1::cluster_service_server::ClusterService;
 use lepton_proto::cluster::v1::journal_service_server::JournalService;
 use lepton_proto::cluster::v1::*;

@@ -3,10 +3,10 @@
 //! Promises: an upload is on disk when it is answered, and has a name that was never given before; how many there are, and
 //! how large they are together, is limited. Any content is kept: what it is, the task that reads it finds out and says.
 
+use lepton_core::blob::{Area, digest_of};
+use lepton_core::context::Context;
+use lepton_core::error;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::{Area, digest_of};
-use lepton_mesh::context::Context;
-use lepton_mesh::error;
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::data::v1::data_service_server::DataService;
 use lepton_proto::data::v1::*;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use lepton_core::clock::Clock;
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::clock::Clock;
 use lepton_mesh::fleet::Subject;
 use lepton_mesh::fleet::latency::{Latencies, Seen};
 use lepton_mesh::server::health::Readiness;

@@ -11,8 +11,8 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures::Stream;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use lepton_core::error;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
 use prost::Message;
 
 #[cfg(test)]

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
+use lepton_coordination::registry::{Directory, Instance, NodeState};
+use lepton_core::error;
+use lepton_core::net::Net;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
-use lepton_mesh::net::Net;
-use lepton_mesh::registry::{Directory, Instance, NodeState};
-use lepton_mesh::telemetry::propagate::Propagate;
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
 use lepton_proto::monitor::v1::{GetTraceRequest, GetTraceResponse, ListIncidentsRequest, ListIncidentsResponse};
 use lepton_proto::monitor::v1::{ListTracesRequest, ListTracesResponse};
 use lepton_proto::validate;
+use lepton_telemetry::propagate::Propagate;
 use tonic::{Request, Response, Status};
 
 use crate::cluster::Cluster;

@@ -1,13 +1,13 @@
 //! `lepton.model.v1.ModelService`: the registry of models over gRPC and REST.
 //!
 //! Promises: reads are of etcd itself, so two gateways agree; states are what the workers told last. Leaves decisions to
-//! `domain::model`, keeping to `mesh::models`, and running models to the workers.
+//! `domain::model`, keeping to `lepton-models`, and running models to the workers.
 
+use lepton_coordination::registry::Directory;
+use lepton_core::error;
 use lepton_domain::model::{Change, Model as Kept, check_name, not_found};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
-use lepton_mesh::models::Models as Registry;
-use lepton_mesh::registry::Directory;
+use lepton_models::Models as Registry;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
 use tonic::{Request, Response, Status};

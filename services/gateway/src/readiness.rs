@@ -3,9 +3,9 @@
 //! Promises: ready means that a request would succeed now. While etcd is away but a worker answers, a gateway that was
 //! ready stays so: analyses go on, and submits are refused with a reason. Leaves showing it to `mesh::server`.
 
+use lepton_core::shutdown::Shutdown;
 use lepton_mesh::channel::pool::Pool;
 use lepton_mesh::server::health::Readiness;
-use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use crate::tasks::reach::Reach;

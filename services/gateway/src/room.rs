@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use futures::StreamExt as _;
+use lepton_core::error;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// When a refused caller should try again: about as long as a large body takes to be dealt with.

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
+use lepton_coordination::registry::Directory;
+use lepton_core::context::Context;
+use lepton_core::error;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::{ContentDigest, RequestId, TaskId, Tenant};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Encoding, Task};
 use lepton_mesh::channel::leader::LeaderChannel;
-use lepton_mesh::context::Context;
-use lepton_mesh::error;
-use lepton_mesh::registry::Directory;
 use lepton_mesh::server::deadline::Deadline;
-use lepton_mesh::shutdown::Shutdown;
-use lepton_mesh::telemetry::trace;
 use lepton_proto::convert::task::{Envelope, submission};
 use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::{CancelCommand, GetQuery, ListTasksRequest as LeaderListRequest};
 use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest, TaskView};
+use lepton_telemetry::trace;
 
 use self::config::TasksConfig;
 use self::current::Current;

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use lepton_coordination::registry::Instance;
+use lepton_core::error;
+use lepton_core::net::Net;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
-use lepton_mesh::net::Net;
-use lepton_mesh::registry::Instance;
-use lepton_mesh::telemetry::propagate::Propagate;
 use lepton_proto::convert::trace::assemble;
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::{GetTraceRequest, ListTracesRequest, Trace};
+use lepton_telemetry::propagate::Propagate;
 use tonic::Response;
 use tonic::transport::Channel;
 

@@ -12,12 +12,12 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use crate::net::Listener;
 use crate::server::health::Readiness;
 use crate::server::limits::Limits;
 use crate::server::serve as serve_http;
-use crate::shutdown::Shutdown;
-use crate::telemetry::metrics::Metrics;
+use lepton_core::metrics::Metrics;
+use lepton_core::net::Listener;
+use lepton_core::shutdown::Shutdown;
 
 /// OpenMetrics, as Prometheus asks for it.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

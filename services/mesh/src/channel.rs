@@ -5,3 +5,5 @@
 
 pub mod leader;
 pub mod pool;
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use lepton_domain::reason::{Fault, Reason};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::telemetry::{LogConfig, TelemetryConfig, TraceConfig};
+use lepton_telemetry::{LogConfig, TelemetryConfig, TraceConfig};
 
 pub mod address;
 pub mod duration;

@@ -13,12 +13,12 @@ use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{Fault, Reason};
 
 use crate::config::{Machine, ServiceConfig};
-use crate::context::Context;
-use crate::etcd::Etcd;
-use crate::net::Listener;
 use crate::server::health::Readiness;
-use crate::shutdown::Shutdown;
-use crate::{memory, telemetry};
+use crate::{collector, memory};
+use lepton_coordination::etcd::Etcd;
+use lepton_core::context::Context;
+use lepton_core::net::Listener;
+use lepton_core::shutdown::Shutdown;
 use refusal::fail;
 
 pub use assemble::{Assembled, assemble, bind, warn_if_open};
@@ -92,8 +92,9 @@ async fn run<S: Service>(mut config: S::Config) -> Result<(), Fault> {
     let context = Context::system();
     let instance = name_instance::<S>(&mut config, &context);
     let common = config.common();
-    let mut guard = telemetry::init(S::NAME, &instance, &common.telemetry(), &context);
-    guard.follow(Etcd::connect(&context, &common.etcd, &common.cluster), &context);
+    let mut guard = lepton_telemetry::init(S::NAME, &instance, &common.telemetry(), &context);
+    let etcd = Etcd::connect(&context, &common.etcd, &common.cluster);
+    guard.follow(|addresses| collector::follow(etcd, context.clone(), addresses));
     let result = run_assembled::<S>(config, context).await;
     guard.finish().await;
     result

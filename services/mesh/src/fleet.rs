@@ -14,9 +14,9 @@ use lepton_proto::fleet::v1::fleet_service_server::FleetService;
 use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
 use tonic::{Request, Response, Status};
 
-use crate::error::status;
-use crate::shutdown::Shutdown;
-use crate::telemetry::process;
+use lepton_core::error::status;
+use lepton_core::process;
+use lepton_core::shutdown::Shutdown;
 
 pub mod latency;
 #[cfg(test)]

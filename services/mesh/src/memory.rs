@@ -36,7 +36,7 @@ pub fn settle() {}
 #[cfg(all(test, target_env = "gnu"))]
 mod tests {
     use super::*;
-    use crate::telemetry::process::usage;
+    use lepton_core::process::usage;
 
     #[test]
     fn a_large_buffer_goes_back_although_a_later_one_stays() {

@@ -13,8 +13,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tower::{Service, ServiceExt};
 
-use crate::net::Listener;
-use crate::shutdown::Shutdown;
+use lepton_core::net::Listener;
+use lepton_core::shutdown::Shutdown;
 
 use drain::Connections;
 use limits::Limits;

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use lepton_coordination::election::{Candidate, campaign};
+use lepton_coordination::etcd::Etcd;
+use lepton_core::context::Context;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::{Epoch, InstanceId};
-use lepton_mesh::context::Context;
-use lepton_mesh::election::{Candidate, campaign};
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::timeout;
 

@@ -33,11 +33,11 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use lepton_core::error::{is_retryable, rest};
+use lepton_core::net::Net;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error::{is_retryable, rest};
-use lepton_mesh::net::Net;
-use lepton_mesh::shutdown::Shutdown;
-use lepton_mesh::telemetry::trace::TRACEPARENT;
+use lepton_telemetry::trace::TRACEPARENT;
 use maud::Markup;
 use tokio::sync::{Semaphore, watch};
 

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lepton_coordination::election::LeaderWatch;
+use lepton_coordination::registry::{Directory, Instance, Instances};
+use lepton_core::context::Context;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::incident::Live;
-use lepton_mesh::context::Context;
-use lepton_mesh::election::LeaderWatch;
-use lepton_mesh::registry::{Directory, Instance, Instances};
 use lepton_mesh::server::health::Readiness;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};

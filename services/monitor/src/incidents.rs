@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use lepton_core::error::status;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error::status;
 use lepton_proto::convert::incident::read_state;
 use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
 use lepton_proto::monitor::v1::{GetTraceRequest, GetTraceResponse, ListIncidentsRequest, ListIncidentsResponse};

@@ -13,9 +13,9 @@ pub(crate) mod receive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
-use lepton_mesh::context::Context;
-use lepton_mesh::telemetry::metrics::{Counter, Gauge};
+use lepton_core::clock::Clock;
+use lepton_core::context::Context;
+use lepton_core::metrics::{Counter, Gauge};
 use lepton_proto::convert::trace::assemble;
 use lepton_proto::monitor::v1::Trace;
 

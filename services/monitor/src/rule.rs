@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use lepton_core::random::Random;
 use lepton_domain::ids::{IncidentId, InstanceId};
 use lepton_domain::incident::{Change, Incident, Incidents, Live, observe};
 use lepton_domain::time::Timestamp;
-use lepton_mesh::random::Random;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use lepton_mesh::etcd::Etcd;
+use lepton_coordination::etcd::Etcd;
 use tokio::sync::watch;
 
 /// How often etcd is asked.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use lepton_mesh::etcd::{Etcd, EtcdError};
+use lepton_coordination::etcd::{Etcd, EtcdError};
 
 /// Steps in which the history moves on.
 const STEPS: u32 = 10;
@@ -28,9 +28,7 @@ pub(crate) async fn compact(etcd: &Etcd, history: Duration) -> Infallible {
 
 /// Remembers where the store is now, and compacts to where it was a history ago.
 async fn step(etcd: &Etcd, revisions: &mut VecDeque<i64>) -> Result<(), EtcdError> {
-    let (_leader, revision) = etcd
-        .get_at(etcd.keys().leader(lepton_mesh::journal::LEADER_SERVICE))
-        .await?;
+    let (_leader, revision) = etcd.get_at(etcd.keys().leader(lepton_journal::LEADER_SERVICE)).await?;
     revisions.push_back(revision);
     if revisions.len() > STEPS as usize
         && let Some(oldest) = revisions.pop_front()

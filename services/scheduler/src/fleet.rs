@@ -1,8 +1,8 @@
 //! What this scheduler tells of its load. Leaves the stream to `mesh::fleet`.
 
 use lepton_domain::ids::InstanceId;
+use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::fleet::Subject;
-use lepton_mesh::journal::LEADER_SERVICE;
 use lepton_mesh::server::health::Readiness;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 use tokio::sync::watch;

@@ -13,17 +13,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use lepton_coordination::etcd::Etcd;
+use lepton_core::blob::Blobs;
+use lepton_core::clock::Clock;
+use lepton_core::random::Random;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::{Epoch, TaskId};
 use lepton_domain::ledger::{Command, Effect, Event, Ledger, Policy, Rejection, apply, decide};
 use lepton_domain::queue::Queue;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::time::Timestamp;
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::clock::Clock;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::journal::append::Writer;
-use lepton_mesh::random::Random;
-use lepton_mesh::shutdown::Shutdown;
+use lepton_journal::append::Writer;
 use tokio::sync::{mpsc, watch};
 
 use batch::Batch;

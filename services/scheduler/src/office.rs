@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lepton_coordination::election::Leader;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::election::Leader;
-use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use lepton_domain::ids::{Epoch, InstanceId, Seq};
 use lepton_domain::ledger::StateDigest;
-use lepton_mesh::journal::{RECENT_MAX, Replica};
+use lepton_journal::{RECENT_MAX, Replica};
 use lepton_proto::convert::snapshot::state_digest_bytes;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::scheduler::v1::{GetPositionResponse, SegmentDigest};

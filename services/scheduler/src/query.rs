@@ -5,9 +5,9 @@
 use std::pin::Pin;
 
 use futures::Stream;
+use lepton_core::error::status;
 use lepton_domain::ids::{InstanceId, Kind, Seq, Tenant};
 use lepton_domain::reason::Fault;
-use lepton_mesh::error::status;
 use lepton_proto::convert;
 use lepton_proto::convert::snapshot::read_state;
 use lepton_proto::scheduler::v1 as wire;

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use lepton_coordination::election::{Leadership, Suspicion};
+use lepton_coordination::etcd::incarnation;
+use lepton_core::blob::Blobs;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::election::{Leadership, Suspicion};
-use lepton_mesh::etcd::incarnation;
-use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::takeover::{TakeoverError, take_over};
-use lepton_mesh::shutdown::Shutdown;
+use lepton_journal::Replica;
+use lepton_journal::takeover::{TakeoverError, take_over};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 

@@ -7,21 +7,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use lepton_coordination::election::{Candidate, LeaderWatch, Suspicion};
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
+use lepton_core::context::Context;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::admin;
-use lepton_mesh::context::Context;
-use lepton_mesh::election::{Candidate, LeaderWatch, Suspicion};
 use lepton_mesh::entry::{Service, Sockets};
-use lepton_mesh::etcd::Etcd;
 use lepton_mesh::fleet::Fleet;
-use lepton_mesh::journal::LEADER_SERVICE;
-use lepton_mesh::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::stack::{StackConfig, apply, mount};
 use lepton_mesh::server::{reflection, serve};
-use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::fleet::v1::fleet_service_server::FleetServiceServer;
 use lepton_proto::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use lepton_proto::worker::v1::session_service_server::SessionServiceServer;
@@ -204,7 +204,7 @@ async fn watch_readiness(
     readiness: Readiness,
     registrar: Arc<Registrar>,
     mut seat: watch::Receiver<Option<LeaderHandle>>,
-    mut leaders: watch::Receiver<Option<lepton_mesh::election::Leader>>,
+    mut leaders: watch::Receiver<Option<lepton_coordination::election::Leader>>,
     mut progress: watch::Receiver<Progress>,
 ) {
     loop {

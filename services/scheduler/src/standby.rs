@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use lepton_mesh::context::Context;
-use lepton_mesh::election::{Candidate, Leadership, Suspicion, campaign};
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::etcd::doorbell::Doorbell;
-use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::follow::{FollowError, catch_up};
+use lepton_coordination::election::{Candidate, Leadership, Suspicion, campaign};
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::etcd::doorbell::Doorbell;
+use lepton_core::context::Context;
+use lepton_journal::Replica;
+use lepton_journal::follow::{FollowError, catch_up};
 use lepton_proto::journal::v1::Mark;
 use tokio::sync::watch;
 
@@ -66,7 +66,7 @@ impl Standby {
                     Err(error) => {
                         tracing::debug!(%error, "the campaign was interrupted; it begins again");
                         tokio::time::sleep(RETRY_AFTER).await;
-                        campaign.set(lepton_mesh::election::campaign(&self.etcd, &self.candidate, &self.context));
+                        campaign.set(lepton_coordination::election::campaign(&self.etcd, &self.candidate, &self.context));
                     }
                 },
                 () = bell.rung() => self.advance(incarnation, replica).await?,

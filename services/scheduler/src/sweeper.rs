@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use lepton_core::blob::Blobs;
+use lepton_core::clock::Clock;
 use lepton_domain::ids::TaskId;
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::clock::Clock;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 

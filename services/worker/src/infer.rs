@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
+use lepton_core::clock::Clock;
+use lepton_core::error::status;
+use lepton_core::metrics::{Counters, Histograms, Metrics, SECONDS, own};
 use lepton_domain::model::Tensor as Typed;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::clock::Clock;
-use lepton_mesh::error::status;
 use lepton_mesh::server::health::Readiness;
-use lepton_mesh::telemetry::metrics::{Counters, Histograms, Metrics, SECONDS, own};
 use lepton_proto::inference::grpc_inference_service_server::GrpcInferenceService;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 use lepton_proto::inference::{

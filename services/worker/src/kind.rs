@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use lepton_core::error::is_retryable;
 use lepton_domain::ids::{AttemptId, Tenant};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Encoding, TaskError};
-use lepton_mesh::error::is_retryable;
 use tokio_util::sync::CancellationToken;
 
 use crate::compute::Compute;

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lepton_coordination::election::LeaderWatch;
+use lepton_coordination::etcd::{Etcd, incarnation};
+use lepton_coordination::registry::Directory;
+use lepton_core::blob::Blobs;
+use lepton_core::context::Context;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::Blobs;
+use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::channel::leader::LeaderChannel;
-use lepton_mesh::context::Context;
-use lepton_mesh::election::LeaderWatch;
-use lepton_mesh::etcd::{Etcd, incarnation};
-use lepton_mesh::journal::LEADER_SERVICE;
-use lepton_mesh::registry::Directory;
 use lepton_mesh::server::health::Readiness;
-use lepton_mesh::shutdown::Shutdown;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;

@@ -1,7 +1,7 @@
 //! Models in a worker: what runs them, which of them are in memory, and what is told of files that may become models.
 //!
 //! Promises: whoever runs a model meets the traits here and never a backend; what reaches a backend fits the model's
-//! signature. Leaves records and files to `mesh::models`, and the protocol that callers speak to `infer`.
+//! signature. Leaves records and files to `lepton-models`, and the protocol that callers speak to `infer`.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,12 +3,12 @@
 //! Promises: bounded in calls, in waiting calls and in their memory; a caller that hangs up or whose deadline passes
 //! stops the work. Leaves the deadline itself to the stack around the service, which drops late calls.
 
+use lepton_core::clock::Clock;
+use lepton_core::error::status;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::clock::Clock;
-use lepton_mesh::error::status;
-use lepton_mesh::telemetry::trace;
 use lepton_proto::analysis::v1::analysis_service_server::AnalysisService;
 use lepton_proto::analysis::v1::{AnalyzeRequest, AnalyzeResponse, Consistency};
+use lepton_telemetry::trace;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 

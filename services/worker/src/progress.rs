@@ -3,9 +3,9 @@
 //! Promises: saying it is cheap and never waits, so that a kind may say it at every step; only the latest counts; what
 //! is said is bounded. Leaves how often it is told to `slots`.
 
+use lepton_core::clock::Clock;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::time::Timestamp;
-use lepton_mesh::clock::Clock;
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::journal::v1::Attempt;
 use lepton_proto::task::v1 as task;

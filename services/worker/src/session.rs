@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use lepton_core::context::Context;
+use lepton_core::error::fault;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::Fault;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
-use lepton_mesh::context::Context;
-use lepton_mesh::error::fault;
 use lepton_mesh::server::health::Readiness;
-use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::worker::v1 as wire;
 use lepton_proto::worker::v1::open_session_response::Message as In;
 use lepton_proto::worker::v1::session_service_client::SessionServiceClient;

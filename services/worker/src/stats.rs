@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use lepton_core::clock::Clock;
+use lepton_core::metrics::{Counters, Histograms, Metrics, SECONDS, own};
 use lepton_domain::reason::{Code, Fault};
-use lepton_mesh::clock::Clock;
 use lepton_mesh::fleet::latency::Latencies;
-use lepton_mesh::telemetry::metrics::{Counters, Histograms, Metrics, SECONDS, own};
 
 pub mod fleet;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
+use lepton_core::clock::Clock;
 use tokio::sync::watch;
 
 /// A watch that runs from the start. Clones are the same watch.

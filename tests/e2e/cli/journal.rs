@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lepton_mesh::context::Context;
+use lepton_core::context::Context;
 use lepton_tests::etcd::RealEtcd;
 use lepton_tests::mesh::{Options, Up};
 use lepton_tests::wait::eventually;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use lepton_tests::process::binary;
 
 use super::{Said, said};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use lepton_proto::analysis::v1::AnalyzeRequest;
 use lepton_proto::task::v1::SubmitTaskRequest;
 use lepton_tests::etcd::RealEtcd;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use lepton_mesh::net::Net;
+use lepton_core::net::Net;
 use lepton_tests::mesh::{Options, Up, directory, up_arguments};
 use lepton_tests::process::Process;
 use serde_json::json;

@@ -100,7 +100,7 @@ async fn a_collector_that_reads_nothing_slows_and_fails_nobody() {
     };
     let mut cluster = Cluster::start_on(RealEtcd::start(1).await, sizes, special).await;
     let rest = cluster.rest(0);
-    let clock = lepton_mesh::clock::Clock::system();
+    let clock = lepton_core::clock::Clock::system();
     let rows = json!({"data": [{"a": 1}, {"a": 2}]});
     let mut took = Vec::new();
     // Far more spans than wait anywhere.

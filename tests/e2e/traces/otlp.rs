@@ -1,9 +1,9 @@
 //! Senders of one's own: any OpenTelemetry program may send its spans to the mesh.
 
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::registry::Directory;
-use lepton_mesh::telemetry::collector::OTLP;
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::registry::Directory;
+use lepton_core::context::Context;
+use lepton_mesh::collector::OTLP;
 use lepton_tests::mesh::Up;
 use lepton_tests::rest::Rest;
 use lepton_tests::wait::eventually;

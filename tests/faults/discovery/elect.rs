@@ -1,10 +1,10 @@
 //! One leader, whatever is late, lost, frozen or repeated.
 
 use etcd_client::{Compare, CompareOp, PutOptions, TxnOp};
+use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, campaign, depose};
+use lepton_coordination::etcd::Etcd;
+use lepton_core::context::Context;
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::context::Context;
-use lepton_mesh::election::{Candidate, LeaderWatch, Leadership, campaign, depose};
-use lepton_mesh::etcd::Etcd;
 use lepton_tests::proxy::{Direction, Flow, Proxy};
 use lepton_tests::wait::eventually;
 use tokio::task::JoinSet;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use etcd_client::TxnOp;
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::watch::{Mirror, View};
-use lepton_mesh::etcd::{Etcd, incarnation};
+use lepton_coordination::etcd::watch::{Mirror, View};
+use lepton_coordination::etcd::{Etcd, incarnation};
+use lepton_core::context::Context;
 use lepton_tests::etcd::RealEtcd;
 use lepton_tests::proxy::{Direction, Flow, Proxy};
 use lepton_tests::wait::eventually;

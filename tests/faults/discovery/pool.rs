@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use lepton_coordination::registry::{NodeState, Registrar};
+use lepton_core::net::Net;
 use lepton_mesh::channel::pool::{Pool, PoolConfig};
-use lepton_mesh::net::Net;
-use lepton_mesh::registry::{NodeState, Registrar};
 use lepton_proto::fleet::v1::fleet_service_server::{FleetService, FleetServiceServer};
 use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
 use lepton_tests::proxy::{Direction, Flow, Proxy};

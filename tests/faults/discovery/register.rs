@@ -1,8 +1,8 @@
 //! Registration and what others see of it.
 
 use etcd_client::{DeleteOptions, TxnOp};
+use lepton_coordination::registry::{NodeState, Registrar};
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::registry::{NodeState, Registrar};
 use lepton_tests::wait::eventually;
 
 use super::{SOON, Scene, instance, shown};

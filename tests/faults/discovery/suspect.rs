@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
+use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, Suspicion, campaign};
+use lepton_coordination::etcd::Etcd;
+use lepton_coordination::registry::Registrar;
+use lepton_core::context::Context;
+use lepton_core::net::Net;
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::context::Context;
-use lepton_mesh::election::{Candidate, LeaderWatch, Leadership, Suspicion, campaign};
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::net::Net;
-use lepton_mesh::registry::Registrar;
 use lepton_tests::proxy::{Connection, Direction, Proxy};
 use lepton_tests::wait::eventually;
 use tokio::task::JoinSet;

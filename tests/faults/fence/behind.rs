@@ -1,8 +1,8 @@
 //! Standbys that fell behind what is kept.
 
-use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::follow::{FollowError, catch_up};
-use lepton_mesh::journal::takeover::TakeoverError;
+use lepton_journal::Replica;
+use lepton_journal::follow::{FollowError, catch_up};
+use lepton_journal::takeover::TakeoverError;
 
 use super::stage::{Leader, Stage};
 

@@ -1,10 +1,10 @@
 //! Segments that are not what was written.
 
 use bytes::Bytes;
-use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::codec::{self, Damage};
-use lepton_mesh::journal::follow::{FollowError, catch_up};
-use lepton_mesh::journal::inspect::verify;
+use lepton_journal::Replica;
+use lepton_journal::codec::{self, Damage};
+use lepton_journal::follow::{FollowError, catch_up};
+use lepton_journal::inspect::verify;
 use lepton_proto::journal::v1 as wire;
 
 use super::stage::{Leader, Stage, succeeded};

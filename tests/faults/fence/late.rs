@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use lepton_coordination::etcd::Etcd;
 use lepton_domain::ledger::Command;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::append::AppendError;
-use lepton_mesh::journal::takeover::take_over;
+use lepton_journal::Replica;
+use lepton_journal::append::AppendError;
+use lepton_journal::takeover::take_over;
 use lepton_proto::journal::v1::Mark;
 use lepton_tests::proxy::{Connection, Direction, Flow, Proxy};
 use lepton_tests::wait::eventually;

@@ -1,12 +1,12 @@
 //! Snapshots, trimming and the cold start.
 
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::journal::append::AppendError;
-use lepton_mesh::journal::follow::{FollowError, catch_up};
-use lepton_mesh::journal::manifest::SwapError;
-use lepton_mesh::journal::snapshot::{self, Frozen, SnapshotError};
-use lepton_mesh::journal::trim::{self, archive_name};
-use lepton_mesh::journal::{Replica, codec};
+use lepton_core::blob::Blobs;
+use lepton_journal::append::AppendError;
+use lepton_journal::follow::{FollowError, catch_up};
+use lepton_journal::manifest::SwapError;
+use lepton_journal::snapshot::{self, Frozen, SnapshotError};
+use lepton_journal::trim::{self, archive_name};
+use lepton_journal::{Replica, codec};
 
 use super::stage::{Stage, submit, succeed};
 
@@ -108,7 +108,7 @@ async fn a_damaged_snapshot_is_replaced_by_the_older_one() {
 
     let replica = stage.replica().await;
     assert_eq!(replica.ledger.digest(), leader.digest());
-    let verification = lepton_mesh::journal::inspect::verify(&stage.etcd).await.unwrap();
+    let verification = lepton_journal::inspect::verify(&stage.etcd).await.unwrap();
     assert!(!verification.is_ok(), "the check names it");
 }
 
@@ -133,7 +133,7 @@ async fn a_snapshot_goes_only_over_committed_segments_of_this_history() {
     let swap = leader.writer.swap_manifest(beyond).await;
     assert!(matches!(swap, Err(SwapError::NotCommitted { .. })), "{swap:?}");
 
-    let forged = lepton_mesh::journal::Position { hash: [1; 32], ..there };
+    let forged = lepton_journal::Position { hash: [1; 32], ..there };
     let forged = snapshot::write(&stage.etcd, "forged", &forged, &frozen).await.unwrap();
     assert_eq!(
         leader.writer.swap_manifest(forged).await,
@@ -250,10 +250,5 @@ async fn a_lost_segment_is_noticed() {
             why: codec::Damage::Missing
         }
     );
-    assert!(
-        !lepton_mesh::journal::inspect::verify(&stage.etcd)
-            .await
-            .unwrap()
-            .is_ok()
-    );
+    assert!(!lepton_journal::inspect::verify(&stage.etcd).await.unwrap().is_ok());
 }

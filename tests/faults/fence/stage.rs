@@ -4,18 +4,18 @@
 
 use std::time::Duration;
 
+use lepton_coordination::election::{self, Candidate, Leadership};
+use lepton_coordination::etcd::Etcd;
+use lepton_core::context::Context;
 use lepton_domain::ids::{AttemptId, ContentDigest, Epoch, InstanceId, Kind, RequestId, TaskId, Tenant};
 use lepton_domain::ledger::{Command, Event, Ledger, Policy, StateDigest, Submission, apply, decide};
 use lepton_domain::task::{Payload, Spec};
-use lepton_mesh::context::Context;
-use lepton_mesh::election::{self, Candidate, Leadership};
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::journal::append::{AppendError, Committed, Draft, Writer};
-use lepton_mesh::journal::follow::catch_up;
-use lepton_mesh::journal::inspect::{Verification, verify};
-use lepton_mesh::journal::snapshot::{self, Frozen};
-use lepton_mesh::journal::takeover::{TakeoverError, take_over};
-use lepton_mesh::journal::{LEADER_SERVICE, Replica, trim};
+use lepton_journal::append::{AppendError, Committed, Draft, Writer};
+use lepton_journal::follow::catch_up;
+use lepton_journal::inspect::{Verification, verify};
+use lepton_journal::snapshot::{self, Frozen};
+use lepton_journal::takeover::{TakeoverError, take_over};
+use lepton_journal::{LEADER_SERVICE, Replica, trim};
 use lepton_proto::journal::v1::Mark;
 use lepton_tests::etcd::RealEtcd;
 use lepton_tests::wait::eventually;

@@ -1,10 +1,10 @@
 //! Leaders that no longer lead, or never should.
 
-use lepton_mesh::journal::Replica;
-use lepton_mesh::journal::append::AppendError;
-use lepton_mesh::journal::append::Conflict;
-use lepton_mesh::journal::mark::Lacks;
-use lepton_mesh::journal::takeover::{TakeoverError, take_over};
+use lepton_journal::Replica;
+use lepton_journal::append::AppendError;
+use lepton_journal::append::Conflict;
+use lepton_journal::mark::Lacks;
+use lepton_journal::takeover::{TakeoverError, take_over};
 use lepton_proto::journal::v1::Mark;
 
 use super::stage::Stage;

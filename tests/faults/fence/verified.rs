@@ -5,7 +5,7 @@ use lepton_domain::ids::{AttemptId, InstanceId};
 use lepton_domain::ledger::Command;
 use lepton_domain::reason::Reason;
 use lepton_domain::task::{State, TaskError};
-use lepton_mesh::journal::inspect::{Entry, dump, status};
+use lepton_journal::inspect::{Entry, dump, status};
 
 use super::stage::{Stage, submit, succeed, task};
 

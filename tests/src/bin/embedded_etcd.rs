@@ -3,8 +3,8 @@
 //! `embedded_etcd DATA_DIR` prints `ready HOST:PORT` and serves until its standard input closes.
 
 use futures::stream;
+use lepton_core::net::Net;
 use lepton_embedded_etcd::Config;
-use lepton_mesh::net::Net;
 use std::{
     error::Error,
     io::{self, Read},

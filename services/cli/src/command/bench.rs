@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use lepton_core::clock::Clock;
 use lepton_domain::reason::Fault;
-use lepton_mesh::clock::Clock;
 use serde_json::Value;
 use tokio::task::JoinSet;
 

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use futures::StreamExt;
+use lepton_coordination::etcd::Etcd;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_journal::inspect;
 use lepton_mesh::config::address::etcd_members;
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::journal::inspect;
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
 use lepton_proto::proto_json;
 use serde_json::Value;

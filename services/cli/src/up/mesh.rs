@@ -5,14 +5,14 @@
 
 use std::future::Future;
 
+use lepton_coordination::etcd::Etcd;
+use lepton_core::context::Context;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_gateway::Gateway;
 use lepton_mesh::config::Common;
 use lepton_mesh::config::address::etcd_members;
-use lepton_mesh::context::Context;
 use lepton_mesh::entry::{Assembled, Service, announce, assemble};
-use lepton_mesh::etcd::Etcd;
-use lepton_mesh::shutdown::Shutdown;
 use lepton_monitor::Monitor;
 use lepton_scheduler::Scheduler;
 use tokio::task::{JoinHandle, JoinSet};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::config::{self, Common, ServiceConfig, Settings};
-use lepton_mesh::telemetry::TelemetryConfig;
+use lepton_telemetry::TelemetryConfig;
 
 use super::Options;
 

@@ -5,12 +5,12 @@
 use std::path::PathBuf;
 
 use futures::stream;
+use lepton_core::context::Context;
+use lepton_core::net::Listener;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_embedded_etcd::{Config, Error, Server};
-use lepton_mesh::context::Context;
 use lepton_mesh::entry::{bind, warn_if_open};
-use lepton_mesh::net::Listener;
-use lepton_mesh::shutdown::Shutdown;
 
 /// Revisions that stay readable: followers re-list after that, so a small number is enough.
 const KEEP_REVISIONS: u64 = 10_000;

@@ -6,9 +6,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
+use lepton_core::clock::Clock;
+use lepton_core::shutdown::Shutdown;
 use lepton_mesh::config::is_setting;
-use lepton_mesh::shutdown::Shutdown;
 use tokio::process::{Child, Command};
 
 use super::plan::Line;

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use lepton_coordination::registry::{Directory, Instances, NodeState};
 use lepton_domain::ids::InstanceId;
 use lepton_domain::model::{Model, serving};
 use lepton_mesh::channel::pool::Pool;
-use lepton_mesh::models::{ModelMap, Models, loaded};
-use lepton_mesh::registry::{Directory, Instances, NodeState};
+use lepton_models::{ModelMap, Models, loaded};
 use tokio::sync::watch;
 
 /// What is known of a model.

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lepton_coordination::registry::Directory;
 use lepton_domain::model::{Model, check_name};
 use lepton_domain::reason::{Code, Fault, Reason};
-use lepton_mesh::models::Models;
-use lepton_mesh::registry::Directory;
+use lepton_models::Models;
 use tokio::fs;
 use tokio::sync::watch;
 

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lepton_coordination::registry::Instance;
+use lepton_core::clock::Clock;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::model::{Model, check_name, not_found, version_not_found};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::pool::Picked;
-use lepton_mesh::clock::Clock;
-use lepton_mesh::registry::Instance;
 use lepton_mesh::server::deadline::Deadline;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;

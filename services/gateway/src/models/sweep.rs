@@ -1,8 +1,8 @@
 //! Now and then deletes files that no version names. Every gateway does; doing it twice changes nothing.
 
-use lepton_mesh::models::Models;
-use lepton_mesh::random::Random;
-use lepton_mesh::shutdown::Shutdown;
+use lepton_core::random::Random;
+use lepton_core::shutdown::Shutdown;
+use lepton_models::Models;
 use std::time::Duration;
 
 use crate::tasks::payloads::Payloads;

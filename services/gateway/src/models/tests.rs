@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lepton_coordination::registry::{Instance, Instances, NodeState};
 use lepton_domain::ids::{ContentDigest, InstanceId};
 use lepton_domain::model::{Model, Signature, Version};
 use lepton_domain::time::Timestamp;
-use lepton_mesh::models::ModelMap;
-use lepton_mesh::models::loaded::{self, Loaded, State as LoadState};
-use lepton_mesh::registry::{Instance, Instances, NodeState};
+use lepton_models::ModelMap;
+use lepton_models::loaded::{self, Loaded, State as LoadState};
 use lepton_proto::model::v1::State;
 
 use super::board::{Board, draw};

@@ -6,9 +6,9 @@
 use bytes::{Bytes, BytesMut};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::Deadline;
-use lepton_mesh::telemetry::trace;
 use lepton_proto::analysis::v1::{AnalyzeRequest, AnalyzeResponse, Consistency};
 use lepton_proto::validate;
+use lepton_telemetry::trace;
 use prost::Message as _;
 
 use super::call::{Calls, Wanted};

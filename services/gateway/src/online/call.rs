@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use lepton_core::clock::Clock;
 use lepton_domain::admission::Gate;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{Code, Fault, Reason};
 use lepton_mesh::channel::pool::{Picked, Pool};
-use lepton_mesh::clock::Clock;
 use lepton_mesh::server::deadline::Deadline;
 
 use super::budget::Budget;

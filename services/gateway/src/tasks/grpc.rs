@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use lepton_core::error::{self, rest_body};
 use lepton_domain::reason::Fault;
-use lepton_mesh::error::{self, rest_body};
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::convert::time::read_duration;
 use lepton_proto::task::v1::batch_submit_result::Outcome;

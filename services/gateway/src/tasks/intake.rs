@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lepton_domain::ids::Epoch;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_journal::mark;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
-use lepton_mesh::journal::mark;
 use lepton_proto::journal::v1::{Mark, TaskRecord};
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
@@ -244,7 +244,7 @@ async fn open(link: LeaderLink) -> Result<Link, Fault> {
             outbound,
             inbound: response.into_inner(),
         }),
-        Ok(Err(status)) => Err(lepton_mesh::error::fault(&status)),
+        Ok(Err(status)) => Err(lepton_core::error::fault(&status)),
         Err(_) => Err(Fault::new(
             Reason::LeaderUnavailable,
             format!("{} does not answer", link.instance),

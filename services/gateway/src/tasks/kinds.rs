@@ -3,8 +3,8 @@
 //! Promises: a kind that any registered worker runs is known, and so is every kind of this version, while no worker is
 //! there yet. Leaves finding a free worker to the scheduler.
 
+use lepton_coordination::registry::{Directory, Instances};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::registry::{Directory, Instances};
 
 /// The kinds that every worker of this version runs.
 pub const BUILT_IN: [&str; 4] = ["analyze", "echo", "evaluate", "train"];

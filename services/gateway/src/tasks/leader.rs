@@ -6,11 +6,11 @@
 use std::future::Future;
 use std::time::Duration;
 
+use lepton_core::error;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
-use lepton_mesh::error;
-use lepton_mesh::telemetry::propagate::Propagate;
 use lepton_proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
+use lepton_telemetry::propagate::Propagate;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 

@@ -7,12 +7,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use lepton_coordination::etcd::{self, Etcd};
+use lepton_core::blob::Blobs;
+use lepton_core::context::Context;
 use lepton_domain::ids::TaskId;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Content, Encoding, Payload, Task};
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::context::Context;
-use lepton_mesh::etcd::{self, Etcd};
 use lepton_proto::convert::task::Resolved;
 use tokio::runtime::Handle;
 use tokio::sync::watch;

@@ -5,8 +5,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use lepton_mesh::clock::Clock;
-use lepton_mesh::etcd::Etcd;
+use lepton_coordination::etcd::Etcd;
+use lepton_core::clock::Clock;
 use tokio::sync::watch;
 
 /// How often etcd is asked.

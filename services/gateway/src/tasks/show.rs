@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
+use lepton_core::clock::Clock;
 use lepton_domain::ids::Version;
 use lepton_domain::reason::Fault;
-use lepton_mesh::clock::Clock;
 
 use super::current::Current;
 use super::payloads::{Payloads, stored_bytes};

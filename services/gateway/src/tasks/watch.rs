@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use futures::Stream;
+use lepton_core::error;
+use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::TaskId;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
-use lepton_mesh::error;
-use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
 use tonic::Streaming;

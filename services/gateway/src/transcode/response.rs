@@ -58,7 +58,7 @@ fn error_event(fault: &Fault) -> Event {
     Event {
         name: Some("error"),
         id: None,
-        data: lepton_mesh::error::rest_body(fault).to_string(),
+        data: lepton_core::error::rest_body(fault).to_string(),
     }
 }
 

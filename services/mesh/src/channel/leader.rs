@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use crate::context::Context;
-use crate::election::{Leader, LeaderWatch};
-use crate::net::Net;
-use crate::registry::{Directory, Instances};
+use lepton_coordination::election::{Leader, LeaderWatch};
+use lepton_coordination::registry::{Directory, Instances};
+use lepton_core::context::Context;
+use lepton_core::net::Net;
 
 /// A connection to a leader.
 #[derive(Debug, Clone)]

@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use crate::clock::Clock;
-use crate::context::Context;
-use crate::random::Random;
-use crate::registry::{Directory, Instance};
+use lepton_coordination::registry::{Directory, Instance};
+use lepton_core::clock::Clock;
+use lepton_core::context::Context;
+use lepton_core::random::Random;
 pub use member::InFlight;
 use member::Member;
 use roster::Roster;

@@ -11,11 +11,10 @@ use tracing::Instrument;
 
 use super::{Service, Sockets, name_instance};
 use crate::config::ServiceConfig;
-use crate::context::Context;
-use crate::net::{Listener, Net};
 use crate::server::health::Readiness;
-use crate::shutdown::Shutdown;
-use crate::telemetry;
+use lepton_core::context::Context;
+use lepton_core::net::{Listener, Net};
+use lepton_core::shutdown::Shutdown;
 
 /// A service that only has to be run.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Re
         admin: bind(context.net, &common.admin).await?,
     };
     let (address, admin) = (sockets.serve.local_addr(), sockets.admin.local_addr());
-    let scope = telemetry::scope(S::NAME, &instance);
+    let scope = lepton_telemetry::scope(S::NAME, &instance);
     scope.in_scope(|| {
         [address, admin]
             .iter()
@@ -70,7 +69,7 @@ impl<S: Service> Assembled<S> {
 
     /// Serves until `shutdown`, then drains. Logs and spans name the service.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
-        let scope = telemetry::scope(S::NAME, &self.instance);
+        let scope = lepton_telemetry::scope(S::NAME, &self.instance);
         self.service.run(self.sockets, shutdown).instrument(scope).await
     }
 }

@@ -142,14 +142,14 @@ async fn a_service_is_named_bound_run_and_drained() {
     let (readiness, shutdown, admin) = (assembled.readiness(), Shutdown::new(), assembled.admin);
     let running = tokio::spawn(assembled.run(shutdown.clone()));
     readiness.wait().await;
-    assert!(crate::net::Net::Os.connect(&admin.to_string()).await.is_ok());
+    assert!(lepton_core::net::Net::Os.connect(&admin.to_string()).await.is_ok());
     shutdown.trigger();
     running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn a_taken_port_is_refused_by_name() {
-    let taken = crate::net::Net::Os.bind("127.0.0.1:0").await.unwrap();
+    let taken = lepton_core::net::Net::Os.bind("127.0.0.1:0").await.unwrap();
     let mut config = Config::default();
     config.common.listen = taken.local_addr().to_string();
     let fault = assemble::<Probe>(config, Context::system()).await.err().unwrap();

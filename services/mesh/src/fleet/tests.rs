@@ -4,7 +4,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use lepton_domain::reason::Reason;
 
 use super::*;
-use crate::error::fault;
+use lepton_core::error::fault;
 
 /// Longer than any test: what comes earlier does not come from the interval.
 const NEVER: Duration = Duration::from_secs(3_600);

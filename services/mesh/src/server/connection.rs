@@ -20,8 +20,8 @@ use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
 use super::limits::Limits;
-use crate::net::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, Stream};
-use crate::shutdown::Shutdown;
+use lepton_core::net::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, Stream};
+use lepton_core::shutdown::Shutdown;
 
 /// Spawns hyper's tasks into the span of the server, whose scope names the service.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::clock::Clock;
+use lepton_core::clock::Clock;
 
 /// The header of the gRPC protocol.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";

@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health as Protocol, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use crate::shutdown::Shutdown;
+use lepton_core::shutdown::Shutdown;
 
 /// Whether a service is ready. Clones share the answer; at first it is no.
 #[derive(Clone, Debug)]

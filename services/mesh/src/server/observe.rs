@@ -17,9 +17,9 @@ use http_body::{Frame, SizeHint};
 use lepton_domain::reason::Code;
 use tracing::Span;
 
-use crate::clock::Clock;
-use crate::telemetry::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Metrics};
 pub(super) use call::Call;
+use lepton_core::clock::Clock;
+use lepton_core::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Metrics};
 
 mod call;
 

@@ -27,9 +27,9 @@ use tracing::Instrument;
 
 use super::deadline::Deadline;
 use super::observe::{Call, Observer};
-use crate::clock::Clock;
-use crate::error;
-use crate::telemetry::metrics::Metrics;
+use lepton_core::clock::Clock;
+use lepton_core::error;
+use lepton_core::metrics::Metrics;
 
 pub use super::observe::Route;
 

@@ -12,12 +12,12 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::*;
-use crate::clock::Clock;
-use crate::error;
-use crate::net::Net;
 use crate::server::health::Readiness;
 use crate::server::stack::{StackConfig, mount};
-use crate::telemetry::metrics::Metrics;
+use lepton_core::clock::Clock;
+use lepton_core::error;
+use lepton_core::metrics::Metrics;
+use lepton_core::net::Net;
 
 /// A server with a few routes.
 struct Running {

@@ -21,7 +21,7 @@ const FORM_BYTES_MAX: usize = 1_024;
 /// Makes and checks tokens. A restart makes all of them void, which costs a reload.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
-    /// Keyed by the system's entropy and never shown: a keyed hash of it cannot be guessed, unlike `mesh::random`.
+    /// Keyed by the system's entropy and never shown: a keyed hash of it cannot be guessed, unlike `lepton_core::random`.
     key: RandomState,
 }
 

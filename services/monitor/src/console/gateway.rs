@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lepton_core::error::{fault, is_retryable};
+use lepton_core::net::Net;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error::{fault, is_retryable};
-use lepton_mesh::net::Net;
 use lepton_proto::model::v1::model_service_client::ModelServiceClient;
 use lepton_proto::model::v1::{ListModelsRequest, Model};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;

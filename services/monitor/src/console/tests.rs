@@ -4,10 +4,10 @@ use axum::body::to_bytes;
 use axum::response::Response;
 use futures::StreamExt;
 use http::header::HOST;
+use lepton_core::context::Context;
 use lepton_domain::ids::IncidentId;
 use lepton_domain::incident::{Incident, IncidentState};
 use lepton_domain::time::Timestamp;
-use lepton_mesh::context::Context;
 use tower::ServiceExt;
 
 use super::*;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_mesh::election::Leader;
-use lepton_mesh::telemetry::metrics::{Gauge, Gauges, Metrics};
+use lepton_coordination::election::Leader;
+use lepton_core::metrics::{Gauge, Gauges, Metrics};
 use lepton_proto::fleet::v1::WatchStatsResponse;
 
 use super::Observer;

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use lepton_coordination::registry::{Instance, NodeState};
 use lepton_domain::incident::Live;
 use lepton_domain::time::Timestamp;
-use lepton_mesh::registry::{Instance, NodeState};
 use lepton_proto::fleet::v1::WatchStatsResponse;
 
 use crate::stats::ring::Ring;

@@ -11,9 +11,9 @@ use lepton_domain::ledger::{Effect, Event, StateDigest};
 use lepton_domain::reason::Fault;
 use lepton_domain::task::Task;
 use lepton_domain::time::Timestamp;
-use lepton_mesh::journal::append::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Draft};
-use lepton_mesh::journal::codec::encoded_len;
-use lepton_mesh::journal::snapshot::Frozen;
+use lepton_journal::append::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Draft};
+use lepton_journal::codec::encoded_len;
+use lepton_journal::snapshot::Frozen;
 use tokio::sync::oneshot;
 
 use super::message::{Answer, Page, SessionNumber, Watched};

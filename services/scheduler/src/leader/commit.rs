@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use lepton_domain::ledger::StateDigest;
-use lepton_mesh::journal::Position;
-use lepton_mesh::journal::append::{AppendError, Draft, Writer};
-use lepton_mesh::journal::manifest::SwapError;
-use lepton_mesh::journal::snapshot::Frozen;
-use lepton_mesh::journal::trim::TrimError;
+use lepton_journal::Position;
+use lepton_journal::append::{AppendError, Draft, Writer};
+use lepton_journal::manifest::SwapError;
+use lepton_journal::snapshot::Frozen;
+use lepton_journal::trim::TrimError;
 use lepton_proto::journal::v1::{Mark, SnapshotRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

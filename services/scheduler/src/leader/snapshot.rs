@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use lepton_mesh::journal::Position;
-use lepton_mesh::journal::snapshot::{Frozen, SnapshotError, fresh_id, needed, write};
-use lepton_mesh::journal::trim::{self, TrimError};
+use lepton_journal::Position;
+use lepton_journal::snapshot::{Frozen, SnapshotError, fresh_id, needed, write};
+use lepton_journal::trim::{self, TrimError};
 use lepton_proto::journal::v1::SnapshotRef;
 use tokio::task::{JoinError, JoinSet};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
 use lepton_domain::task::Task;
-use lepton_mesh::telemetry::trace::{self, TraceContext};
+use lepton_telemetry::trace::{self, TraceContext};
 
 #[cfg(test)]
 mod tests;

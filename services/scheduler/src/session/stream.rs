@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use futures::Stream;
+use lepton_core::error::status;
 use lepton_domain::ids::{AttemptId, InstanceId, Kind};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Task, TaskError};
 use lepton_domain::time::Timestamp;
-use lepton_mesh::error::status;
 use lepton_proto::journal::v1 as journal;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::worker::v1 as wire;

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::BoxFuture;
+use lepton_core::metrics::Metrics;
 use lepton_domain::ids::TaskId;
 use lepton_domain::task::Encoding;
-use lepton_mesh::telemetry::metrics::Metrics;
 
 use super::*;
 use crate::kind::Kind;

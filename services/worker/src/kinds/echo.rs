@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use lepton_core::random::Random;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::Reason;
 use lepton_domain::task::Encoding;
-use lepton_mesh::random::Random;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use lepton_analysis::Table;
+use lepton_core::blob::Area;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::Area;
 use lepton_proto::convert::task::sha256;
 use lepton_proto::convert::value::read::Reader;
 use serde::Deserialize;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use lepton_domain::model::{Model, not_found};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::models::loaded::{self, Loaded};
-use lepton_mesh::models::{ModelMap, Models};
+use lepton_models::loaded::{self, Loaded};
+use lepton_models::{ModelMap, Models};
 use tokio::sync::watch;
 use tokio::time::timeout;
 

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
+use lepton_coordination::registry::Directory;
+use lepton_core::blob::Blobs;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::models::Models;
-use lepton_mesh::registry::Directory;
+use lepton_models::Models;
 use tokio::sync::watch;
 
 use super::Backend;

@@ -4,10 +4,10 @@
 //! are not limited. Leaves the layers around every call to `lepton_mesh::server::stack`.
 
 use axum::Router;
+use lepton_core::shutdown::Shutdown;
 use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::stack::{StackConfig, apply, mount};
 use lepton_mesh::server::{health, reflection};
-use lepton_mesh::shutdown::Shutdown;
 use lepton_proto::analysis::v1::analysis_service_server::{AnalysisServiceServer, SERVICE_NAME as ANALYSIS};
 use lepton_proto::fleet::v1::fleet_service_server::{FleetServiceServer, SERVICE_NAME as FLEET};
 use lepton_proto::inference::grpc_inference_service_server::{GrpcInferenceServiceServer, SERVICE_NAME as INFERENCE};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use lepton_mesh::random::Random;
+use lepton_core::random::Random;
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);

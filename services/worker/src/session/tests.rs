@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use lepton_core::random::Random;
 use lepton_domain::ids::{AttemptId, TaskId};
 use lepton_domain::task::Payload;
-use lepton_mesh::random::Random;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::worker::v1::open_session_request::Message as Out;
 

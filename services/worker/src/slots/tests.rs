@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use lepton_core::blob::Blobs;
+use lepton_core::clock::Clock;
+use lepton_core::metrics::Metrics;
 use lepton_domain::ids::{TaskId, Tenant};
 use lepton_domain::task::Payload;
-use lepton_mesh::blob::Blobs;
-use lepton_mesh::clock::Clock;
-use lepton_mesh::telemetry::metrics::Metrics;
 use lepton_proto::worker::v1::Report;
 use lepton_proto::worker::v1::open_session_request::Message;
 use tokio::sync::Semaphore;

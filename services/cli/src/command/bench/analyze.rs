@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use lepton_core::random::Random;
 use lepton_domain::reason::Fault;
-use lepton_mesh::random::Random;
 use serde_json::json;
 
 use super::super::Session;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
+use lepton_core::error;
+use lepton_core::random::Random;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
-use lepton_mesh::random::Random;
 use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use lepton_proto::inference::model_infer_request::InferInputTensor;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;

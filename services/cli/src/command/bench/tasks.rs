@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
+use lepton_core::clock::Clock;
+use lepton_core::error::{fault, is_retryable};
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::clock::Clock;
-use lepton_mesh::error::{fault, is_retryable};
 use lepton_proto::cluster::v1::DumpJournalRequest;
 use lepton_proto::cluster::v1::journal_service_client::JournalServiceClient;
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;

@@ -3,8 +3,8 @@
 //! Promises: numbers go as they stand, 64-bit integers without a detour over doubles. Leaves checking them against the
 //! model to the mesh.
 
+use lepton_core::error;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::error;
 use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use lepton_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use lepton_proto::inference::model_infer_response::InferOutputTensor;

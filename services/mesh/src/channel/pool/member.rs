@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use super::PoolConfig;
-use crate::clock::Clock;
-use crate::registry::{Instance, NodeState};
+use lepton_coordination::registry::{Instance, NodeState};
+use lepton_core::clock::Clock;
 
 /// Failures in a row beyond this do not lengthen the penalty.
 const DOUBLINGS_MAX: u32 = 4;

@@ -14,10 +14,10 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::member::Member;
 use super::{Members, PoolConfig};
-use crate::clock::Clock;
-use crate::context::Context;
-use crate::net::Net;
-use crate::registry::{Directory, Instance, Instances};
+use lepton_coordination::registry::{Directory, Instance, Instances};
+use lepton_core::clock::Clock;
+use lepton_core::context::Context;
+use lepton_core::net::Net;
 
 /// How often silence is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

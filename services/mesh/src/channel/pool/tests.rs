@@ -1,8 +1,8 @@
 //! Membership and load of one instance, without a network.
 
 use super::*;
-use crate::net::Net;
-use crate::registry::{Instance, NodeState};
+use lepton_coordination::registry::{Instance, NodeState};
+use lepton_core::net::Net;
 use lepton_domain::time::Timestamp;
 
 fn member(state: NodeState) -> Arc<Member> {

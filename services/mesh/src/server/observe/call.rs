@@ -13,8 +13,8 @@ use lepton_proto::descriptors;
 use tracing::{Span, field, info_span};
 
 use super::{End, Route};
-use crate::telemetry::metrics::Labels;
-use crate::telemetry::trace::TRACEPARENT;
+use lepton_core::metrics::Labels;
+use lepton_telemetry::trace::TRACEPARENT;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use lepton_mesh::net::Listener;
+use lepton_core::net::Listener;
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::serve;
 use lepton_mesh::server::stack::mount;

@@ -171,7 +171,7 @@ fn progress_is_said_on_the_way() {
     let Source::Rows(table) = source else {
         panic!("{source:?}")
     };
-    let (progress, heard) = Progress::new(lepton_mesh::clock::Clock::system());
+    let (progress, heard) = Progress::new(lepton_core::clock::Clock::system());
     learn(&ask, &table, &progress, &|| false).unwrap();
     let said = format!("{:?}", *heard.borrow());
     assert!(said.contains("fraction: 1.0") && said.contains("\"loss\""), "{said}");

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lepton_core::blob::{Area, Blobs};
 use lepton_domain::model::Version;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::{Area, Blobs};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

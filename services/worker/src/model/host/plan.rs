@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lepton_domain::model::Version;
-use lepton_mesh::models::ModelMap;
+use lepton_models::ModelMap;
 
 #[cfg(test)]
 mod tests;

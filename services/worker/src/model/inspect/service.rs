@@ -1,10 +1,10 @@
 //! The gRPC service that gateways ask about files that clients push.
 
 use bytes::Bytes;
+use lepton_core::blob::{Area, Blobs};
+use lepton_core::error::status;
 use lepton_domain::model::Tensor;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_mesh::blob::{Area, Blobs};
-use lepton_mesh::error::status;
 use lepton_proto::model::v1 as wire;
 use lepton_proto::worker::v1::model_host_service_server::ModelHostService;
 use lepton_proto::worker::v1::{InspectModelRequest, InspectModelResponse};

@@ -1,8 +1,8 @@
 //! A load that breaks down is a load that failed.
 
+use lepton_coordination::etcd::Etcd;
+use lepton_core::blob::Area;
 use lepton_domain::model::Version;
-use lepton_mesh::blob::Area;
-use lepton_mesh::etcd::Etcd;
 
 use super::*;
 

@@ -1,0 +1,334 @@
+//! Appending: the one writer of an epoch.
+//!
+//! Promises: segments commit in order, one at a time, each at most once; a slot never gets other bytes than those
+//! first sent. A caller that gives up waiting leaves the append pending, and nothing else can be written until
+//! `settle` has decided it. After a fence or a conflict the writer is closed for good. Leaves gathering batches, and
+//! what to answer to whom, to the scheduler.
+
+use etcd_client::TxnOp;
+use lepton_domain::ids::{Epoch, Seq};
+use lepton_domain::ledger::{Event, StateDigest};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::time::Timestamp;
+use lepton_proto::convert::snapshot::state_digest_bytes;
+use lepton_proto::journal::v1::{self as wire, Manifest, Mark};
+use prost::Message;
+
+pub use super::fence::Conflict;
+use super::fence::{Backoff, Fence, InFlight, Verdict, found};
+use super::manifest::Swap;
+use super::{Position, Replica, codec, mark, read, replay};
+use lepton_coordination::etcd::EtcdError;
+
+/// A batch is closed at this size, bytes. Larger ones delay the answer more than they save.
+pub const BATCH_BYTES_MAX: usize = 64 << 10;
+/// A batch is closed at this size while a backlog is worked off, bytes.
+pub const BACKLOG_BATCH_BYTES_MAX: usize = 256 << 10;
+/// A batch is closed at this many events.
+pub const BATCH_EVENTS_MAX: usize = 2_000;
+/// Largest event, bytes.
+pub const EVENT_BYTES_MAX: usize = 64 << 10;
+/// Largest segment, bytes. etcd takes requests up to 1.5 MiB.
+pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
+
+/// What the next segment says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Journal time; not before that of the segment before.
+    pub time: Timestamp,
+    /// Number of the first event.
+    pub first_seq: Seq,
+    /// Digest of the ledger before the first event.
+    pub state_digest: StateDigest,
+    /// The events, in order.
+    pub events: Vec<Event>,
+}
+
+/// A segment that will not be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its number.
+    pub segment: u64,
+    /// A revision of the store in which it is there.
+    pub revision: i64,
+}
+
+/// Why something was not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Another instance leads, or nobody. The ledger that went ahead of the journal must be thrown away.
+    #[error("this epoch no longer leads")]
+    Fenced {
+        /// Whether what was pending surely never committed.
+        never: bool,
+    },
+    /// The journal is not as this leader left it. The ledger must be thrown away.
+    #[error("the journal is not as this leader left it: {0}")]
+    Conflict(Conflict),
+    /// A fence or a conflict came before: this writer writes nothing any more.
+    #[error("this writer was closed by a fence or a conflict")]
+    Closed,
+    /// An earlier append or swap has not been decided; `settle` it first.
+    #[error("an earlier write is not settled yet")]
+    Unsettled,
+    /// The draft does not follow the last segment. Nothing was sent.
+    #[error("the draft starts with event {found:?} at {time:?}; it must start with {expected:?}, not before {last:?}")]
+    OutOfOrder {
+        /// The number that must come.
+        expected: Seq,
+        /// The number that came.
+        found: Seq,
+        /// Journal time of the last segment.
+        last: Timestamp,
+        /// Journal time of the draft.
+        time: Timestamp,
+    },
+    /// An event or the segment is over its limit. Nothing was sent.
+    #[error("{bytes} bytes in one piece; {max} is the limit")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// etcd refused. What was pending still is: `settle` it, or give up the epoch.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
+}
+
+impl AppendError {
+    /// As the caller of the mesh is told.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Etcd(error) => error.fault(),
+            Self::Fenced { never: true } | Self::Closed => Fault::new(Reason::NotLeader, self.to_string()),
+            Self::Fenced { never: false } | Self::Unsettled => Fault::new(Reason::OutcomeUnknown, self.to_string()),
+            Self::Conflict(_) => Fault::new(Reason::DataCorrupt, self.to_string()),
+            Self::TooLarge { .. } => Fault::new(Reason::RequestTooLarge, self.to_string()),
+            Self::OutOfOrder { .. } => Fault::new(Reason::Internal, self.to_string()),
+        }
+    }
+}
+
+/// The writer of one epoch, made by a takeover and owned by one task.
+pub struct Writer {
+    pub(super) fence: Fence,
+    pub(super) epoch: Epoch,
+    pub(super) position: Position,
+    pub(super) manifest: Manifest,
+    pub(super) pending: Option<Pending>,
+    pub(super) bytes_since_snapshot: u64,
+    incarnation: String,
+    revision: i64,
+    closed: bool,
+}
+
+/// A write whose outcome is not known.
+pub(super) enum Pending {
+    Append(InFlight),
+    Swap(Swap),
+}
+
+impl Writer {
+    /// The writer of an epoch that has committed its start.
+    pub(super) fn new((fence, epoch): (Fence, Epoch), replica: &Replica, incarnation: String, revision: i64) -> Self {
+        let (position, manifest) = (replica.position.clone(), replica.manifest.clone());
+        let bytes_since_snapshot = replica.bytes_since_snapshot;
+        let (pending, closed) = (None, false);
+        Self {
+            fence,
+            epoch,
+            position,
+            manifest,
+            pending,
+            bytes_since_snapshot,
+            incarnation,
+            revision,
+            closed,
+        }
+    }
+
+    /// The last committed segment.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The epoch that it writes for.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// How far this leader has proved the journal.
+    pub fn mark(&self) -> Mark {
+        mark::of(&self.position, &self.incarnation, self.revision)
+    }
+
+    /// Bytes of the segments since the newest snapshot, and of that snapshot.
+    pub fn growth(&self) -> (u64, u64) {
+        (self.bytes_since_snapshot, read::snapshot_bytes(&self.manifest))
+    }
+
+    /// Appends a segment and waits until etcd has decided, however long that takes. Dropping the future leaves the
+    /// append pending.
+    pub async fn append(&mut self, draft: Draft) -> Result<Committed, AppendError> {
+        self.check_settled()?;
+        let append = prepare(&self.position, self.epoch, &draft)?;
+        self.pending = Some(Pending::Append(append));
+        self.settle().await?;
+        Ok(Committed {
+            segment: self.position.segment,
+            revision: self.revision,
+        })
+    }
+
+    /// Decides what is pending, if anything: repeats it until etcd has answered.
+    pub async fn settle(&mut self) -> Result<(), AppendError> {
+        self.check_open()?;
+        match &self.pending {
+            None => Ok(()),
+            Some(Pending::Append(append)) => {
+                let verdict = self.fence.settle(append).await?;
+                self.conclude(verdict)
+            }
+            Some(Pending::Swap(swap)) => {
+                let verdict = swap.settle(&self.fence).await?;
+                self.conclude(verdict)
+            }
+        }
+    }
+
+    /// Proves that this leader still led after the call, and that its last segment is the journal's last: what a read
+    /// needs. Shared by all reads that arrived before the call.
+    pub async fn confirm(&mut self) -> Result<(), AppendError> {
+        self.check_settled()?;
+        let mut backoff = Backoff::default();
+        let verdict = loop {
+            match self.confirm_once().await {
+                Err(error) if error.is_unknown() => backoff.wait(&error, "confirm").await,
+                decided => break decided?,
+            }
+        };
+        self.conclude(verdict)
+    }
+
+    /// A write, because a transaction that only compares is a read, and a read proves nothing.
+    async fn confirm_once(&self) -> Result<Verdict, EtcdError> {
+        let (fence, last) = (&self.fence, self.position.segment);
+        let keys = fence.etcd.keys();
+        let compares = vec![fence.leads(), fence.slot_is_empty(last + 1), fence.slot_is_taken(last)];
+        let put = TxnOp::put(keys.confirmation(), self.epoch.0.to_string(), None);
+        let look = vec![fence.read_leader(), TxnOp::get(keys.segment(last + 1), None)];
+        let answer = fence.etcd.txn(compares, vec![put], look).await?;
+        if answer.succeeded() {
+            return Ok(Verdict::Committed {
+                revision: super::fence::revision(&answer),
+            });
+        }
+        let [leader, next] = found(&answer);
+        Ok(match next {
+            _ if !fence.is_held(leader.as_ref()) => Verdict::Fenced { never: true },
+            Some(_) => Verdict::Refused(Conflict::Taken),
+            None => Verdict::Refused(Conflict::Gap),
+        })
+    }
+
+    /// Takes note of a verdict about what was pending.
+    fn conclude(&mut self, verdict: Verdict) -> Result<(), AppendError> {
+        let pending = self.pending.take();
+        let error = match verdict {
+            Verdict::Committed { revision } => {
+                self.revision = self.revision.max(revision);
+                self.commit(pending, revision);
+                return Ok(());
+            }
+            Verdict::Fenced { never } => AppendError::Fenced { never },
+            Verdict::Refused(conflict) => AppendError::Conflict(conflict),
+        };
+        self.closed = true;
+        Err(error)
+    }
+
+    fn commit(&mut self, pending: Option<Pending>, revision: i64) {
+        match pending {
+            Some(Pending::Append(append)) => {
+                self.bytes_since_snapshot += append.sealed.bytes.len() as u64;
+                self.position = append.after;
+            }
+            Some(Pending::Swap(swap)) => self.swapped(swap, revision),
+            None => {}
+        }
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), AppendError> {
+        if self.closed { Err(AppendError::Closed) } else { Ok(()) }
+    }
+
+    pub(super) fn check_settled(&self) -> Result<(), AppendError> {
+        self.check_open()?;
+        if self.pending.is_some() {
+            Err(AppendError::Unsettled)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Encodes a draft as the segment after `before`.
+pub(super) fn prepare(before: &Position, epoch: Epoch, draft: &Draft) -> Result<InFlight, AppendError> {
+    let Draft {
+        time,
+        first_seq,
+        state_digest,
+        events,
+    } = draft;
+    if *first_seq != before.seq.next() || *time < before.time {
+        let (expected, found) = (before.seq.next(), *first_seq);
+        return Err(AppendError::OutOfOrder {
+            expected,
+            found,
+            last: before.time,
+            time: *time,
+        });
+    }
+    let segment = wire::Segment {
+        format: codec::FORMAT,
+        epoch: epoch.0,
+        number: before.segment + 1,
+        previous_hash: replay::previous_hash(before),
+        journal_time_us: time.as_micros(),
+        first_seq: first_seq.0,
+        events: events.iter().map(encode).collect::<Result<_, _>>()?,
+        state_digest: state_digest_bytes(state_digest),
+        crc: 0,
+    };
+    let number = segment.number;
+    let sealed = codec::encode_segment(segment);
+    check_size(sealed.bytes.len(), SEGMENT_BYTES_MAX)?;
+    let seq = Seq(before.seq.0 + events.len() as u64);
+    let after = Position {
+        segment: number,
+        hash: sealed.hash,
+        seq,
+        time: *time,
+        epoch,
+        ..before.clone()
+    };
+    Ok(InFlight { sealed, after })
+}
+
+fn encode(event: &Event) -> Result<wire::Event, AppendError> {
+    let encoded = wire::Event::from(event);
+    // The exact length costs a walk over the event; the bound does not, and nearly always suffices.
+    if codec::encoded_len(event) > EVENT_BYTES_MAX {
+        check_size(encoded.encoded_len(), EVENT_BYTES_MAX)?;
+    }
+    Ok(encoded)
+}
+
+fn check_size(bytes: usize, max: usize) -> Result<(), AppendError> {
+    if bytes > max {
+        Err(AppendError::TooLarge { bytes, max })
+    } else {
+        Ok(())
+    }
+}
