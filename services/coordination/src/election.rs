@@ -5,10 +5,10 @@
 //! notice: only writes that compare the epoch are safe. Leaves the journal's own proof to `journal`.
 
 mod candidacy;
-mod depose;
+mod evict;
 mod leader;
-mod patience;
-mod suspicion;
+mod election_timeout;
+mod failure_detector;
 
 use std::future::Future;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use lepton_domain::ids::{Epoch, InstanceId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::etcd::doorbell::Doorbell;
+use crate::etcd::change_notifier::ChangeNotifier;
 use crate::etcd::lease::Lease;
 use crate::etcd::{Etcd, EtcdError};
 use candidacy::Candidacy;
-pub use depose::depose;
+pub use evict::evict;
 pub use leader::{Leader, LeaderWatch, current};
 use lepton_core::context::Context;
-pub use suspicion::Suspicion;
+pub use failure_detector::FailureDetector;
 
 /// A leader that is frozen or cut off is replaced after this time.
 pub const LEASE_TTL: Duration = Duration::from_secs(3);
@@ -63,10 +63,10 @@ pub struct Leadership {
 /// Waits until this instance leads. While etcd is away it goes on waiting; an error means that etcd refuses, which
 /// waiting does not cure. Dropping the future ends the candidacy.
 pub async fn campaign(etcd: &Etcd, candidate: &Candidate, context: &Context) -> Result<Leadership, EtcdError> {
-    let mut bell = Doorbell::start(etcd, etcd.keys().leader(&candidate.service));
+    let mut notifier = ChangeNotifier::start(etcd, etcd.keys().leader(&candidate.service));
     loop {
         let outcome = match Candidacy::open(etcd, candidate, context).await {
-            Ok(candidacy) => candidacy.stand(&mut bell).await,
+            Ok(candidacy) => candidacy.campaign(&mut notifier).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -158,9 +158,9 @@ async fn watch_key(
     lost: watch::Sender<bool>,
 ) {
     let gone = async {
-        let mut bell = Doorbell::start(&etcd, key.as_str());
+        let mut notifier = ChangeNotifier::start(&etcd, key.as_str());
         loop {
-            bell.rung().await;
+            notifier.changed().await;
             let Ok((found, read_at)) = etcd.get_at(key.as_str()).await else {
                 continue;
             };

@@ -4,7 +4,7 @@
 //! connection with unary calls; `connect` works while etcd is away. Leaves repeating a call of unknown outcome to
 //! the caller, who alone knows whether a repetition is safe. A read is never a proof: only a fenced write is.
 
-pub mod doorbell;
+pub mod change_notifier;
 mod endpoints;
 pub mod error;
 pub mod keys;
@@ -108,10 +108,10 @@ impl Etcd {
     /// Whether a member answers within `patience`, which may be shorter than a call's deadline. One that is silent is
     /// left for the next all the same: cut off from the network it would stay silent for long.
     pub async fn answers(&self, patience: Duration) -> bool {
-        let (turn, _client) = self.shared.unary.current();
+        let (generation, _client) = self.shared.unary.current();
         let asked = tokio::time::timeout(patience, self.get(self.keys().manifest())).await;
         if asked.is_err() {
-            self.shared.unary.leave(turn);
+            self.shared.unary.rotate_from(generation);
         }
         matches!(asked, Ok(Ok(_)))
     }
@@ -198,30 +198,30 @@ impl Etcd {
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let (turn, client) = self.shared.unary.current();
+        let (generation, client) = self.shared.unary.current();
         let answer = self.within_deadline(call(client)).await;
         if matches!(&answer, Err(error) if error.is_unknown()) {
-            self.shared.unary.leave(turn);
+            self.shared.unary.rotate_from(generation);
         }
         answer
     }
 
     /// Opens a stream. Only the opening is under the deadline; the caller says with `leave` that the stream broke.
-    pub(crate) async fn open<T, F>(&self, call: impl FnOnce(Client) -> F) -> Result<(Turn, T), EtcdError>
+    pub(crate) async fn open<T, F>(&self, call: impl FnOnce(Client) -> F) -> Result<(EndpointGeneration, T), EtcdError>
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let (turn, client) = self.shared.streams.current();
+        let (generation, client) = self.shared.streams.current();
         let answer = self.within_deadline(call(client)).await;
         if matches!(&answer, Err(error) if error.is_unknown()) {
-            self.shared.streams.leave(turn);
+            self.shared.streams.rotate_from(generation);
         }
-        answer.map(|stream| (Turn(turn), stream))
+        answer.map(|stream| (EndpointGeneration(generation), stream))
     }
 
-    /// Turns new streams to the next endpoint, because one opened in this turn broke.
-    pub(crate) fn leave(&self, turn: Turn) {
-        self.shared.streams.leave(turn.0);
+    /// Turns new streams to the next endpoint, because one opened in this generation broke.
+    pub(crate) fn rotate_from(&self, generation: EndpointGeneration) {
+        self.shared.streams.rotate_from(generation.0);
     }
 
     async fn within_deadline<T>(
@@ -244,7 +244,7 @@ impl Etcd {
 
 /// Which endpoint a stream was opened on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Turn(usize);
+pub(crate) struct EndpointGeneration(usize);
 
 /// The cluster's incarnation, a UUID that is made once. Epochs compare only within one incarnation.
 pub async fn incarnation(etcd: &Etcd, random: &Random) -> Result<String, EtcdError> {

@@ -5,7 +5,7 @@
 
 mod directory;
 mod registrar;
-mod retain;
+mod mass_loss_guard;
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
-//! The environment of every service: network, clock, randomness, shutdown, errors, metrics and blobs.
+//! The environment of every service: network, clock, randomness, shutdown, errors, backoff, metrics and blobs.
 //!
 //! Promises: sockets, time and randomness are reached only through [`net`], [`clock`] and [`random`], so that every service
 //! built on this crate also runs under a simulator. Leaves decisions to `lepton-domain`, etcd to `lepton-coordination` and
 //! serving to `lepton-mesh`.
 
+pub mod backoff;
 pub mod blob;
 pub mod clock;
 pub mod context;

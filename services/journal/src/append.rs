@@ -15,9 +15,9 @@ use lepton_proto::journal::v1::{self as wire, Manifest, Mark};
 use prost::Message;
 
 pub use super::fence::Conflict;
-use super::fence::{Backoff, Fence, InFlight, Verdict, found};
+use super::fence::{Repetition, Fence, InFlight, Outcome, found};
 use super::manifest::Swap;
-use super::{Position, Replica, codec, mark, read, replay};
+use super::{Position, Replica, codec, high_water_mark, read, replay};
 use lepton_coordination::etcd::EtcdError;
 
 /// A batch is closed at this size, bytes. Larger ones delay the answer more than they save.
@@ -60,7 +60,7 @@ pub enum AppendError {
     #[error("this epoch no longer leads")]
     Fenced {
         /// Whether what was pending surely never committed.
-        never: bool,
+        definitely_not_committed: bool,
     },
     /// The journal is not as this leader left it. The ledger must be thrown away.
     #[error("the journal is not as this leader left it: {0}")]
@@ -101,8 +101,8 @@ impl AppendError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Etcd(error) => error.fault(),
-            Self::Fenced { never: true } | Self::Closed => Fault::new(Reason::NotLeader, self.to_string()),
-            Self::Fenced { never: false } | Self::Unsettled => Fault::new(Reason::OutcomeUnknown, self.to_string()),
+            Self::Fenced { definitely_not_committed: true } | Self::Closed => Fault::new(Reason::NotLeader, self.to_string()),
+            Self::Fenced { definitely_not_committed: false } | Self::Unsettled => Fault::new(Reason::OutcomeUnknown, self.to_string()),
             Self::Conflict(_) => Fault::new(Reason::DataCorrupt, self.to_string()),
             Self::TooLarge { .. } => Fault::new(Reason::RequestTooLarge, self.to_string()),
             Self::OutOfOrder { .. } => Fault::new(Reason::Internal, self.to_string()),
@@ -160,7 +160,7 @@ impl Writer {
 
     /// How far this leader has proved the journal.
     pub fn mark(&self) -> Mark {
-        mark::of(&self.position, &self.incarnation, self.revision)
+        high_water_mark::of(&self.position, &self.incarnation, self.revision)
     }
 
     /// Bytes of the segments since the newest snapshot, and of that snapshot.
@@ -187,12 +187,12 @@ impl Writer {
         match &self.pending {
             None => Ok(()),
             Some(Pending::Append(append)) => {
-                let verdict = self.fence.settle(append).await?;
-                self.conclude(verdict)
+                let outcome = self.fence.settle(append).await?;
+                self.record(outcome)
             }
             Some(Pending::Swap(swap)) => {
-                let verdict = swap.settle(&self.fence).await?;
-                self.conclude(verdict)
+                let outcome = swap.settle(&self.fence).await?;
+                self.record(outcome)
             }
         }
     }
@@ -201,18 +201,18 @@ impl Writer {
     /// needs. Shared by all reads that arrived before the call.
     pub async fn confirm(&mut self) -> Result<(), AppendError> {
         self.check_settled()?;
-        let mut backoff = Backoff::default();
-        let verdict = loop {
+        let mut repetition = Repetition::default();
+        let outcome = loop {
             match self.confirm_once().await {
-                Err(error) if error.is_unknown() => backoff.wait(&error, "confirm").await,
+                Err(error) if error.is_unknown() => repetition.wait(&error, "confirm").await,
                 decided => break decided?,
             }
         };
-        self.conclude(verdict)
+        self.record(outcome)
     }
 
     /// A write, because a transaction that only compares is a read, and a read proves nothing.
-    async fn confirm_once(&self) -> Result<Verdict, EtcdError> {
+    async fn confirm_once(&self) -> Result<Outcome, EtcdError> {
         let (fence, last) = (&self.fence, self.position.segment);
         let keys = fence.etcd.keys();
         let compares = vec![fence.leads(), fence.slot_is_empty(last + 1), fence.slot_is_taken(last)];
@@ -220,29 +220,29 @@ impl Writer {
         let look = vec![fence.read_leader(), TxnOp::get(keys.segment(last + 1), None)];
         let answer = fence.etcd.txn(compares, vec![put], look).await?;
         if answer.succeeded() {
-            return Ok(Verdict::Committed {
+            return Ok(Outcome::Committed {
                 revision: super::fence::revision(&answer),
             });
         }
         let [leader, next] = found(&answer);
         Ok(match next {
-            _ if !fence.is_held(leader.as_ref()) => Verdict::Fenced { never: true },
-            Some(_) => Verdict::Refused(Conflict::Taken),
-            None => Verdict::Refused(Conflict::Gap),
+            _ if !fence.is_held(leader.as_ref()) => Outcome::Fenced { definitely_not_committed: true },
+            Some(_) => Outcome::Refused(Conflict::Taken),
+            None => Outcome::Refused(Conflict::Gap),
         })
     }
 
-    /// Takes note of a verdict about what was pending.
-    fn conclude(&mut self, verdict: Verdict) -> Result<(), AppendError> {
+    /// Takes note of a outcome about what was pending.
+    fn record(&mut self, outcome: Outcome) -> Result<(), AppendError> {
         let pending = self.pending.take();
-        let error = match verdict {
-            Verdict::Committed { revision } => {
+        let error = match outcome {
+            Outcome::Committed { revision } => {
                 self.revision = self.revision.max(revision);
                 self.commit(pending, revision);
                 return Ok(());
             }
-            Verdict::Fenced { never } => AppendError::Fenced { never },
-            Verdict::Refused(conflict) => AppendError::Conflict(conflict),
+            Outcome::Fenced { definitely_not_committed } => AppendError::Fenced { definitely_not_committed },
+            Outcome::Refused(conflict) => AppendError::Conflict(conflict),
         };
         self.closed = true;
         Err(error)

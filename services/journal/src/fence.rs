@@ -2,7 +2,7 @@
 //!
 //! Promises: an append commits only while its epoch leads, against the manifest that its writer knows, into an empty
 //! slot, after the segment before. Repeating is always byte for byte the same, until etcd has decided; an answer that
-//! did not come decides nothing. Leaves what to do about the verdict to the phases.
+//! did not come decides nothing. Leaves what to do about the outcome to the phases.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use lepton_domain::ids::Epoch;
 
 use super::codec::{self, Sealed};
 use super::{LEADER_SERVICE, Position, read};
+use lepton_core::backoff::Backoff;
 use lepton_coordination::etcd::{Etcd, EtcdError};
 
 /// First wait before a repetition. etcd answers in one or two milliseconds when all is well.
@@ -37,7 +38,7 @@ pub(super) struct InFlight {
 
 /// What etcd decided about an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Outcome {
     /// The slot holds these bytes.
     Committed {
         /// The store's revision that put them there, or one in which they were seen there.
@@ -46,7 +47,7 @@ pub(super) enum Verdict {
     /// The epoch no longer leads.
     Fenced {
         /// Whether the append surely never committed. It is not sure only once the slot may have been trimmed.
-        never: bool,
+        definitely_not_committed: bool,
     },
     /// The epoch leads, but something is not as its leader knows it.
     Refused(Conflict),
@@ -109,18 +110,18 @@ impl Fence {
 
     /// Sends the append until etcd has decided. Only what etcd has refused outright is an error, and says nothing
     /// about the copies sent before: the append has to be settled again.
-    pub(super) async fn settle(&self, append: &InFlight) -> Result<Verdict, EtcdError> {
-        let mut backoff = Backoff::default();
+    pub(super) async fn settle(&self, append: &InFlight) -> Result<Outcome, EtcdError> {
+        let mut repetition = Repetition::default();
         loop {
             match self.append(append).await {
-                Err(error) if error.is_unknown() => backoff.wait(&error, "append").await,
+                Err(error) if error.is_unknown() => repetition.wait(&error, "append").await,
                 decided => return decided,
             }
         }
     }
 
     /// Sends the append once.
-    async fn append(&self, append: &InFlight) -> Result<Verdict, EtcdError> {
+    async fn append(&self, append: &InFlight) -> Result<Outcome, EtcdError> {
         let InFlight { sealed, after } = append;
         let (number, keys) = (after.segment, self.etcd.keys());
         let slot = keys.segment(number);
@@ -140,18 +141,18 @@ impl Fence {
         ];
         let answer = self.etcd.txn(compares, vec![put], look).await?;
         Ok(match answer.succeeded() {
-            true => Verdict::Committed {
+            true => Outcome::Committed {
                 revision: revision(&answer),
             },
-            false => self.judge(append, &answer),
+            false => self.classify(append, &answer),
         })
     }
 
-    /// Reads the verdict from what a refused append found: leader, manifest, slot.
-    fn judge(&self, append: &InFlight, answer: &TxnResponse) -> Verdict {
+    /// Reads the outcome from what a refused append found: leader, manifest, slot.
+    fn classify(&self, append: &InFlight, answer: &TxnResponse) -> Outcome {
         let [leader, manifest, slot] = found(answer);
         if slot.as_ref().is_some_and(|slot| slot.value() == append.sealed.bytes) {
-            return Verdict::Committed {
+            return Outcome::Committed {
                 revision: revision(answer),
             };
         }
@@ -159,11 +160,11 @@ impl Fence {
             let floor = manifest.as_ref().map(|entry| codec::decode_manifest(entry.value()));
             // Below the floor an empty slot may be one that was trimmed.
             let kept = floor.is_none_or(|manifest| manifest.is_ok_and(|it| append.after.segment > read::floor(&it)));
-            return Verdict::Fenced {
-                never: slot.is_some() || kept,
+            return Outcome::Fenced {
+                definitely_not_committed: slot.is_some() || kept,
             };
         }
-        Verdict::Refused(match manifest.map_or(0, |entry| entry.mod_revision()) {
+        Outcome::Refused(match manifest.map_or(0, |entry| entry.mod_revision()) {
             _ if slot.is_some() => Conflict::Taken,
             found if found != append.after.manifest_revision => Conflict::ManifestMoved,
             _ => Conflict::Gap,
@@ -185,29 +186,31 @@ pub(super) fn found<const N: usize>(answer: &TxnResponse) -> [Option<KeyValue>; 
     })
 }
 
-/// Waits that double.
-pub(super) struct Backoff {
-    next: Duration,
+/// Delays between repetitions of a request whose outcome is not known.
+pub(super) struct Repetition {
+    backoff: Backoff,
 }
 
-impl Default for Backoff {
+impl Default for Repetition {
     fn default() -> Self {
-        Self { next: BACKOFF_FIRST }
+        Self {
+            backoff: Backoff::new(BACKOFF_FIRST, BACKOFF_MAX),
+        }
     }
 }
 
-impl Backoff {
-    /// Waits before the next repetition, and says so once it is worth knowing.
+impl Repetition {
+    /// Waits before the next repetition, and logs `error` once the wait is long enough to matter.
     pub(super) async fn wait(&mut self, error: &EtcdError, what: &str) {
-        if self.next == BACKOFF_MAX {
+        let delay = self.backoff.delay();
+        if delay == BACKOFF_MAX {
             tracing::warn!(%error, what, "the outcome is not known yet; asking again");
         }
-        self.pause().await;
+        tokio::time::sleep(delay).await;
     }
 
-    /// Waits.
+    /// Waits before the next attempt.
     pub(super) async fn pause(&mut self) {
-        tokio::time::sleep(self.next).await;
-        self.next = (self.next * 2).min(BACKOFF_MAX);
+        tokio::time::sleep(self.backoff.delay()).await;
     }
 }

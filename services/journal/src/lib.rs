@@ -15,7 +15,7 @@ mod fence;
 pub mod follow;
 pub mod inspect;
 pub mod manifest;
-pub mod mark;
+pub mod high_water_mark;
 mod read;
 pub mod replay;
 pub mod snapshot;

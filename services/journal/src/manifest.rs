@@ -10,7 +10,7 @@ use lepton_proto::journal::v1::{Manifest, SnapshotRef};
 use prost::Message;
 
 use super::append::{AppendError, Pending, Writer};
-use super::fence::{Backoff, Conflict, Fence, Verdict, found, revision};
+use super::fence::{Repetition, Conflict, Fence, Outcome, found, revision};
 use super::snapshot::{self, SnapshotError};
 use super::{codec, read};
 use lepton_coordination::etcd::{Etcd, EtcdError};
@@ -58,17 +58,17 @@ pub(super) struct Swap {
 
 impl Swap {
     /// Sends the swap until etcd has decided.
-    pub(super) async fn settle(&self, fence: &Fence) -> Result<Verdict, EtcdError> {
-        let mut backoff = Backoff::default();
+    pub(super) async fn settle(&self, fence: &Fence) -> Result<Outcome, EtcdError> {
+        let mut repetition = Repetition::default();
         loop {
             match self.send(fence).await {
-                Err(error) if error.is_unknown() => backoff.wait(&error, "manifest").await,
+                Err(error) if error.is_unknown() => repetition.wait(&error, "manifest").await,
                 decided => return decided,
             }
         }
     }
 
-    async fn send(&self, fence: &Fence) -> Result<Verdict, EtcdError> {
+    async fn send(&self, fence: &Fence) -> Result<Outcome, EtcdError> {
         let key = fence.etcd.keys().manifest();
         let compares = vec![fence.leads(), fence.manifest_is(self.over)];
         let put = vec![TxnOp::put(key, self.bytes.as_slice(), None)];
@@ -77,7 +77,7 @@ impl Swap {
             .txn(compares, put, vec![fence.read_leader(), TxnOp::get(key, None)])
             .await?;
         if answer.succeeded() {
-            return Ok(Verdict::Committed {
+            return Ok(Outcome::Committed {
                 revision: revision(&answer),
             });
         }
@@ -85,12 +85,12 @@ impl Swap {
         // No id is used twice, so equal bytes are this swap's.
         let mine = manifest.as_ref().filter(|found| found.value() == self.bytes);
         Ok(match mine {
-            Some(found) => Verdict::Committed {
+            Some(found) => Outcome::Committed {
                 revision: found.mod_revision(),
             },
             // It may have been swapped in and out again since.
-            None if !fence.is_held(leader.as_ref()) => Verdict::Fenced { never: false },
-            None => Verdict::Refused(Conflict::ManifestMoved),
+            None if !fence.is_held(leader.as_ref()) => Outcome::Fenced { definitely_not_committed: false },
+            None => Outcome::Refused(Conflict::ManifestMoved),
         })
     }
 }

@@ -15,7 +15,7 @@ use lepton_proto::journal::v1::{SnapshotChunk, SnapshotHeader, SnapshotRef, Task
 use prost::Message;
 
 use super::codec::{self, Damage, FORMAT};
-use super::fence::Backoff;
+use super::fence::Repetition;
 use super::{Position, Replica};
 use lepton_coordination::etcd::{Etcd, EtcdError};
 use lepton_core::random::Random;
@@ -155,11 +155,11 @@ fn fill(
 
 /// Puts a chunk until etcd has confirmed it. Repeating is safe: the id is new, so the key has no other content.
 async fn put(etcd: &Etcd, key: String, chunk: &[u8]) -> Result<(), EtcdError> {
-    let mut backoff = Backoff::default();
+    let mut repetition = Repetition::default();
     loop {
         let put = vec![TxnOp::put(key.as_str(), chunk, None)];
         match etcd.txn(Vec::new(), put, Vec::new()).await {
-            Err(error) if error.is_unknown() => backoff.wait(&error, "snapshot chunk").await,
+            Err(error) if error.is_unknown() => repetition.wait(&error, "snapshot chunk").await,
             decided => return decided.map(|_| ()),
         }
     }

@@ -12,9 +12,9 @@ use lepton_domain::time::Timestamp;
 use lepton_proto::journal::v1::Mark;
 
 use super::append::{AppendError, Draft, Writer, prepare};
-use super::fence::{Backoff, Conflict, Fence, Verdict};
+use super::fence::{Repetition, Conflict, Fence, Outcome};
 use super::follow::{self, FollowError};
-use super::mark::{self, Lacks};
+use super::high_water_mark::{self, Lacks};
 use super::{Position, Replica, read};
 use lepton_coordination::election::Leadership;
 use lepton_coordination::etcd::{Etcd, EtcdError};
@@ -81,7 +81,7 @@ pub async fn take_over(
     known: &Mark,
 ) -> Result<Writer, TakeoverError> {
     let fence = Fence::new(etcd, leadership.epoch);
-    let mut backoff = Backoff::default();
+    let mut repetition = Repetition::default();
     let mut refusal = TakeoverError::Refused(Conflict::Gap);
     for _ in 0..ROUNDS_MAX {
         let progress = follow::catch_up(etcd, replica).await?;
@@ -95,13 +95,13 @@ pub async fn take_over(
             // An earlier call was given up after it had sent the start, which has landed.
             Ok(()) if replica.position.epoch == leadership.epoch => return resume(fence, leadership, replica).await,
             Ok(()) => match begin(&fence, leadership, replica, now).await? {
-                Verdict::Committed { revision } => return Ok(writer(fence, leadership, replica, revision)),
-                Verdict::Fenced { .. } => return Err(TakeoverError::Fenced),
-                Verdict::Refused(conflict) => refusal = TakeoverError::Refused(conflict),
+                Outcome::Committed { revision } => return Ok(writer(fence, leadership, replica, revision)),
+                Outcome::Fenced { .. } => return Err(TakeoverError::Fenced),
+                Outcome::Refused(conflict) => refusal = TakeoverError::Refused(conflict),
             },
         }
         // The reads may have been stale: what was seen missing may be there.
-        backoff.pause().await;
+        repetition.pause().await;
     }
     Err(refusal)
 }
@@ -113,7 +113,7 @@ async fn prepare_to_lead(
     known: &Mark,
     store: (&str, i64),
 ) -> Result<(), TakeoverError> {
-    match mark::check(etcd, known, store, &replica.position).await? {
+    match high_water_mark::check(etcd, known, store, &replica.position).await? {
         Some(lacks) => Err(lacks.into()),
         None => check_tail(etcd, &replica.position).await,
     }
@@ -125,7 +125,7 @@ async fn begin(
     leadership: &Leadership,
     replica: &mut Replica,
     now: Timestamp,
-) -> Result<Verdict, TakeoverError> {
+) -> Result<Outcome, TakeoverError> {
     let before = &replica.position;
     let draft = Draft {
         time: journal_time(before, now),
@@ -136,11 +136,11 @@ async fn begin(
         }],
     };
     let append = prepare(before, leadership.epoch, &draft)?;
-    let verdict = fence.settle(&append).await?;
-    if let Verdict::Committed { .. } = verdict {
+    let outcome = fence.settle(&append).await?;
+    if let Outcome::Committed { .. } = outcome {
         replica.advance(append.after, &draft.events, append.sealed.bytes.len())?;
     }
-    Ok(verdict)
+    Ok(outcome)
 }
 
 async fn resume(fence: Fence, leadership: &Leadership, replica: &Replica) -> Result<Writer, TakeoverError> {

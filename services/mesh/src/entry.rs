@@ -1,7 +1,7 @@
 //! The way from a command line to a running service, shared by all of them.
 //!
 //! Promises: sockets are bound before anything else starts; the line on stdout comes when a request would succeed;
-//! SIGTERM drains. [`assemble`] is the same way for a caller that has a process already. Leaves what runs to the
+//! SIGTERM drains. [`bootstrap`] is the same way for a caller that has a process already. Leaves what runs to the
 //! [`Service`].
 
 use std::future::Future;
@@ -21,10 +21,10 @@ use lepton_core::net::Listener;
 use lepton_core::shutdown::Shutdown;
 use refusal::fail;
 
-pub use assemble::{Assembled, assemble, bind, warn_if_open};
+pub use bootstrap::{Bound, bootstrap, bind, warn_if_open};
 pub use flags::Flag;
 
-mod assemble;
+mod bootstrap;
 mod flags;
 pub mod refusal;
 #[cfg(test)]
@@ -95,17 +95,17 @@ async fn run<S: Service>(mut config: S::Config) -> Result<(), Fault> {
     let mut guard = lepton_telemetry::init(S::NAME, &instance, &common.telemetry(), &context);
     let etcd = Etcd::connect(&context, &common.etcd, &common.cluster);
     guard.follow(|addresses| collector::follow(etcd, context.clone(), addresses));
-    let result = run_assembled::<S>(config, context).await;
+    let result = run_bound::<S>(config, context).await;
     guard.finish().await;
     result
 }
 
-async fn run_assembled<S: Service>(config: S::Config, context: Context) -> Result<(), Fault> {
+async fn run_bound<S: Service>(config: S::Config, context: Context) -> Result<(), Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
-    let assembled = assemble::<S>(config, context).await?;
-    let (readiness, line) = (assembled.readiness(), assembled.ready_line());
-    let mut running = std::pin::pin!(assembled.run(shutdown));
+    let bound = bootstrap::<S>(config, context).await?;
+    let (readiness, line) = (bound.readiness(), bound.ready_line());
+    let mut running = std::pin::pin!(bound.run(shutdown));
     tokio::select! {
         result = &mut running => return result,
         () = readiness.wait() => announce(&line),

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use lepton_coordination::etcd::Etcd;
-use lepton_coordination::etcd::watch::{Entry, Mirror, View};
+use lepton_coordination::etcd::watch::{Entry, PrefixCache, View};
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::random::Random;
@@ -44,14 +44,14 @@ pub struct Models {
     random: Random,
     view: watch::Receiver<Arc<ModelMap>>,
     known: Arc<AtomicBool>,
-    _mirror: Mirror,
+    _mirror: PrefixCache,
     _task: Arc<JoinSet<()>>,
 }
 
 impl Models {
     /// Starts to follow the registry; etcd may be away.
     pub fn start(etcd: Etcd, context: &Context) -> Self {
-        let mirror = Mirror::start(&etcd, etcd.keys().models_prefix());
+        let mirror = PrefixCache::start(&etcd, etcd.keys().models_prefix());
         let (sender, view) = watch::channel(Arc::new(ModelMap::new()));
         let known = Arc::new(AtomicBool::new(false));
         let follower = Follower {

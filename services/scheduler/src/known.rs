@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lepton_domain::ids::InstanceId;
-use lepton_journal::mark::raise;
+use lepton_journal::high_water_mark::advance_to;
 use lepton_proto::journal::v1::Mark;
 use prost::Message;
 use tokio::sync::watch;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lepton_coordination::election::{Leadership, Suspicion};
+use lepton_coordination::election::{Leadership, FailureDetector};
 use lepton_coordination::etcd::incarnation;
 use lepton_core::blob::Blobs;
 use lepton_core::shutdown::Shutdown;
@@ -41,7 +41,7 @@ pub(crate) struct Cast {
     /// The seat in the office.
     pub seat: watch::Sender<Option<LeaderHandle>>,
     /// The eye on the leader, armed while this standby could take over.
-    pub suspicion: Suspicion,
+    pub detector: FailureDetector,
 }
 
 impl Cast {
@@ -57,9 +57,9 @@ impl Cast {
         while !shutdown.is_triggered() {
             let (leadership, replica) = tokio::select! {
                 () = shutdown.triggered() => return Ok(()),
-                won = self.standby.wait(&incarnation, &self.suspicion) => won,
+                won = self.standby.wait(&incarnation, &self.detector) => won,
             };
-            self.suspicion.arm(false);
+            self.detector.arm(false);
             let world = self.surroundings(blobs.clone(), sweeper.clone());
             self.lead(leadership, replica, world, &shutdown).await;
         }

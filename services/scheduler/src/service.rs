@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use lepton_coordination::election::{Candidate, LeaderWatch, Suspicion};
+use lepton_coordination::election::{Candidate, LeaderWatch, FailureDetector};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_core::context::Context;
@@ -147,7 +147,7 @@ impl Scheduler {
         progress: watch::Sender<Progress>,
     ) -> Cast {
         let directory = Directory::start(etcd.clone(), Some(LEADER_SERVICE), &self.context);
-        let suspicion = Suspicion::start(&etcd, LEADER_SERVICE, leaders, &directory, &self.context);
+        let detector = FailureDetector::start(&etcd, LEADER_SERVICE, leaders, &directory, &self.context);
         let candidate = Candidate {
             service: LEADER_SERVICE.to_owned(),
             instance: self.instance.clone(),
@@ -163,7 +163,7 @@ impl Scheduler {
             config: self.config.clone(),
             known,
             seat,
-            suspicion,
+            detector,
         }
     }
 

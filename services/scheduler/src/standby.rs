@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use lepton_coordination::election::{Candidate, Leadership, Suspicion, campaign};
+use lepton_coordination::election::{Candidate, Leadership, FailureDetector, campaign};
 use lepton_coordination::etcd::Etcd;
-use lepton_coordination::etcd::doorbell::Doorbell;
+use lepton_coordination::etcd::change_notifier::ChangeNotifier;
 use lepton_core::context::Context;
 use lepton_journal::Replica;
 use lepton_journal::follow::{FollowError, catch_up};
@@ -34,13 +34,13 @@ pub(crate) struct Standby {
 
 impl Standby {
     /// Follows until this candidate has won, and gives the replica as far as it has come by then.
-    pub async fn wait(&self, incarnation: &str, suspicion: &Suspicion) -> (Leadership, Replica) {
+    pub async fn wait(&self, incarnation: &str, detector: &FailureDetector) -> (Leadership, Replica) {
         loop {
             let mut replica = Replica::new();
-            match self.follow(incarnation, &mut replica, suspicion).await {
+            match self.follow(incarnation, &mut replica, detector).await {
                 Ok(leadership) => return (leadership, replica),
                 Err(error) => {
-                    suspicion.arm(false);
+                    detector.arm(false);
                     tracing::error!(%error, "the journal cannot be followed; the replica is built anew");
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
@@ -52,12 +52,12 @@ impl Standby {
         &self,
         incarnation: &str,
         replica: &mut Replica,
-        suspicion: &Suspicion,
+        detector: &FailureDetector,
     ) -> Result<Leadership, FollowError> {
-        let mut bell = Doorbell::start(&self.etcd, self.etcd.keys().segment_prefix());
+        let mut bell = ChangeNotifier::start(&self.etcd, self.etcd.keys().segment_prefix());
         self.patiently(incarnation, replica).await?;
         // Whoever could not take over has no business deposing anybody.
-        suspicion.arm(true);
+        detector.arm(true);
         let mut campaign = std::pin::pin!(campaign(&self.etcd, &self.candidate, &self.context));
         loop {
             tokio::select! {
@@ -69,7 +69,7 @@ impl Standby {
                         campaign.set(lepton_coordination::election::campaign(&self.etcd, &self.candidate, &self.context));
                     }
                 },
-                () = bell.rung() => self.advance(incarnation, replica).await?,
+                () = bell.changed() => self.advance(incarnation, replica).await?,
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One leader, whatever is late, lost, frozen or repeated.
 
 use etcd_client::{Compare, CompareOp, PutOptions, TxnOp};
-use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, campaign, depose};
+use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, campaign, evict};
 use lepton_coordination::etcd::Etcd;
 use lepton_core::context::Context;
 use lepton_domain::ids::InstanceId;
@@ -92,7 +92,7 @@ async fn a_leader_that_is_cut_off_is_replaced_by_expiry() {
 async fn a_leader_learns_that_its_key_is_gone() {
     let scene = Scene::new().await;
     let leader = lead(&scene.etcd, "scheduler-1").await;
-    assert!(depose(&scene.etcd, "scheduler", leader.epoch).await.expect("decided"));
+    assert!(evict(&scene.etcd, "scheduler", leader.epoch).await.expect("decided"));
     tokio::time::timeout(SOON, leader.lost())
         .await
         .expect("told by its watch");
@@ -161,7 +161,7 @@ async fn a_key_of_an_earlier_life_is_never_adopted() {
 #[tokio::test]
 async fn the_guard_limits_depositions() {
     let scene = Scene::new().await;
-    let depose_at = async |epoch| depose(&scene.etcd, "scheduler", epoch).await.expect("decided");
+    let depose_at = async |epoch| evict(&scene.etcd, "scheduler", epoch).await.expect("decided");
     let first = lead(&scene.etcd, "scheduler-1").await;
     assert!(depose_at(first.epoch).await);
     assert!(!depose_at(first.epoch).await, "it is gone already");

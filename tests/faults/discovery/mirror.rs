@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_client::TxnOp;
-use lepton_coordination::etcd::watch::{Mirror, View};
+use lepton_coordination::etcd::watch::{PrefixCache, View};
 use lepton_coordination::etcd::{Etcd, incarnation};
 use lepton_core::context::Context;
 use lepton_tests::etcd::RealEtcd;
@@ -19,11 +19,11 @@ async fn put(etcd: &Etcd, key: &str) {
     .await;
 }
 
-fn keys(mirror: &Mirror) -> Vec<String> {
+fn keys(mirror: &PrefixCache) -> Vec<String> {
     mirror.view().borrow().entries.keys().cloned().collect()
 }
 
-fn look<T>(mirror: &Mirror, read: impl Fn(&View) -> T) -> T {
+fn look<T>(mirror: &PrefixCache, read: impl Fn(&View) -> T) -> T {
     read(&mirror.view().borrow())
 }
 
@@ -31,7 +31,7 @@ fn look<T>(mirror: &Mirror, read: impl Fn(&View) -> T) -> T {
 async fn a_mirror_keeps_its_view_while_etcd_is_away_and_recovers() {
     let mut scene = Scene::new().await;
     put(&scene.etcd, "/m/a").await;
-    let mirror = Mirror::start(&scene.etcd, "/m/");
+    let mirror = PrefixCache::start(&scene.etcd, "/m/");
     eventually(SOON, || async { keys(&mirror) == ["/m/a"] }).await;
     scene.real.kill(0);
     eventually(SOON, || async { !look(&mirror, |view| view.synced) }).await;
@@ -53,7 +53,7 @@ async fn a_mirror_whose_start_is_compacted_away_lists_again() {
     slow.get("/m/a").await.expect("the unary connection stands");
     // The next connection is the one for streams: its watch arrives only when its revision is gone.
     proxy.set_fresh(Direction::ToServer, Flow::Hold);
-    let mirror = Mirror::start(&slow, "/m/");
+    let mirror = PrefixCache::start(&slow, "/m/");
     let stream = proxy.connection(1).await;
     eventually(SOON, || async { stream.holds(Direction::ToServer) }).await;
     put(&scene.etcd, "/m/b").await;
@@ -93,7 +93,7 @@ async fn a_frozen_member_is_left_for_another() {
     let real = RealEtcd::start(3).await;
     let etcd = real.connect(&Context::system(), "test");
     put(&etcd, "/m/a").await;
-    let mirror = Mirror::start(&etcd, "/m/");
+    let mirror = PrefixCache::start(&etcd, "/m/");
     eventually(SOON, || async { keys(&mirror) == ["/m/a"] }).await;
     real.freeze(0);
     let other = Etcd::connect(&Context::system(), &real.endpoints()[1..], "test");

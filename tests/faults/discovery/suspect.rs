@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
-use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, Suspicion, campaign};
+use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, FailureDetector, campaign};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::Registrar;
 use lepton_core::context::Context;
@@ -20,7 +20,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{SOON, Scene, instance};
 
-/// So long a suspicion that must not act is watched: many times what one takes that acts.
+/// So long a detector that must not act is watched: many times what one takes that acts.
 const WATCHED: Duration = Duration::from_secs(2);
 
 /// So long is the head of a stream's answer, to be told from all else on a connection.
@@ -56,7 +56,7 @@ async fn stream_stands(connection: &Connection) {
 struct Stage {
     leader: Leadership,
     health: Proxy,
-    suspicion: Suspicion,
+    detector: FailureDetector,
     tasks: JoinSet<()>,
     _registrar: Registrar,
 }
@@ -93,14 +93,14 @@ impl Stage {
         let leader = lead(scene.etcd.clone(), "scheduler-1").await;
         let watch = LeaderWatch::start(scene.etcd.clone(), "scheduler");
         let directory = scene.directory("scheduler");
-        let suspicion = Suspicion::start(&scene.etcd, "scheduler", &watch, &directory, &scene.context);
-        suspicion.arm(true);
+        let detector = FailureDetector::start(&scene.etcd, "scheduler", &watch, &directory, &scene.context);
+        detector.arm(true);
         // The stream must stand before its break can mean anything.
         stream_stands(&health.connection(0).await).await;
         Self {
             leader,
             health,
-            suspicion,
+            detector,
             tasks,
             _registrar: registrar,
         }
@@ -140,17 +140,17 @@ async fn a_leader_that_can_be_reached_again_stays() {
     // One connection asks whether it is there, the next is the new stream.
     stream_stands(&stage.health.connection(2).await).await;
     assert!(stage.stands(&scene).await);
-    drop(stage.suspicion);
+    drop(stage.detector);
 }
 
 #[tokio::test]
 async fn a_standby_that_could_not_take_over_deposes_nobody() {
     let scene = Scene::new().await;
     let stage = Stage::new(&scene).await;
-    stage.suspicion.arm(false);
+    stage.detector.arm(false);
     stage.health.refuse(true);
     stage.health.cut();
     let gone = tokio::time::timeout(WATCHED, stage.leader.lost()).await;
-    assert!(gone.is_err(), "a disarmed suspicion acted");
+    assert!(gone.is_err(), "a disarmed detector acted");
     assert!(stage.stands(&scene).await);
 }

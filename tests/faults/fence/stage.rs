@@ -98,8 +98,8 @@ impl Stage {
     }
 
     /// Takes the key away from its holder, as a suspicious standby does.
-    pub async fn depose(&self, epoch: Epoch) {
-        let deposed = election::depose(&self.etcd, LEADER_SERVICE, epoch).await;
+    pub async fn evict(&self, epoch: Epoch) {
+        let deposed = election::evict(&self.etcd, LEADER_SERVICE, epoch).await;
         assert!(deposed.expect("etcd answers"), "the leader is deposed");
     }
 

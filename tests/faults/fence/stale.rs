@@ -3,7 +3,7 @@
 use lepton_journal::Replica;
 use lepton_journal::append::AppendError;
 use lepton_journal::append::Conflict;
-use lepton_journal::mark::Lacks;
+use lepton_journal::high_water_mark::Lacks;
 use lepton_journal::takeover::{TakeoverError, take_over};
 use lepton_proto::journal::v1::Mark;
 

@@ -12,7 +12,7 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_gateway::Gateway;
 use lepton_mesh::config::Common;
 use lepton_mesh::config::address::etcd_members;
-use lepton_mesh::entry::{Assembled, Service, announce, assemble};
+use lepton_mesh::entry::{Bound, Service, announce, bootstrap};
 use lepton_monitor::Monitor;
 use lepton_scheduler::Scheduler;
 use tokio::task::{JoinHandle, JoinSet};
@@ -30,9 +30,9 @@ pub(super) struct Mesh {
     directory: DataDirectory,
     store: Option<Store>,
     etcd: String,
-    gateway: Assembled<Gateway>,
-    scheduler: Assembled<Scheduler>,
-    monitor: Assembled<Monitor>,
+    gateway: Bound<Gateway>,
+    scheduler: Bound<Scheduler>,
+    monitor: Bound<Monitor>,
 }
 
 impl Mesh {
@@ -60,11 +60,11 @@ impl Mesh {
         let shared = plan.shared(&data, &urls);
         let workers = (1..=options.workers).map(|number| plan.worker(&shared, number));
         let workers = workers.collect::<Result<_, _>>()?;
-        let gateway = assemble::<Gateway>(plan.gateway(&shared)?, context.clone()).await?;
-        let monitor = assemble::<Monitor>(plan.monitor(&shared)?, context.clone()).await?;
+        let gateway = bootstrap::<Gateway>(plan.gateway(&shared)?, context.clone()).await?;
+        let monitor = bootstrap::<Monitor>(plan.monitor(&shared)?, context.clone()).await?;
         let scheduler = plan.scheduler(&shared)?;
         let common = scheduler.common.clone();
-        let scheduler = assemble::<Scheduler>(scheduler, context.clone()).await?;
+        let scheduler = bootstrap::<Scheduler>(scheduler, context.clone()).await?;
         let directory = DataDirectory::open(&data)?;
         let store = place
             .map(|place| place.open(data.join("etcd"), context.random.next_u64()))
@@ -154,8 +154,8 @@ impl Part {
         }
     }
 
-    fn service<S: Service>(name: &'static str, assembled: Assembled<S>) -> Self {
-        Self::start(name, |stop| assembled.run(stop))
+    fn service<S: Service>(name: &'static str, bound: Bound<S>) -> Self {
+        Self::start(name, |stop| bound.run(stop))
     }
 
     /// Waits for its end, which nobody has asked for.

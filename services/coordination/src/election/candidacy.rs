@@ -9,7 +9,7 @@ use lepton_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Candidate, LEASE_TTL, Leadership, PAUSE, epoch};
-use crate::etcd::doorbell::Doorbell;
+use crate::etcd::change_notifier::ChangeNotifier;
 use crate::etcd::lease::Lease;
 use crate::etcd::{Etcd, EtcdError, incarnation};
 use lepton_core::clock::Clock;
@@ -74,13 +74,13 @@ impl Candidacy {
     }
 
     /// Tries whenever the key may have become free. `None` when the candidacy is over and a new one is needed.
-    pub(super) async fn stand(self, bell: &mut Doorbell) -> Result<Option<Leadership>, EtcdError> {
+    pub(super) async fn campaign(self, notifier: &mut ChangeNotifier) -> Result<Option<Leadership>, EtcdError> {
         while !self.lease.is_lost() {
             match self.attempt().await {
                 Ok(Attempt::Leads(epoch)) => return Ok(Some(Leadership::new(self, epoch))),
                 Ok(Attempt::Outdated) => return Ok(None),
                 Ok(Attempt::Waits) => tokio::select! {
-                    () = bell.rung() => {}
+                    () = notifier.changed() => {}
                     () = self.lease.lost() => {}
                 },
                 // The create may have applied: the next attempt finds our nonce there.
@@ -110,10 +110,10 @@ impl Candidacy {
         );
         let gets = vec![TxnOp::get(self.key.as_str(), None), TxnOp::get(known, None)];
         let answer = self.etcd.txn(compares, vec![put], gets).await?;
-        Ok(self.judge(&answer))
+        Ok(self.classify(&answer))
     }
 
-    fn judge(&self, answer: &TxnResponse) -> Attempt {
+    fn classify(&self, answer: &TxnResponse) -> Attempt {
         if answer.succeeded() {
             // Without a revision there is no epoch; the next attempt reads it from the key.
             return answer

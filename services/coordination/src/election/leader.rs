@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::candidacy::Claim;
 use super::epoch;
-use crate::etcd::watch::{Mirror, View};
+use crate::etcd::watch::{PrefixCache, View};
 use crate::etcd::{Etcd, EtcdError};
 
 /// The leader of a service.
@@ -30,7 +30,7 @@ pub struct Leader {
 #[derive(Debug, Clone)]
 pub struct LeaderWatch {
     view: watch::Receiver<Option<Leader>>,
-    _mirror: Mirror,
+    _mirror: PrefixCache,
     _task: Arc<JoinSet<()>>,
 }
 
@@ -38,7 +38,7 @@ impl LeaderWatch {
     /// Starts to follow the leader of `service`.
     pub fn start(etcd: Etcd, service: &str) -> Self {
         let key = etcd.keys().leader(service);
-        let mirror = Mirror::start(&etcd, key.as_str());
+        let mirror = PrefixCache::start(&etcd, key.as_str());
         let (sender, view) = watch::channel(None);
         let mut task = JoinSet::new();
         task.spawn(follow(mirror.view(), key, sender));

@@ -10,11 +10,11 @@ use futures::FutureExt;
 
 use lepton_core::net::Net;
 
-/// The members and whose turn it is.
+/// The members and whose generation it is.
 pub(super) struct Endpoints {
     clients: Vec<Client>,
     /// Counts up; the member is this modulo their number.
-    turn: AtomicUsize,
+    generation: AtomicUsize,
 }
 
 impl Endpoints {
@@ -27,23 +27,23 @@ impl Endpoints {
         let clients = channels.into_iter().map(client).collect();
         Self {
             clients,
-            turn: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
         }
     }
 
-    /// The member to talk to now, and the turn to give to [`Endpoints::leave`].
+    /// The member to talk to now, and the generation to give to [`Endpoints::rotate_from`].
     pub(super) fn current(&self) -> (usize, Client) {
-        let turn = self.turn.load(Ordering::Relaxed);
-        (turn, self.clients[turn % self.clients.len()].clone())
+        let generation = self.generation.load(Ordering::Relaxed);
+        (generation, self.clients[generation % self.clients.len()].clone())
     }
 
     /// Moves on to the next member unless somebody else already has.
-    pub(super) fn leave(&self, turn: usize) {
-        let next = turn.wrapping_add(1);
-        // Losing the race means that the turn has changed, which is all that was wanted.
+    pub(super) fn rotate_from(&self, generation: usize) {
+        let next = generation.wrapping_add(1);
+        // Losing the race means that the generation has changed, which is all that was wanted.
         let _ = self
-            .turn
-            .compare_exchange(turn, next, Ordering::Relaxed, Ordering::Relaxed);
+            .generation
+            .compare_exchange(generation, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -65,8 +65,8 @@ mod tests {
         let members = ["a:1", "b:1", "c:1"].map(str::to_owned);
         let endpoints = Endpoints::new(Net::Os, &members);
         let (first, _) = endpoints.current();
-        endpoints.leave(first);
-        endpoints.leave(first);
+        endpoints.rotate_from(first);
+        endpoints.rotate_from(first);
         assert_eq!(endpoints.current().0, first + 1);
     }
 

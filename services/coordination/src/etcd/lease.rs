@@ -133,7 +133,7 @@ impl Keeper {
         let open = self
             .etcd
             .open(|client| async move { client.lease_client().keep_alive(id).await });
-        let (turn, (mut keeper, mut answers)) = match tokio::time::timeout(self.remaining(), open).await {
+        let (generation, (mut keeper, mut answers)) = match tokio::time::timeout(self.remaining(), open).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return error,
             Err(_) => return EtcdError::Unavailable("no keep-alive stream in time".into()),
@@ -142,7 +142,7 @@ impl Keeper {
         loop {
             tokio::time::sleep(self.ttl / 3).await;
             if let Err(error) = self.renew(&mut keeper, &mut answers).await {
-                self.etcd.leave(turn);
+                self.etcd.rotate_from(generation);
                 return error;
             }
         }

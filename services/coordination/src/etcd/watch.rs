@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use etcd_client::{Client, EventType, KeyValue, WatchOptions, WatchResponse, WatchStream};
+use lepton_core::backoff::Backoff;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Etcd, EtcdError, Listing, MESSAGE_BYTES_MAX, Turn};
+use super::{Etcd, EtcdError, Listing, MESSAGE_BYTES_MAX, EndpointGeneration};
 
 /// How long to wait after the first failure; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(50);
@@ -50,12 +51,12 @@ pub struct View {
 
 /// Keeps a [`View`] up to date. Clones share it; it ends with the last one.
 #[derive(Debug, Clone)]
-pub struct Mirror {
+pub struct PrefixCache {
     view: watch::Receiver<Arc<View>>,
     _task: Arc<JoinSet<()>>,
 }
 
-impl Mirror {
+impl PrefixCache {
     /// Starts to mirror the keys that start with `prefix`.
     pub fn start(etcd: &Etcd, prefix: impl Into<String>) -> Self {
         let (sender, view) = watch::channel(Arc::new(View::default()));
@@ -89,11 +90,11 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self) {
-        let mut pause = PAUSE;
+        let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
         loop {
             match self.follow().await {
                 Ok(()) => {
-                    pause = PAUSE;
+                    backoff.reset();
                     continue;
                 }
                 Err(EtcdError::Compacted { .. }) => {}
@@ -101,10 +102,9 @@ impl Follower {
             }
             if self.sender.borrow().synced {
                 self.sender.send_modify(|view| Arc::make_mut(view).synced = false);
-                pause = PAUSE;
+                backoff.reset();
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            tokio::time::sleep(backoff.delay()).await;
         }
     }
 
@@ -113,12 +113,12 @@ impl Follower {
         let listing = self.etcd.prefix(self.prefix.as_str()).await?;
         let next = listing.revision + 1;
         self.show(listing)?;
-        let (turn, mut stream) = open(&self.etcd, &self.prefix, next, false).await?;
+        let (generation, mut stream) = open(&self.etcd, &self.prefix, next, false).await?;
         match tokio::time::timeout(RELIST_EVERY, self.read(&mut stream)).await {
             Err(_) => Ok(()),
             Ok(error) => {
                 if error.is_unknown() {
-                    self.etcd.leave(turn);
+                    self.etcd.rotate_from(generation);
                 }
                 Err(error)
             }
@@ -188,7 +188,7 @@ pub(super) async fn open(
     prefix: &str,
     from_revision: i64,
     fragment: bool,
-) -> Result<(Turn, WatchStream), EtcdError> {
+) -> Result<(EndpointGeneration, WatchStream), EtcdError> {
     let mut options = WatchOptions::new().with_prefix().with_start_revision(from_revision);
     if fragment {
         options = options.with_fragment();

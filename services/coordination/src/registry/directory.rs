@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Instance;
-use super::retain::Retain;
+use super::mass_loss_guard::MassLossGuard;
 use crate::etcd::Etcd;
-use crate::etcd::watch::{Mirror, View};
+use crate::etcd::watch::{PrefixCache, View};
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 
@@ -26,14 +26,14 @@ pub type Instances = BTreeMap<InstanceId, Instance>;
 pub struct Directory {
     view: watch::Receiver<Arc<Instances>>,
     known: Arc<AtomicBool>,
-    _mirror: Mirror,
+    _mirror: PrefixCache,
     _task: Arc<JoinSet<()>>,
 }
 
 impl Directory {
     /// Starts to follow one service, or all for `None`.
     pub fn start(etcd: Etcd, service: Option<&str>, context: &Context) -> Self {
-        let mirror = Mirror::start(&etcd, etcd.keys().registry_prefix(service));
+        let mirror = PrefixCache::start(&etcd, etcd.keys().registry_prefix(service));
         let (sender, view) = watch::channel(Arc::new(Instances::new()));
         let mut task = JoinSet::new();
         let prefix = etcd.keys().registry_prefix(None);
@@ -70,7 +70,7 @@ async fn follow(
     sender: watch::Sender<Arc<Instances>>,
     known: Arc<AtomicBool>,
 ) {
-    let mut retain = Retain::default();
+    let mut retain = MassLossGuard::default();
     loop {
         let (registered, read) = {
             let view = mirror.borrow_and_update();

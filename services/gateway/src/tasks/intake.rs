@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lepton_domain::ids::Epoch;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_journal::mark;
+use lepton_journal::high_water_mark;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_proto::journal::v1::{Mark, TaskRecord};
 use lepton_proto::scheduler::v1::intake_request::Request;
@@ -178,7 +178,7 @@ impl Intake {
                 },
                 seen = &mut position => {
                     let Some(seen) = seen else { return End::Broken };
-                    mark::raise(&mut self.mark, &seen);
+                    high_water_mark::advance_to(&mut self.mark, &seen);
                     self.up.send_replace(true);
                     position.set(self::position(link.client.clone(), POSITION_EVERY));
                 }

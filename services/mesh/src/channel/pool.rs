@@ -4,8 +4,8 @@
 //! stays as long as it answers, also when its entry in etcd is gone; it leaves when both are gone, and one that drains
 //! is not picked any more. So the pool goes on while etcd is away. Leaves retries and deadlines to the caller.
 
-mod member;
-mod roster;
+mod endpoint;
+mod discovery;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use lepton_coordination::registry::{Directory, Instance};
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::random::Random;
-pub use member::InFlight;
-use member::Member;
-use roster::Roster;
+pub use endpoint::InFlight;
+use endpoint::Endpoint;
+use discovery::Discovery;
 
 #[cfg(test)]
 mod tests;
@@ -53,13 +53,13 @@ impl Default for PoolConfig {
     }
 }
 
-/// The members by id, as the roster keeps them.
-type Members = BTreeMap<InstanceId, Arc<Member>>;
+/// The endpoints by id, as the discovery keeps them.
+type Endpoints = BTreeMap<InstanceId, Arc<Endpoint>>;
 
 /// The instances of a service. Clones share them; the pool ends with the last one.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    members: watch::Receiver<Arc<Members>>,
+    endpoints: watch::Receiver<Arc<Endpoints>>,
     answering: watch::Receiver<usize>,
     clock: Clock,
     random: Random,
@@ -82,12 +82,12 @@ impl Pool {
     pub fn start(directory: Directory, context: &Context, mut config: PoolConfig) -> Self {
         // Whoever listens seldom must not take the pause between two messages for silence.
         config.silence_max = config.silence_max.max(config.interval * 3);
-        let (sender, members) = watch::channel(Arc::new(Members::new()));
+        let (sender, endpoints) = watch::channel(Arc::new(Endpoints::new()));
         let (count, answering) = watch::channel(0);
         let mut task = JoinSet::new();
-        task.spawn(Roster::new(directory, context, config, sender).run(count));
+        task.spawn(Discovery::new(directory, context, config, sender).run(count));
         Self {
-            members,
+            endpoints,
             answering,
             clock: context.clock,
             random: context.random.clone(),
@@ -104,36 +104,36 @@ impl Pool {
     /// was last.
     pub fn pick_where(&self, exclude: &[InstanceId], fits: &dyn Fn(&Instance) -> bool) -> Option<Picked> {
         let now = self.clock.monotonic();
-        let members = self.members.borrow().clone();
-        let usable: Vec<&Arc<Member>> = members
+        let endpoints = self.endpoints.borrow().clone();
+        let usable: Vec<&Arc<Endpoint>> = endpoints
             .values()
-            .filter(|member| member.hears(now) && !exclude.contains(member.id()) && fits(&member.entry()))
+            .filter(|endpoint| endpoint.is_live(now) && !exclude.contains(endpoint.id()) && fits(&endpoint.entry()))
             .collect();
-        let candidates: Vec<_> = usable.iter().map(|member| member.candidate(now)).collect();
-        let member = usable[picker::pick(&candidates, self.random.next_u64(), &[])?];
+        let candidates: Vec<_> = usable.iter().map(|endpoint| endpoint.candidate(now)).collect();
+        let endpoint = usable[picker::pick(&candidates, self.random.next_u64(), &[])?];
         Some(Picked {
-            instance: member.id().clone(),
-            channel: member.channel(),
-            lease: InFlight::new(member.clone()),
+            instance: endpoint.id().clone(),
+            channel: endpoint.channel(),
+            lease: InFlight::new(endpoint.clone()),
         })
     }
 
     /// How many instances would take a call now.
     pub fn answering(&self) -> usize {
         let now = self.clock.monotonic();
-        self.members
+        self.endpoints
             .borrow()
             .values()
-            .filter(|member| member.takes_calls(now))
+            .filter(|endpoint| endpoint.takes_calls(now))
             .count()
     }
 
-    /// The instances that are heard, also those that drain.
-    pub fn heard(&self) -> BTreeSet<InstanceId> {
+    /// The instances that are last, also those that drain.
+    pub fn last(&self) -> BTreeSet<InstanceId> {
         let now = self.clock.monotonic();
-        let members = self.members.borrow().clone();
-        let heard = members.values().filter(|member| member.hears(now));
-        heard.map(|member| member.id().clone()).collect()
+        let endpoints = self.endpoints.borrow().clone();
+        let last = endpoints.values().filter(|endpoint| endpoint.is_live(now));
+        last.map(|endpoint| endpoint.id().clone()).collect()
     }
 
     /// Completes when the number of instances that answer changes, and at the latest after a second, so that a loop
@@ -145,13 +145,13 @@ impl Pool {
         let _ = tokio::time::timeout(CHANGE_WAIT, answering.wait_for(|now| *now != before)).await;
     }
 
-    /// The last message of every instance that is heard, also of those that drain.
+    /// The last message of every instance that is last, also of those that drain.
     pub fn stats(&self) -> BTreeMap<InstanceId, WatchStatsResponse> {
         let now = self.clock.monotonic();
-        let members = self.members.borrow().clone();
-        let heard = members.iter().filter(|(_, member)| member.hears(now));
-        heard
-            .filter_map(|(id, member)| Some((id.clone(), member.stats()?)))
+        let endpoints = self.endpoints.borrow().clone();
+        let last = endpoints.iter().filter(|(_, endpoint)| endpoint.is_live(now));
+        last
+            .filter_map(|(id, endpoint)| Some((id.clone(), endpoint.stats()?)))
             .collect()
     }
 }

@@ -129,18 +129,18 @@ fn the_version_names_the_release_once() {
 
 #[tokio::test]
 async fn a_service_is_named_bound_run_and_drained() {
-    let assembled = assemble::<Probe>(Config::default(), Context::system()).await.unwrap();
-    let common = &assembled.service.config.common;
-    assert_eq!(common.advertise, Some(assembled.address.to_string()));
-    assert_eq!(common.instance.as_deref(), Some(assembled.instance.as_str()));
-    let line = assembled.ready_line();
+    let bound = bootstrap::<Probe>(Config::default(), Context::system()).await.unwrap();
+    let common = &bound.service.config.common;
+    assert_eq!(common.advertise, Some(bound.address.to_string()));
+    assert_eq!(common.instance.as_deref(), Some(bound.instance.as_str()));
+    let line = bound.ready_line();
     assert!(line.starts_with(&format!(
         "ready service=probe address=127.0.0.1:{} admin=",
-        assembled.address.port()
+        bound.address.port()
     )));
 
-    let (readiness, shutdown, admin) = (assembled.readiness(), Shutdown::new(), assembled.admin);
-    let running = tokio::spawn(assembled.run(shutdown.clone()));
+    let (readiness, shutdown, admin) = (bound.readiness(), Shutdown::new(), bound.admin);
+    let running = tokio::spawn(bound.run(shutdown.clone()));
     readiness.wait().await;
     assert!(lepton_core::net::Net::Os.connect(&admin.to_string()).await.is_ok());
     shutdown.trigger();
@@ -152,6 +152,6 @@ async fn a_taken_port_is_refused_by_name() {
     let taken = lepton_core::net::Net::Os.bind("127.0.0.1:0").await.unwrap();
     let mut config = Config::default();
     config.common.listen = taken.local_addr().to_string();
-    let fault = assemble::<Probe>(config, Context::system()).await.err().unwrap();
+    let fault = bootstrap::<Probe>(config, Context::system()).await.err().unwrap();
     assert_eq!(fault.reason, Reason::AddressInUse);
 }

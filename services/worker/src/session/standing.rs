@@ -3,7 +3,7 @@
 //! Promises: within an incarnation of the cluster only epochs as high as the highest one welcomed are followed, so that
 //! a deposed leader that does not know it yet gets nothing done here. Leaves what a leader makes of the mark to it.
 
-use lepton_journal::mark::raise;
+use lepton_journal::high_water_mark::advance_to;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::worker::v1::Welcome;
 
@@ -49,7 +49,7 @@ impl Standing {
     /// The leader told how far it is.
     pub(super) fn seen(&mut self, mark: &Mark) {
         if !mark.incarnation.is_empty() {
-            raise(&mut self.mark, mark);
+            advance_to(&mut self.mark, mark);
         }
     }
 }

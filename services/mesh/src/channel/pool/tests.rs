@@ -5,7 +5,7 @@ use lepton_coordination::registry::{Instance, NodeState};
 use lepton_core::net::Net;
 use lepton_domain::time::Timestamp;
 
-fn member(state: NodeState) -> Arc<Member> {
+fn endpoint(state: NodeState) -> Arc<Endpoint> {
     let instance = Instance {
         id: InstanceId::new("worker-1"),
         service: "worker".into(),
@@ -16,7 +16,7 @@ fn member(state: NodeState) -> Arc<Member> {
         metadata: BTreeMap::new(),
     };
     let clock = Clock::system();
-    Arc::new(Member::new(
+    Arc::new(Endpoint::new(
         &instance,
         Net::Os.channel(&instance.address),
         clock,
@@ -34,62 +34,62 @@ fn stats(in_flight: u32) -> WatchStatsResponse {
     }
 }
 
-fn now(member: &Member) -> picker::Candidate {
-    member.candidate(Duration::from_secs(1))
+fn now(endpoint: &Endpoint) -> picker::Candidate {
+    endpoint.candidate(Duration::from_secs(1))
 }
 
 #[tokio::test]
 async fn silence_is_no_answer() {
-    let member = member(NodeState::Ready);
-    assert!(!member.hears(Duration::ZERO));
-    member.hear(stats(0));
-    assert!(member.takes_calls(Duration::from_millis(900)));
-    assert!(!member.takes_calls(Duration::from_millis(1_100)));
-    member.lose();
-    assert!(!member.hears(Duration::ZERO));
+    let endpoint = endpoint(NodeState::Ready);
+    assert!(!endpoint.is_live(Duration::ZERO));
+    endpoint.update(stats(0));
+    assert!(endpoint.takes_calls(Duration::from_millis(900)));
+    assert!(!endpoint.takes_calls(Duration::from_millis(1_100)));
+    endpoint.disconnected();
+    assert!(!endpoint.is_live(Duration::ZERO));
 }
 
 #[tokio::test]
 async fn it_leaves_when_neither_etcd_nor_its_stream_knows_it() {
-    let member = member(NodeState::Ready);
-    member.hear(stats(0));
-    member.set_entry(None);
-    assert!(!member.is_gone());
-    member.lose();
-    assert!(member.is_gone());
+    let endpoint = endpoint(NodeState::Ready);
+    endpoint.update(stats(0));
+    endpoint.set_entry(None);
+    assert!(!endpoint.is_gone());
+    endpoint.disconnected();
+    assert!(endpoint.is_gone());
 }
 
 #[tokio::test]
 async fn own_calls_count_at_once_and_only_once() {
-    let member = member(NodeState::Ready);
-    let first = InFlight::new(member.clone());
-    member.hear(stats(3));
-    assert_eq!(now(&member).in_flight, 3);
-    let second = InFlight::new(member.clone());
-    assert_eq!(now(&member).in_flight, 4);
+    let endpoint = endpoint(NodeState::Ready);
+    let first = InFlight::new(endpoint.clone());
+    endpoint.update(stats(3));
+    assert_eq!(now(&endpoint).in_flight, 3);
+    let second = InFlight::new(endpoint.clone());
+    assert_eq!(now(&endpoint).in_flight, 4);
     first.succeed();
     drop(second);
-    assert_eq!(now(&member).in_flight, 2);
+    assert_eq!(now(&endpoint).in_flight, 2);
 }
 
 #[tokio::test]
 async fn failures_are_avoided_for_longer_and_longer() {
-    let member = member(NodeState::Ready);
-    member.hear(stats(0));
-    InFlight::new(member.clone()).fail();
-    assert!(member.candidate(Duration::from_millis(400)).failing);
-    assert!(!member.candidate(Duration::from_millis(600)).failing);
-    InFlight::new(member.clone()).fail();
-    assert!(member.candidate(Duration::from_millis(900)).failing);
-    InFlight::new(member.clone()).succeed();
-    assert!(!member.candidate(Duration::ZERO).failing);
+    let endpoint = endpoint(NodeState::Ready);
+    endpoint.update(stats(0));
+    InFlight::new(endpoint.clone()).fail();
+    assert!(endpoint.candidate(Duration::from_millis(400)).failing);
+    assert!(!endpoint.candidate(Duration::from_millis(600)).failing);
+    InFlight::new(endpoint.clone()).fail();
+    assert!(endpoint.candidate(Duration::from_millis(900)).failing);
+    InFlight::new(endpoint.clone()).succeed();
+    assert!(!endpoint.candidate(Duration::ZERO).failing);
 }
 
 #[tokio::test]
 async fn draining_is_believed_from_either_side() {
-    assert!(now(&member(NodeState::Draining)).draining);
-    let told = member(NodeState::Ready);
-    told.hear(WatchStatsResponse {
+    assert!(now(&endpoint(NodeState::Draining)).draining);
+    let told = endpoint(NodeState::Ready);
+    told.update(WatchStatsResponse {
         draining: true,
         ..stats(0)
     });

@@ -12,27 +12,27 @@ const FIRST: Duration = Duration::from_millis(150);
 
 /// The wait between a broken stream and the deposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patience(Duration);
+pub(super) struct ElectionTimeout(Duration);
 
-impl Default for Patience {
+impl Default for ElectionTimeout {
     fn default() -> Self {
         Self(FIRST)
     }
 }
 
-impl Patience {
+impl ElectionTimeout {
     /// How long to try to reach the leader again.
     pub(super) fn wait(self) -> Duration {
         self.0
     }
 
     /// The deposed leader was alive.
-    pub(super) fn was_wrong(&mut self) {
+    pub(super) fn on_false_suspicion(&mut self) {
         self.0 = (self.0 * 2).min(LEASE_TTL);
     }
 
     /// The deposed leader was dead.
-    pub(super) fn was_right(&mut self) {
+    pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 }
@@ -43,16 +43,16 @@ mod tests {
 
     #[test]
     fn each_wrong_suspicion_doubles_the_wait() {
-        let mut patience = Patience::default();
-        assert_eq!(patience.wait(), Duration::from_millis(150));
-        patience.was_wrong();
-        patience.was_wrong();
-        assert_eq!(patience.wait(), Duration::from_millis(600));
+        let mut timeout = ElectionTimeout::default();
+        assert_eq!(timeout.wait(), Duration::from_millis(150));
+        timeout.on_false_suspicion();
+        timeout.on_false_suspicion();
+        assert_eq!(timeout.wait(), Duration::from_millis(600));
         for _ in 0..9 {
-            patience.was_wrong();
+            timeout.on_false_suspicion();
         }
-        assert_eq!(patience.wait(), LEASE_TTL);
-        patience.was_right();
-        assert_eq!(patience, Patience::default());
+        assert_eq!(timeout.wait(), LEASE_TTL);
+        timeout.reset();
+        assert_eq!(timeout, ElectionTimeout::default());
     }
 }

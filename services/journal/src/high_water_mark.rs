@@ -47,7 +47,7 @@ pub(super) fn of(position: &Position, incarnation: &str, revision: i64) -> Mark 
 }
 
 /// Keeps the further of two marks in `known`. A mark of another incarnation takes the place of the one before.
-pub fn raise(known: &mut Mark, seen: &Mark) {
+pub fn advance_to(known: &mut Mark, seen: &Mark) {
     if known.incarnation != seen.incarnation {
         known.clone_from(seen);
         return;
@@ -113,11 +113,11 @@ mod tests {
     #[test]
     fn a_mark_only_rises_within_an_incarnation() {
         let mut known = mark("a", 10, 5);
-        raise(&mut known, &mark("a", 8, 6));
+        advance_to(&mut known, &mark("a", 8, 6));
         assert_eq!(known, mark("a", 10, 6));
-        raise(&mut known, &mark("a", 12, 4));
+        advance_to(&mut known, &mark("a", 12, 4));
         assert_eq!(known, mark("a", 12, 6));
-        raise(&mut known, &mark("b", 3, 1));
+        advance_to(&mut known, &mark("b", 3, 1));
         assert_eq!(known, mark("b", 3, 1));
     }
 }

@@ -20,14 +20,14 @@ const HOLD: Duration = Duration::from_secs(30);
 
 /// Remembers what vanished lately.
 #[derive(Debug, Default)]
-pub(super) struct Retain {
+pub(super) struct MassLossGuard {
     /// What was shown last, without what has vanished for good.
     known: Instances,
     /// When each known instance vanished that is not registered any more.
     vanished: BTreeMap<InstanceId, Duration>,
 }
 
-impl Retain {
+impl MassLossGuard {
     /// What to show at `now` (monotonic), given what is registered.
     pub(super) fn view(&mut self, registered: Instances, now: Duration) -> Instances {
         for (id, instance) in &self.known {

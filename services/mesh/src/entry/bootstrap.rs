@@ -18,7 +18,7 @@ use lepton_core::shutdown::Shutdown;
 
 /// A service that only has to be run.
 #[derive(Debug)]
-pub struct Assembled<S> {
+pub struct Bound<S> {
     pub(super) service: S,
     sockets: Sockets,
     /// Its name.
@@ -30,7 +30,7 @@ pub struct Assembled<S> {
 }
 
 /// Binds the sockets of a service, names it and builds it.
-pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Result<Assembled<S>, Fault> {
+pub async fn bootstrap<S: Service>(mut config: S::Config, context: Context) -> Result<Bound<S>, Fault> {
     let instance = name_instance::<S>(&mut config, &context);
     let common = config.common_mut();
     let sockets = Sockets {
@@ -46,7 +46,7 @@ pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Re
     });
     common.advertise.get_or_insert_with(|| reachable(address));
     let service = S::build(config, context).instrument(scope).await?;
-    Ok(Assembled {
+    Ok(Bound {
         service,
         sockets,
         instance,
@@ -55,7 +55,7 @@ pub async fn assemble<S: Service>(mut config: S::Config, context: Context) -> Re
     })
 }
 
-impl<S: Service> Assembled<S> {
+impl<S: Service> Bound<S> {
     /// Whether a request would succeed.
     pub fn readiness(&self) -> Readiness {
         self.service.readiness()

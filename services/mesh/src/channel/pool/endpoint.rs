@@ -1,7 +1,7 @@
 //! One instance of a pool: its connection, its load, and how its calls went.
 //!
 //! Promises: reading and counting take no lock that anyone holds for long. Leaves the stream that feeds it to the
-//! roster.
+//! discovery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -22,7 +22,7 @@ const DOUBLINGS_MAX: u32 = 4;
 
 /// What the stream brought last.
 #[derive(Debug, Clone, Default)]
-struct Heard {
+struct LastStats {
     /// `None` while no stream stands.
     stats: Option<WatchStatsResponse>,
     at: Duration,
@@ -32,13 +32,13 @@ struct Heard {
 
 /// An instance that a pool knows.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct Endpoint {
     id: InstanceId,
     address: String,
     channel: Channel,
     clock: Clock,
     config: PoolConfig,
-    heard: watch::Sender<Heard>,
+    last: watch::Sender<LastStats>,
     /// What etcd said of it last.
     entry: watch::Sender<Arc<Instance>>,
     draining: AtomicBool,
@@ -49,7 +49,7 @@ pub(super) struct Member {
     avoided_until_us: AtomicU64,
 }
 
-impl Member {
+impl Endpoint {
     pub(super) fn new(instance: &Instance, channel: Channel, clock: Clock, config: PoolConfig) -> Self {
         Self {
             id: instance.id.clone(),
@@ -57,7 +57,7 @@ impl Member {
             channel,
             clock,
             config,
-            heard: watch::Sender::new(Heard::default()),
+            last: watch::Sender::new(LastStats::default()),
             entry: watch::Sender::new(Arc::new(instance.clone())),
             draining: AtomicBool::new(instance.state == NodeState::Draining),
             registered: AtomicBool::new(true),
@@ -102,13 +102,13 @@ impl Member {
 
     /// Whether it has left: neither etcd nor its own stream knows of it.
     pub(super) fn is_gone(&self) -> bool {
-        !self.registered.load(Ordering::Relaxed) && self.heard.borrow().stats.is_none()
+        !self.registered.load(Ordering::Relaxed) && self.last.borrow().stats.is_none()
     }
 
     /// Takes a message of its stream.
-    pub(super) fn hear(&self, stats: WatchStatsResponse) {
+    pub(super) fn update(&self, stats: WatchStatsResponse) {
         let own = self.own.load(Ordering::Relaxed);
-        self.heard.send_replace(Heard {
+        self.last.send_replace(LastStats {
             stats: Some(stats),
             at: self.clock.monotonic(),
             own,
@@ -116,38 +116,38 @@ impl Member {
     }
 
     /// Its stream broke.
-    pub(super) fn lose(&self) {
-        self.heard.send_modify(|heard| heard.stats = None);
+    pub(super) fn disconnected(&self) {
+        self.last.send_modify(|last| last.stats = None);
     }
 
     /// Whether its stream stands and is not silent.
-    pub(super) fn hears(&self, now: Duration) -> bool {
-        let heard = self.heard.borrow();
-        heard.stats.is_some() && now.saturating_sub(heard.at) < self.config.silence_max
+    pub(super) fn is_live(&self, now: Duration) -> bool {
+        let last = self.last.borrow();
+        last.stats.is_some() && now.saturating_sub(last.at) < self.config.silence_max
     }
 
     /// Whether it would take a call.
     pub(super) fn takes_calls(&self, now: Duration) -> bool {
         let ready = self
-            .heard
+            .last
             .borrow()
             .stats
             .as_ref()
             .is_some_and(|stats| stats.ready && !stats.draining);
-        ready && !self.draining.load(Ordering::Relaxed) && self.hears(now)
+        ready && !self.draining.load(Ordering::Relaxed) && self.is_live(now)
     }
 
     pub(super) fn stats(&self) -> Option<WatchStatsResponse> {
-        self.heard.borrow().stats.clone()
+        self.last.borrow().stats.clone()
     }
 
     /// As the picker sees it.
     pub(super) fn candidate(&self, now: Duration) -> Candidate {
-        let heard = self.heard.borrow();
-        let stats = heard.stats.as_ref();
+        let last = self.last.borrow();
+        let stats = last.stats.as_ref();
         let own = self.own.load(Ordering::Relaxed);
         // The others' calls as reported, and our own as they are now.
-        let others = stats.map_or(0, |stats| stats.in_flight.saturating_sub(heard.own));
+        let others = stats.map_or(0, |stats| stats.in_flight.saturating_sub(last.own));
         let avoided = Duration::from_micros(self.avoided_until_us.load(Ordering::Relaxed)) > now;
         Candidate {
             in_flight: others.saturating_add(own),
@@ -175,28 +175,28 @@ impl Member {
 /// A call on its way. Dropping it without a word, as a cancelled call does, says nothing about the instance.
 #[derive(Debug)]
 pub struct InFlight {
-    member: Arc<Member>,
+    endpoint: Arc<Endpoint>,
 }
 
 impl InFlight {
-    pub(super) fn new(member: Arc<Member>) -> Self {
-        member.own.fetch_add(1, Ordering::Relaxed);
-        Self { member }
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        endpoint.own.fetch_add(1, Ordering::Relaxed);
+        Self { endpoint }
     }
 
     /// The instance answered, whatever it said about the request.
     pub fn succeed(self) {
-        self.member.succeeded();
+        self.endpoint.succeeded();
     }
 
     /// The instance did not answer, or could not take the call: it is avoided for a while.
     pub fn fail(self) {
-        self.member.failed();
+        self.endpoint.failed();
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.member.own.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.own.fetch_sub(1, Ordering::Relaxed);
     }
 }

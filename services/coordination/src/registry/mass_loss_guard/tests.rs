@@ -32,17 +32,17 @@ const fn at(seconds: u64) -> Duration {
 
 #[test]
 fn a_single_loss_is_believed() {
-    let mut retain = Retain::default();
+    let mut retain = MassLossGuard::default();
     retain.view(instances(&["w-1", "w-2", "w-3"]), at(0));
     assert_eq!(ids(&retain.view(instances(&["w-1", "w-2"]), at(1))), ["w-1", "w-2"]);
-    let mut alone = Retain::default();
+    let mut alone = MassLossGuard::default();
     alone.view(instances(&["w-1"]), at(0));
     assert!(alone.view(Instances::new(), at(1)).is_empty());
 }
 
 #[test]
 fn a_mass_loss_keeps_the_old_view_for_a_while() {
-    let mut retain = Retain::default();
+    let mut retain = MassLossGuard::default();
     let all = ["w-1", "w-2", "w-3", "w-4"];
     retain.view(instances(&all), at(0));
     assert_eq!(ids(&retain.view(instances(&["w-1", "w-2"]), at(1))), all);
@@ -60,11 +60,11 @@ fn a_mass_loss_keeps_the_old_view_for_a_while() {
 
 #[test]
 fn losses_one_after_the_other_within_the_window_are_a_mass() {
-    let mut retain = Retain::default();
+    let mut retain = MassLossGuard::default();
     retain.view(instances(&["w-1", "w-2", "w-3"]), at(0));
     assert_eq!(ids(&retain.view(instances(&["w-1", "w-2"]), at(1))), ["w-1", "w-2"]);
     assert_eq!(ids(&retain.view(instances(&["w-1"]), at(4))), ["w-1", "w-2", "w-3"]);
-    let mut slow = Retain::default();
+    let mut slow = MassLossGuard::default();
     slow.view(instances(&["w-1", "w-2", "w-3"]), at(0));
     slow.view(instances(&["w-1", "w-2"]), at(1));
     assert_eq!(ids(&slow.view(instances(&["w-1"]), at(9))), ["w-1"]);
@@ -72,10 +72,10 @@ fn losses_one_after_the_other_within_the_window_are_a_mass() {
 
 #[test]
 fn services_are_judged_apart_and_drained_ones_may_go() {
-    let mut retain = Retain::default();
+    let mut retain = MassLossGuard::default();
     retain.view(instances(&["w-1", "g-1"]), at(0));
     assert!(retain.view(Instances::new(), at(1)).is_empty());
-    let mut drained = Retain::default();
+    let mut drained = MassLossGuard::default();
     let all = ["w-1", "w-2"].map(|id| (InstanceId::new(id), instance(id, NodeState::Draining)));
     drained.view(all.into(), at(0));
     assert!(drained.view(Instances::new(), at(1)).is_empty());
@@ -83,7 +83,7 @@ fn services_are_judged_apart_and_drained_ones_may_go() {
 
 #[test]
 fn what_never_comes_back_is_dropped_in_the_end() {
-    let mut retain = Retain::default();
+    let mut retain = MassLossGuard::default();
     retain.view(instances(&["w-1", "w-2"]), at(0));
     assert_eq!(retain.view(Instances::new(), at(1)).len(), 2);
     assert!(retain.view(Instances::new(), at(31)).is_empty());

@@ -17,7 +17,7 @@ pub(super) const GUARD_TTL: Duration = Duration::from_secs(10);
 
 /// Deletes the leader key of this epoch. `false` when it is gone already, or when the guard of the last deposition
 /// still stands. After an unknown outcome do not repeat it: look at the key.
-pub async fn depose(etcd: &Etcd, service: &str, epoch: Epoch) -> Result<bool, EtcdError> {
+pub async fn evict(etcd: &Etcd, service: &str, epoch: Epoch) -> Result<bool, EtcdError> {
     let (leader, guard) = (etcd.keys().leader(service), etcd.keys().guard(service));
     let lease = grant(etcd, GUARD_TTL).await?;
     let compares = vec![

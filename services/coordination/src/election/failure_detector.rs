@@ -14,8 +14,8 @@ use tonic::Streaming;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::patience::Patience;
-use super::{Leader, LeaderWatch, depose};
+use super::election_timeout::ElectionTimeout;
+use super::{Leader, LeaderWatch, evict};
 use crate::etcd::Etcd;
 use crate::registry::{Directory, Instances};
 use lepton_core::context::Context;
@@ -32,14 +32,14 @@ const VERDICT: Duration = Duration::from_secs(1);
 
 /// Watches the leader of a service and deposes it when it dies. It ends when it is dropped.
 #[derive(Debug)]
-pub struct Suspicion {
+pub struct FailureDetector {
     armed: watch::Sender<bool>,
     /// They end with their last owner.
     _sources: (LeaderWatch, Directory),
     _task: JoinSet<()>,
 }
 
-impl Suspicion {
+impl FailureDetector {
     /// Starts to watch, disarmed.
     pub fn start(etcd: &Etcd, service: &str, leader: &LeaderWatch, directory: &Directory, context: &Context) -> Self {
         let armed = watch::Sender::new(false);
@@ -50,7 +50,7 @@ impl Suspicion {
             leader: leader.view(),
             directory: directory.view(),
             armed: armed.subscribe(),
-            patience: Patience::default(),
+            timeout: ElectionTimeout::default(),
         };
         let mut task = JoinSet::new();
         task.spawn(observer.run());
@@ -76,14 +76,14 @@ struct Observer {
     leader: watch::Receiver<Option<Leader>>,
     directory: watch::Receiver<Arc<Instances>>,
     armed: watch::Receiver<bool>,
-    patience: Patience,
+    timeout: ElectionTimeout,
 }
 
 impl Observer {
     /// Returns when the suspicion or its sources are dropped.
     async fn run(mut self) {
         loop {
-            let (net, wait) = (self.net, self.patience.wait());
+            let (net, wait) = (self.net, self.timeout.wait());
             let suspect = match self.target() {
                 None => None,
                 Some((epoch, address)) => tokio::select! {
@@ -130,7 +130,7 @@ impl Observer {
     }
 
     async fn act(&mut self, epoch: Epoch, address: &str) {
-        match depose(&self.etcd, &self.service, epoch).await {
+        match evict(&self.etcd, &self.service, epoch).await {
             Ok(true) => {
                 tracing::info!(
                     service = self.service,
@@ -138,10 +138,10 @@ impl Observer {
                     "deposed a leader that does not answer"
                 );
                 if comes_back(self.net, address).await {
-                    self.patience.was_wrong();
+                    self.timeout.on_false_suspicion();
                     tracing::info!(service = self.service, epoch = epoch.0, "the deposed leader was alive");
                 } else {
-                    self.patience.was_right();
+                    self.timeout.reset();
                 }
             }
             Ok(false) => tokio::time::sleep(PAUSE).await,

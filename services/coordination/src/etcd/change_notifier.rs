@@ -1,7 +1,7 @@
 //! "Look again": a watch that carries no news, only the hint that there may be some.
 //!
 //! Promises: rings after every change, after every reconnect, and once a second whatever happens; many changes may
-//! ring once. Leaves reading what has changed, and proving it, to the one who hears the bell.
+//! ring once. Leaves reading what has changed, and proving it, to the one who hears the notifier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,47 +20,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Rings when a key changes. It ends when it is dropped.
 #[derive(Debug)]
-pub struct Doorbell {
-    bell: Arc<Notify>,
+pub struct ChangeNotifier {
+    notifier: Arc<Notify>,
     _task: JoinSet<()>,
 }
 
-impl Doorbell {
+impl ChangeNotifier {
     /// Watches the keys that start with `prefix`.
     pub fn start(etcd: &Etcd, prefix: impl Into<String>) -> Self {
-        let bell = Arc::new(Notify::new());
+        let notifier = Arc::new(Notify::new());
         let mut task = JoinSet::new();
-        task.spawn(watch(etcd.clone(), prefix.into(), bell.clone()));
-        Self { bell, _task: task }
+        task.spawn(watch(etcd.clone(), prefix.into(), notifier.clone()));
+        Self { notifier, _task: task }
     }
 
     /// Waits until it is time to look. A ring while nobody waits is kept for the next call.
-    pub async fn rung(&mut self) {
+    pub async fn changed(&mut self) {
         // Either way there is a reason to look, so it does not matter which it was.
-        let _ = tokio::time::timeout(FALLBACK, self.bell.notified()).await;
+        let _ = tokio::time::timeout(FALLBACK, self.notifier.notified()).await;
     }
 }
 
-async fn watch(etcd: Etcd, prefix: String, bell: Arc<Notify>) {
+async fn watch(etcd: Etcd, prefix: String, notifier: Arc<Notify>) {
     loop {
-        let error = one_stream(&etcd, &prefix, &bell).await;
+        let error = one_stream(&etcd, &prefix, &notifier).await;
         tracing::trace!(prefix, %error, "doorbell lost its stream");
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn one_stream(etcd: &Etcd, prefix: &str, bell: &Notify) -> EtcdError {
-    let (turn, mut stream) = match open(etcd, prefix, 0, true).await {
+async fn one_stream(etcd: &Etcd, prefix: &str, notifier: &Notify) -> EtcdError {
+    let (generation, mut stream) = match open(etcd, prefix, 0, true).await {
         Ok(stream) => stream,
         Err(error) => return error,
     };
     loop {
         // The first message says that the watch stands: whatever came before it may have been missed.
         match next(&mut stream).await {
-            Ok(_) => bell.notify_one(),
+            Ok(_) => notifier.notify_one(),
             Err(error) => {
                 if error.is_unknown() {
-                    etcd.leave(turn);
+                    etcd.rotate_from(generation);
                 }
                 return error;
             }

@@ -1,6 +1,6 @@
-//! Who is in the pool, and the streams that keep them heard.
+//! Who is in the pool, and the streams that keep them last.
 //!
-//! Promises: one task owns the roster; each member's stream ends with its membership. Leaves the choice to the pool.
+//! Promises: one task owns the discovery; each endpoint's stream ends with its membership. Leaves the choice to the pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use lepton_proto::fleet::v1::fleet_service_client::FleetServiceClient;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::member::Member;
-use super::{Members, PoolConfig};
+use super::endpoint::Endpoint;
+use super::{Endpoints, PoolConfig};
 use lepton_coordination::registry::{Directory, Instance, Instances};
+use lepton_core::backoff::Backoff;
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::net::Net;
@@ -26,22 +27,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-pub(super) struct Roster {
+pub(super) struct Discovery {
     directory: Directory,
     net: Net,
     clock: Clock,
     config: PoolConfig,
-    members: BTreeMap<InstanceId, (Arc<Member>, AbortHandle)>,
+    endpoints: BTreeMap<InstanceId, (Arc<Endpoint>, AbortHandle)>,
     listeners: JoinSet<()>,
-    sender: watch::Sender<Arc<Members>>,
+    sender: watch::Sender<Arc<Endpoints>>,
 }
 
-impl Roster {
+impl Discovery {
     pub(super) fn new(
         directory: Directory,
         context: &Context,
         config: PoolConfig,
-        sender: watch::Sender<Arc<Members>>,
+        sender: watch::Sender<Arc<Endpoints>>,
     ) -> Self {
         let (net, clock) = (context.net, context.clock);
         Self {
@@ -49,7 +50,7 @@ impl Roster {
             net,
             clock,
             config,
-            members: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             listeners: JoinSet::new(),
             sender,
         }
@@ -63,9 +64,9 @@ impl Roster {
             self.update(&registered);
             let now = self.clock.monotonic();
             let count = self
-                .members
+                .endpoints
                 .values()
-                .filter(|(member, _)| member.takes_calls(now))
+                .filter(|(endpoint, _)| endpoint.takes_calls(now))
                 .count();
             answering.send_if_modified(|old| std::mem::replace(old, count) != count);
             while self.listeners.try_join_next().is_some() {}
@@ -78,11 +79,11 @@ impl Roster {
 
     fn update(&mut self, registered: &Instances) {
         let mut changed = false;
-        for (id, (member, _)) in &self.members {
-            member.set_entry(registered.get(id));
+        for (id, (endpoint, _)) in &self.endpoints {
+            endpoint.set_entry(registered.get(id));
         }
-        self.members.retain(|_, (member, listener)| {
-            let gone = member.is_gone();
+        self.endpoints.retain(|_, (endpoint, listener)| {
+            let gone = endpoint.is_gone();
             if gone {
                 listener.abort();
             }
@@ -90,66 +91,65 @@ impl Roster {
             !gone
         });
         for instance in registered.values() {
-            let known = self.members.get(&instance.id);
-            if known.is_none_or(|(member, _)| member.address() != instance.address) {
+            let known = self.endpoints.get(&instance.id);
+            if known.is_none_or(|(endpoint, _)| endpoint.address() != instance.address) {
                 self.admit(instance);
                 changed = true;
             }
         }
         if changed {
-            let members = self
-                .members
+            let endpoints = self
+                .endpoints
                 .iter()
-                .map(|(id, (member, _))| (id.clone(), member.clone()))
+                .map(|(id, (endpoint, _))| (id.clone(), endpoint.clone()))
                 .collect();
-            self.sender.send_replace(Arc::new(members));
+            self.sender.send_replace(Arc::new(endpoints));
         }
     }
 
     /// Adds an instance, or the new process of one that has moved.
     fn admit(&mut self, instance: &Instance) {
         let channel = self.net.channel(&instance.address);
-        let member = Arc::new(Member::new(instance, channel, self.clock, self.config));
-        let listener = self.listeners.spawn(listen(member.clone(), self.config.interval));
-        if let Some((_, old)) = self.members.insert(instance.id.clone(), (member, listener)) {
+        let endpoint = Arc::new(Endpoint::new(instance, channel, self.clock, self.config));
+        let listener = self.listeners.spawn(listen(endpoint.clone(), self.config.interval));
+        if let Some((_, old)) = self.endpoints.insert(instance.id.clone(), (endpoint, listener)) {
             old.abort();
         }
     }
 }
 
-/// Keeps a member heard as long as it is one.
-async fn listen(member: Arc<Member>, interval: Duration) {
-    let mut pause = PAUSE;
+/// Keeps a endpoint last as long as it is one.
+async fn listen(endpoint: Arc<Endpoint>, interval: Duration) {
+    let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
     loop {
-        if one_stream(&member, interval).await {
-            pause = PAUSE;
+        if one_stream(&endpoint, interval).await {
+            backoff.reset();
         }
-        member.lose();
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        endpoint.disconnected();
+        tokio::time::sleep(backoff.delay()).await;
     }
 }
 
 /// Listens until the stream breaks; says whether anything came.
-async fn one_stream(member: &Member, interval: Duration) -> bool {
-    let mut client = FleetServiceClient::new(member.channel());
+async fn one_stream(endpoint: &Endpoint, interval: Duration) -> bool {
+    let mut client = FleetServiceClient::new(endpoint.channel());
     let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
     let mut stream = match client.watch_stats(WatchStatsRequest { interval_ms }).await {
         Ok(stream) => stream.into_inner(),
         Err(status) => {
-            tracing::trace!(instance = %member.id(), %status, "no stats stream");
+            tracing::trace!(instance = %endpoint.id(), %status, "no stats stream");
             return false;
         }
     };
-    let mut heard = false;
+    let mut last = false;
     while let Ok(Some(stats)) = stream.message().await {
         // A port may have been taken over by another process.
-        if stats.instance != member.id().as_str() {
-            tracing::debug!(instance = %member.id(), found = stats.instance, "another instance answers there");
+        if stats.instance != endpoint.id().as_str() {
+            tracing::debug!(instance = %endpoint.id(), found = stats.instance, "another instance answers there");
             return false;
         }
-        member.hear(stats);
-        heard = true;
+        endpoint.update(stats);
+        last = true;
     }
-    heard
+    last
 }
