@@ -9,9 +9,9 @@ use lepton_core::context::Context;
 use lepton_core::net::Net;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::fleet::{Fleet, Subject};
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::serve;
+use lepton_mesh::stats_service::{StatsService, StatsSource};
 use lepton_proto::fleet::v1::WatchStatsResponse;
 use lepton_proto::fleet::v1::fleet_service_server::FleetServiceServer;
 use lepton_tests::mesh::{Cluster, Sizes, Up, leader, nodes};
@@ -159,10 +159,10 @@ async fn a_leader_that_dies_is_named_and_so_is_the_next_one() {
 #[derive(Debug, Clone)]
 struct Late;
 
-impl Subject for Late {
-    type Memory = ();
+impl StatsSource for Late {
+    type Cursor = ();
 
-    fn tell(&self, (): &mut ()) -> WatchStatsResponse {
+    fn snapshot(&self, (): &mut ()) -> WatchStatsResponse {
         WatchStatsResponse {
             instance: LATE.to_owned(),
             service: "worker".to_owned(),
@@ -205,7 +205,7 @@ async fn an_instance_that_never_answers_is_missed_until_it_does() {
     let open = eventually(PATIENCE, || incident(&rest, LATE, "STATE_OPEN")).await;
     assert_eq!(text(&open, "rule"), "instance-gone", "{open}");
     let shutdown = Shutdown::new();
-    let told = FleetServiceServer::new(Fleet::new(Late, shutdown.clone(), shutdown.clone()));
+    let told = FleetServiceServer::new(StatsService::new(Late, shutdown.clone(), shutdown.clone()));
     let app = tonic::service::Routes::new(told).into_axum_router();
     let serving = tokio::spawn(serve(listener, app, Limits::default(), shutdown.clone()));
     eventually(PATIENCE, || incident(&rest, LATE, "STATE_CLOSED")).await;

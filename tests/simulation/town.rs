@@ -18,7 +18,7 @@ use lepton_core::random::Random;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::time::Timestamp;
 use lepton_mesh::config::{Common, ServiceConfig};
-use lepton_mesh::entry::{Service, assemble};
+use lepton_mesh::entry::{Service, bootstrap};
 use tempfile::TempDir;
 
 /// The host of the store.
@@ -147,7 +147,7 @@ impl Town {
             lives.set(lives.get() + 1);
             let (config, random) = (config.clone(), Random::seeded(mixed(seed, name, lives.get())));
             async move {
-                let service = assemble::<S>(config, context(random)).await?;
+                let service = bootstrap::<S>(config, context(random)).await?;
                 Ok(service.run(Shutdown::new()).await?)
             }
         });

@@ -5,10 +5,10 @@
 //! notice: only writes that compare the epoch are safe. Leaves the journal's own proof to `journal`.
 
 mod candidacy;
-mod evict;
-mod leader;
 mod election_timeout;
+mod evict;
 mod failure_detector;
+mod leader;
 
 use std::future::Future;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use crate::etcd::lease::Lease;
 use crate::etcd::{Etcd, EtcdError};
 use candidacy::Candidacy;
 pub use evict::evict;
+pub use failure_detector::FailureDetector;
 pub use leader::{Leader, LeaderWatch, current};
 use lepton_core::context::Context;
-pub use failure_detector::FailureDetector;
 
 /// A leader that is frozen or cut off is replaced after this time.
 pub const LEASE_TTL: Duration = Duration::from_secs(3);

@@ -4,8 +4,8 @@
 //! whether an instance is usable to those who talk to it: an entry, or its absence, is only a hint.
 
 mod directory;
-mod registrar;
 mod mass_loss_guard;
+mod registrar;
 
 use std::collections::BTreeMap;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use lepton_core::clock::Clock;
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::fleet::Subject;
-use lepton_mesh::fleet::latency::{Latencies, Seen};
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::stats_service::StatsSource;
+use lepton_mesh::stats_service::latency::{Latencies, Seen};
 use lepton_proto::fleet::v1::WatchStatsResponse;
 
 /// Counts requests. Clones share the counts.
@@ -85,10 +85,10 @@ pub struct Own {
     pub readiness: Readiness,
 }
 
-impl Subject for Own {
-    type Memory = Seen;
+impl StatsSource for Own {
+    type Cursor = Seen;
 
-    fn tell(&self, seen: &mut Seen) -> WatchStatsResponse {
+    fn snapshot(&self, seen: &mut Seen) -> WatchStatsResponse {
         let counts = &self.meter.counts;
         let latency = counts.latencies.look(seen);
         WatchStatsResponse {
@@ -118,16 +118,16 @@ mod tests {
             readiness: Readiness::new(),
         };
         let mut seen = Seen::default();
-        assert_eq!(own.tell(&mut seen), own.tell(&mut seen));
+        assert_eq!(own.snapshot(&mut seen), own.snapshot(&mut seen));
         let (mut failing, running) = (meter.begin(), meter.begin());
         failing.fail();
         std::thread::sleep(Duration::from_micros(10));
         drop(failing);
-        let stats = own.tell(&mut seen);
+        let stats = own.snapshot(&mut seen);
         assert_eq!((stats.in_flight, stats.finished_total, stats.failed_total), (1, 1, 1));
         assert!(stats.latency_p50_us >= 10, "{stats:?}");
         assert_eq!(stats.latency_p99_us, stats.latency_p50_us, "there was one");
         drop(running);
-        assert_eq!(own.tell(&mut seen).in_flight, 0);
+        assert_eq!(own.snapshot(&mut seen).in_flight, 0);
     }
 }

@@ -17,8 +17,8 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::channel::pool::{Pool, PoolConfig};
 use lepton_mesh::entry::{self, Flag, Sockets};
-use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::stats_service::StatsService;
 use lepton_mesh::{admin, server};
 use lepton_models::Models as Registry;
 use tokio::sync::watch;
@@ -260,7 +260,7 @@ impl Gateway {
             },
             incidents: Incidents::new(context.net, directory, cluster.clone()),
             cluster,
-            fleet: Fleet::new(own, shutdown.clone(), closing.clone()),
+            fleet: StatsService::new(own, shutdown.clone(), closing.clone()),
             readiness: readiness.clone(),
             draining: shutdown.clone(),
         };

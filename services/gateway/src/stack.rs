@@ -14,10 +14,10 @@ use axum::body::Body;
 use http::Request;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
-use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::reflection;
 use lepton_mesh::server::stack::{self, StackConfig, mount};
+use lepton_mesh::stats_service::StatsService;
 use lepton_proto::cluster::v1::cluster_service_server::{self as cluster_service, ClusterServiceServer};
 use lepton_proto::cluster::v1::journal_service_server::{self as journal_service, JournalServiceServer};
 use lepton_proto::data::v1::data_service_server::{self as data_service, DataServiceServer};
@@ -73,7 +73,7 @@ pub struct Services {
     /// Incidents.
     pub incidents: Incidents,
     /// Our own load.
-    pub fleet: Fleet<Own>,
+    pub fleet: StatsService<Own>,
     /// Whether a request would succeed.
     pub readiness: Readiness,
     /// Triggered when the gateway leaves.

@@ -15,7 +15,7 @@ use lepton_proto::journal::v1::{self as wire, Manifest, Mark};
 use prost::Message;
 
 pub use super::fence::Conflict;
-use super::fence::{Repetition, Fence, InFlight, Outcome, found};
+use super::fence::{Fence, InFlight, Outcome, Repetition, found};
 use super::manifest::Swap;
 use super::{Position, Replica, codec, high_water_mark, read, replay};
 use lepton_coordination::etcd::EtcdError;
@@ -101,8 +101,14 @@ impl AppendError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Etcd(error) => error.fault(),
-            Self::Fenced { definitely_not_committed: true } | Self::Closed => Fault::new(Reason::NotLeader, self.to_string()),
-            Self::Fenced { definitely_not_committed: false } | Self::Unsettled => Fault::new(Reason::OutcomeUnknown, self.to_string()),
+            Self::Fenced {
+                definitely_not_committed: true,
+            }
+            | Self::Closed => Fault::new(Reason::NotLeader, self.to_string()),
+            Self::Fenced {
+                definitely_not_committed: false,
+            }
+            | Self::Unsettled => Fault::new(Reason::OutcomeUnknown, self.to_string()),
             Self::Conflict(_) => Fault::new(Reason::DataCorrupt, self.to_string()),
             Self::TooLarge { .. } => Fault::new(Reason::RequestTooLarge, self.to_string()),
             Self::OutOfOrder { .. } => Fault::new(Reason::Internal, self.to_string()),
@@ -226,7 +232,9 @@ impl Writer {
         }
         let [leader, next] = found(&answer);
         Ok(match next {
-            _ if !fence.is_held(leader.as_ref()) => Outcome::Fenced { definitely_not_committed: true },
+            _ if !fence.is_held(leader.as_ref()) => Outcome::Fenced {
+                definitely_not_committed: true,
+            },
             Some(_) => Outcome::Refused(Conflict::Taken),
             None => Outcome::Refused(Conflict::Gap),
         })
@@ -241,7 +249,11 @@ impl Writer {
                 self.commit(pending, revision);
                 return Ok(());
             }
-            Outcome::Fenced { definitely_not_committed } => AppendError::Fenced { definitely_not_committed },
+            Outcome::Fenced {
+                definitely_not_committed,
+            } => AppendError::Fenced {
+                definitely_not_committed,
+            },
             Outcome::Refused(conflict) => AppendError::Conflict(conflict),
         };
         self.closed = true;

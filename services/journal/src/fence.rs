@@ -11,8 +11,8 @@ use lepton_domain::ids::Epoch;
 
 use super::codec::{self, Sealed};
 use super::{LEADER_SERVICE, Position, read};
-use lepton_core::backoff::Backoff;
 use lepton_coordination::etcd::{Etcd, EtcdError};
+use lepton_core::backoff::Backoff;
 
 /// First wait before a repetition. etcd answers in one or two milliseconds when all is well.
 const BACKOFF_FIRST: Duration = Duration::from_millis(5);

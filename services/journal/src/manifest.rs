@@ -10,7 +10,7 @@ use lepton_proto::journal::v1::{Manifest, SnapshotRef};
 use prost::Message;
 
 use super::append::{AppendError, Pending, Writer};
-use super::fence::{Repetition, Conflict, Fence, Outcome, found, revision};
+use super::fence::{Conflict, Fence, Outcome, Repetition, found, revision};
 use super::snapshot::{self, SnapshotError};
 use super::{codec, read};
 use lepton_coordination::etcd::{Etcd, EtcdError};
@@ -89,7 +89,9 @@ impl Swap {
                 revision: found.mod_revision(),
             },
             // It may have been swapped in and out again since.
-            None if !fence.is_held(leader.as_ref()) => Outcome::Fenced { definitely_not_committed: false },
+            None if !fence.is_held(leader.as_ref()) => Outcome::Fenced {
+                definitely_not_committed: false,
+            },
             None => Outcome::Refused(Conflict::ManifestMoved),
         })
     }

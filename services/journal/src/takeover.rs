@@ -12,7 +12,7 @@ use lepton_domain::time::Timestamp;
 use lepton_proto::journal::v1::Mark;
 
 use super::append::{AppendError, Draft, Writer, prepare};
-use super::fence::{Repetition, Conflict, Fence, Outcome};
+use super::fence::{Conflict, Fence, Outcome, Repetition};
 use super::follow::{self, FollowError};
 use super::high_water_mark::{self, Lacks};
 use super::{Position, Replica, read};

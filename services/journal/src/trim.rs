@@ -100,7 +100,9 @@ impl Writer {
         let [leader] = found(&answer);
         Err(match fence.is_held(leader.as_ref()) {
             true => AppendError::Conflict(Conflict::ManifestMoved),
-            false => AppendError::Fenced { definitely_not_committed: false },
+            false => AppendError::Fenced {
+                definitely_not_committed: false,
+            },
         }
         .into())
     }

@@ -21,7 +21,7 @@ use lepton_core::net::Listener;
 use lepton_core::shutdown::Shutdown;
 use refusal::fail;
 
-pub use bootstrap::{Bound, bootstrap, bind, warn_if_open};
+pub use bootstrap::{Bound, bind, bootstrap, warn_if_open};
 pub use flags::Flag;
 
 mod bootstrap;

@@ -8,7 +8,7 @@ pub mod channel;
 pub mod collector;
 pub mod config;
 pub mod entry;
-pub mod fleet;
 pub mod memory;
 pub mod memory_budget;
 pub mod server;
+pub mod stats_service;

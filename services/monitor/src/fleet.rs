@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::middleware::Next;
 use http::{Request as HttpRequest, Response as HttpResponse};
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::fleet::Subject;
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::stats_service::StatsSource;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 use tokio::sync::watch;
 
@@ -70,10 +70,10 @@ pub(crate) struct Own {
     pub requests: Requests,
 }
 
-impl Subject for Own {
-    type Memory = ();
+impl StatsSource for Own {
+    type Cursor = ();
 
-    fn tell(&self, (): &mut ()) -> WatchStatsResponse {
+    fn snapshot(&self, (): &mut ()) -> WatchStatsResponse {
         let office = *self.office.borrow();
         let counts = &self.requests.counts;
         WatchStatsResponse {
@@ -106,7 +106,7 @@ mod tests {
             readiness: Readiness::new(),
             requests: Requests::default(),
         };
-        let role = |own: &Own| (own.tell(&mut ()).role, own.tell(&mut ()).epoch);
+        let role = |own: &Own| (own.snapshot(&mut ()).role, own.snapshot(&mut ()).epoch);
         assert_eq!(role(&own), ("standby".to_owned(), 0));
         sender.send_replace(Some(Epoch(7)));
         assert_eq!(role(&own), ("leader".to_owned(), 7));

@@ -20,11 +20,11 @@ use lepton_mesh::admin;
 use lepton_mesh::collector::OTLP;
 use lepton_mesh::config::Common;
 use lepton_mesh::entry::{self, Flag, Service, Sockets};
-use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::stack::{self, StackConfig, mount};
 use lepton_mesh::server::{reflection, serve};
+use lepton_mesh::stats_service::StatsService;
 use lepton_proto::fleet::v1::fleet_service_server::{FleetServiceServer, SERVICE_NAME as FLEET};
 use lepton_proto::monitor::v1::monitor_service_server::{MonitorServiceServer, SERVICE_NAME as MONITOR};
 use tokio::sync::watch;
@@ -161,7 +161,7 @@ impl Monitor {
             requests: requests.clone(),
         };
         // The drain of a monitor is the closing of its server: a page takes no time.
-        let told = Fleet::new(own, shutdown.clone(), shutdown.clone());
+        let told = StatsService::new(own, shutdown.clone(), shutdown.clone());
         let names = [MONITOR, FLEET];
         let shown = console::Sources {
             view: view.clone(),

@@ -2,8 +2,8 @@
 
 use lepton_domain::ids::InstanceId;
 use lepton_journal::LEADER_SERVICE;
-use lepton_mesh::fleet::Subject;
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::stats_service::StatsSource;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 use tokio::sync::watch;
 
@@ -20,10 +20,10 @@ pub(crate) struct Own {
     pub progress: watch::Receiver<Progress>,
 }
 
-impl Subject for Own {
-    type Memory = ();
+impl StatsSource for Own {
+    type Cursor = ();
 
-    fn tell(&self, (): &mut ()) -> WatchStatsResponse {
+    fn snapshot(&self, (): &mut ()) -> WatchStatsResponse {
         let progress = self.progress.borrow();
         WatchStatsResponse {
             instance: self.instance.to_string(),

@@ -55,7 +55,7 @@ impl Known {
     pub fn raise(&self, seen: &Mark) {
         self.mark.send_if_modified(|known| {
             let before = known.clone();
-            raise(known, seen);
+            advance_to(known, seen);
             *known != before
         });
     }

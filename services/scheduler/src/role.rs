@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lepton_coordination::election::{Leadership, FailureDetector};
+use lepton_coordination::election::{FailureDetector, Leadership};
 use lepton_coordination::etcd::incarnation;
 use lepton_core::blob::Blobs;
 use lepton_core::shutdown::Shutdown;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use lepton_coordination::election::{Candidate, LeaderWatch, FailureDetector};
+use lepton_coordination::election::{Candidate, FailureDetector, LeaderWatch};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_core::context::Context;
@@ -17,11 +17,11 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::admin;
 use lepton_mesh::entry::{Service, Sockets};
-use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::server::stack::{StackConfig, apply, mount};
 use lepton_mesh::server::{reflection, serve};
+use lepton_mesh::stats_service::StatsService;
 use lepton_proto::fleet::v1::fleet_service_server::FleetServiceServer;
 use lepton_proto::scheduler::v1::scheduler_service_server::SchedulerServiceServer;
 use lepton_proto::worker::v1::session_service_server::SessionServiceServer;
@@ -184,7 +184,7 @@ impl Scheduler {
             readiness: self.readiness.clone(),
             progress: progress.subscribe(),
         };
-        let fleet = Fleet::new(own, shutdown.clone(), closing.clone());
+        let fleet = StatsService::new(own, shutdown.clone(), closing.clone());
         let router = mount(Router::new(), queries);
         let router = mount(router, sessions);
         let router = mount(router, FleetServiceServer::new(fleet));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lepton_coordination::election::{Candidate, Leadership, FailureDetector, campaign};
+use lepton_coordination::election::{Candidate, FailureDetector, Leadership, campaign};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::etcd::change_notifier::ChangeNotifier;
 use lepton_core::context::Context;

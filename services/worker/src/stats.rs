@@ -10,7 +10,7 @@ use std::time::Duration;
 use lepton_core::clock::Clock;
 use lepton_core::metrics::{Counters, Histograms, Metrics, SECONDS, own};
 use lepton_domain::reason::{Code, Fault};
-use lepton_mesh::fleet::latency::Latencies;
+use lepton_mesh::stats_service::latency::Latencies;
 
 pub mod fleet;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
-use lepton_coordination::election::{Candidate, LeaderWatch, Leadership, FailureDetector, campaign};
+use lepton_coordination::election::{Candidate, FailureDetector, LeaderWatch, Leadership, campaign};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::Registrar;
 use lepton_core::context::Context;

@@ -25,7 +25,7 @@ async fn trimmed_past(stage: &Stage) -> (Leader, Replica) {
 async fn a_standby_behind_a_trim_loads_the_snapshot_before_it_leads() {
     let stage = Stage::start().await;
     let (old, mut behind) = trimmed_past(&stage).await;
-    stage.depose(old.leadership.epoch).await;
+    stage.evict(old.leadership.epoch).await;
 
     let mut standby = behind.clone();
     let progress = catch_up(&stage.etcd, &mut standby).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_standby_behind_a_trim_does_not_lead_without_a_snapshot() {
     let stage = Stage::start().await;
     let (old, behind) = trimmed_past(&stage).await;
     let last = old.writer.position().segment;
-    stage.depose(old.leadership.epoch).await;
+    stage.evict(old.leadership.epoch).await;
     let chunks = etcd_client::DeleteOptions::new().with_prefix();
     let delete = etcd_client::TxnOp::delete(stage.etcd.keys().snapshots_prefix(), Some(chunks));
     stage.etcd.txn(Vec::new(), vec![delete], Vec::new()).await.unwrap();

@@ -106,12 +106,17 @@ async fn an_append_that_lands_after_its_leader_was_deposed_changes_nothing() {
     let append = tokio::spawn(async move { old.writer.append(draft).await });
     eventually(PATIENCE, || async { connection.holds(Direction::ToServer) }).await;
 
-    stage.depose(epoch).await;
+    stage.evict(epoch).await;
     let mut new = stage.lead("scheduler-2").await;
     new.submit(3).await.unwrap();
     connection.set(Direction::ToServer, Flow::Pass);
 
-    assert_eq!(append.await.unwrap(), Err(AppendError::Fenced { never: true }));
+    assert_eq!(
+        append.await.unwrap(),
+        Err(AppendError::Fenced {
+            definitely_not_committed: true
+        })
+    );
     let replica = stage.replica().await;
     assert_eq!(replica.ledger.digest(), new.digest());
     assert_eq!(replica.position.segment, new.writer.position().segment);

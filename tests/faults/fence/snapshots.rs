@@ -164,10 +164,15 @@ async fn a_deposed_leaders_swap_is_refused_and_its_chunks_are_swept_later() {
     let written = snapshot::write(&stage.etcd, &id, old.writer.position(), &frozen)
         .await
         .unwrap();
-    stage.depose(old.leadership.epoch).await;
+    stage.evict(old.leadership.epoch).await;
     let mut new = stage.lead("scheduler-2").await;
     let swap = old.writer.swap_manifest(written).await;
-    assert_eq!(swap, Err(SwapError::Append(AppendError::Fenced { never: false })));
+    assert_eq!(
+        swap,
+        Err(SwapError::Append(AppendError::Fenced {
+            definitely_not_committed: false
+        }))
+    );
 
     new.submit(2).await.unwrap();
     new.snapshot().await;

@@ -14,11 +14,16 @@ async fn a_stale_epoch_is_refused() {
     let stage = Stage::start().await;
     let mut old = stage.lead("scheduler-1").await;
     old.submit(1).await.unwrap();
-    stage.depose(old.leadership.epoch).await;
+    stage.evict(old.leadership.epoch).await;
     let mut new = stage.lead("scheduler-2").await;
     assert!(new.writer.epoch() > old.writer.epoch());
 
-    assert_eq!(old.submit(2).await, Err(AppendError::Fenced { never: true }));
+    assert_eq!(
+        old.submit(2).await,
+        Err(AppendError::Fenced {
+            definitely_not_committed: true
+        })
+    );
     assert_eq!(old.submit(3).await, Err(AppendError::Closed), "closed for good");
     assert_eq!(old.writer.confirm().await, Err(AppendError::Closed));
 
@@ -36,10 +41,15 @@ async fn a_deposed_leader_cannot_confirm_a_read_nor_swap_nor_trim() {
     old.snapshot().await;
     old.submit(4).await.unwrap();
     old.snapshot().await;
-    stage.depose(old.leadership.epoch).await;
+    stage.evict(old.leadership.epoch).await;
     let trimmed = old.writer.trim(1..3).await;
     assert!(trimmed.is_err(), "{trimmed:?}");
-    assert_eq!(old.writer.confirm().await, Err(AppendError::Fenced { never: true }));
+    assert_eq!(
+        old.writer.confirm().await,
+        Err(AppendError::Fenced {
+            definitely_not_committed: true
+        })
+    );
     let verification = stage.verified().await;
     assert_eq!(verification.segment_count, 5, "nothing was trimmed");
 }
@@ -78,7 +88,7 @@ async fn nobody_leads_behind_a_mark() {
     let mut leader = stage.lead("scheduler-1").await;
     leader.submit_all(1..4).await;
     let seen = leader.writer.mark();
-    stage.depose(leader.leadership.epoch).await;
+    stage.evict(leader.leadership.epoch).await;
 
     let leadership = stage.win(&stage.etcd, "scheduler-2").await;
     let now = stage.context.clock.now();

@@ -14,7 +14,7 @@ use lepton_core::backoff::Backoff;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Etcd, EtcdError, Listing, MESSAGE_BYTES_MAX, EndpointGeneration};
+use super::{EndpointGeneration, Etcd, EtcdError, Listing, MESSAGE_BYTES_MAX};
 
 /// How long to wait after the first failure; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(50);

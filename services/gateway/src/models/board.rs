@@ -62,7 +62,7 @@ impl Sources {
     /// The board as of this moment.
     pub fn draw(&self) -> Board {
         let (models, workers) = (self.models.view(), self.workers.view());
-        draw(&models.borrow(), &workers.borrow(), &self.pool.heard())
+        draw(&models.borrow(), &workers.borrow(), &self.pool.live())
     }
 }
 

@@ -4,8 +4,8 @@
 //! stays as long as it answers, also when its entry in etcd is gone; it leaves when both are gone, and one that drains
 //! is not picked any more. So the pool goes on while etcd is away. Leaves retries and deadlines to the caller.
 
-mod endpoint;
 mod discovery;
+mod endpoint;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
+use discovery::Discovery;
+use endpoint::Endpoint;
+pub use endpoint::InFlight;
 use lepton_coordination::registry::{Directory, Instance};
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::random::Random;
-pub use endpoint::InFlight;
-use endpoint::Endpoint;
-use discovery::Discovery;
 
 #[cfg(test)]
 mod tests;
@@ -128,12 +128,12 @@ impl Pool {
             .count()
     }
 
-    /// The instances that are last, also those that drain.
-    pub fn last(&self) -> BTreeSet<InstanceId> {
+    /// Returns the instances whose stats arrive, including those that drain.
+    pub fn live(&self) -> BTreeSet<InstanceId> {
         let now = self.clock.monotonic();
         let endpoints = self.endpoints.borrow().clone();
-        let last = endpoints.values().filter(|endpoint| endpoint.is_live(now));
-        last.map(|endpoint| endpoint.id().clone()).collect()
+        let live = endpoints.values().filter(|endpoint| endpoint.is_live(now));
+        live.map(|endpoint| endpoint.id().clone()).collect()
     }
 
     /// Completes when the number of instances that answer changes, and at the latest after a second, so that a loop
@@ -145,13 +145,12 @@ impl Pool {
         let _ = tokio::time::timeout(CHANGE_WAIT, answering.wait_for(|now| *now != before)).await;
     }
 
-    /// The last message of every instance that is last, also of those that drain.
+    /// Returns the latest stats of every live instance, including those that drain.
     pub fn stats(&self) -> BTreeMap<InstanceId, WatchStatsResponse> {
         let now = self.clock.monotonic();
         let endpoints = self.endpoints.borrow().clone();
-        let last = endpoints.iter().filter(|(_, endpoint)| endpoint.is_live(now));
-        last
-            .filter_map(|(id, endpoint)| Some((id.clone(), endpoint.stats()?)))
+        let live = endpoints.iter().filter(|(_, endpoint)| endpoint.is_live(now));
+        live.filter_map(|(id, endpoint)| Some((id.clone(), endpoint.stats()?)))
             .collect()
     }
 }

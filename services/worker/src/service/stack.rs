@@ -5,9 +5,9 @@
 
 use axum::Router;
 use lepton_core::shutdown::Shutdown;
-use lepton_mesh::fleet::Fleet;
 use lepton_mesh::server::stack::{StackConfig, apply, mount};
 use lepton_mesh::server::{health, reflection};
+use lepton_mesh::stats_service::StatsService;
 use lepton_proto::analysis::v1::analysis_service_server::{AnalysisServiceServer, SERVICE_NAME as ANALYSIS};
 use lepton_proto::fleet::v1::fleet_service_server::{FleetServiceServer, SERVICE_NAME as FLEET};
 use lepton_proto::inference::grpc_inference_service_server::{GrpcInferenceServiceServer, SERVICE_NAME as INFERENCE};
@@ -44,7 +44,7 @@ pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -
     let analysis = AnalysisServiceServer::new(online)
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let fleet = FleetServiceServer::new(Fleet::new(own, draining.clone(), closing.clone()));
+    let fleet = FleetServiceServer::new(StatsService::new(own, draining.clone(), closing.clone()));
     let health = health::service(worker.readiness.clone(), SERVICES, draining.clone());
     let router = mount(mount(mount(Router::new(), analysis), fleet), health);
     let router = mount(mount(router, inference), looks);

@@ -1,9 +1,9 @@
 //! What this worker tells of itself. Leaves the stream to `mesh::fleet`.
 
 use lepton_domain::ids::InstanceId;
-use lepton_mesh::fleet::Subject;
-use lepton_mesh::fleet::latency::Seen;
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::stats_service::StatsSource;
+use lepton_mesh::stats_service::latency::Seen;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 
 use super::{Load, Stats};
@@ -19,10 +19,10 @@ pub struct Own {
     pub readiness: Readiness,
 }
 
-impl Subject for Own {
-    type Memory = Seen;
+impl StatsSource for Own {
+    type Cursor = Seen;
 
-    fn tell(&self, seen: &mut Seen) -> WatchStatsResponse {
+    fn snapshot(&self, seen: &mut Seen) -> WatchStatsResponse {
         let Load {
             in_flight,
             queued,

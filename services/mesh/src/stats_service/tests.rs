@@ -13,10 +13,10 @@ const NEVER: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone)]
 struct Counting;
 
-impl Subject for Counting {
-    type Memory = u32;
+impl StatsSource for Counting {
+    type Cursor = u32;
 
-    fn tell(&self, told: &mut u32) -> WatchStatsResponse {
+    fn snapshot(&self, told: &mut u32) -> WatchStatsResponse {
         *told += 1;
         WatchStatsResponse {
             ready: true,
@@ -26,9 +26,9 @@ impl Subject for Counting {
     }
 }
 
-fn fleet() -> (Fleet<Counting>, Shutdown, Shutdown) {
+fn fleet() -> (StatsService<Counting>, Shutdown, Shutdown) {
     let (draining, closing) = (Shutdown::new(), Shutdown::new());
-    let fleet = Fleet::new(Counting, draining.clone(), closing.clone());
+    let fleet = StatsService::new(Counting, draining.clone(), closing.clone());
     (fleet, draining, closing)
 }
 

@@ -28,28 +28,28 @@ const INTERVAL_MS: RangeInclusive<u32> = 50..=60_000;
 const INTERVAL_MS_DEFAULT: u32 = 1_000;
 
 /// Whom the messages are about.
-pub trait Subject: Clone + Send + Sync + 'static {
+pub trait StatsSource: Clone + Send + Sync + 'static {
     /// What one watcher has been told, for figures that cover the time since its last message.
-    type Memory: Default + Send;
+    type Cursor: Default + Send;
 
     /// Its state and load now. What it says of the process and of the drain is overwritten.
-    fn tell(&self, memory: &mut Self::Memory) -> WatchStatsResponse;
+    fn snapshot(&self, cursor: &mut Self::Cursor) -> WatchStatsResponse;
 }
 
 /// The service.
 #[derive(Debug, Clone)]
-pub struct Fleet<S> {
-    subject: S,
+pub struct StatsService<S> {
+    source: S,
     draining: Shutdown,
     closing: Shutdown,
 }
 
-impl<S: Subject> Fleet<S> {
-    /// Tells of `subject`. `draining` is triggered when nothing new is taken, `closing` when the server is about to close;
+impl<S: StatsSource> StatsService<S> {
+    /// Tells of `source`. `draining` is triggered when nothing new is taken, `closing` when the server is about to close;
     /// they may be the same.
-    pub fn new(subject: S, draining: Shutdown, closing: Shutdown) -> Self {
+    pub fn new(source: S, draining: Shutdown, closing: Shutdown) -> Self {
         Self {
-            subject,
+            source,
             draining,
             closing,
         }
@@ -57,54 +57,54 @@ impl<S: Subject> Fleet<S> {
 
     fn watch(&self, interval: Duration) -> impl Stream<Item = WatchStatsResponse> + Send + use<S> {
         let watcher = Watcher {
-            fleet: self.clone(),
-            memory: S::Memory::default(),
+            service: self.clone(),
+            cursor: S::Cursor::default(),
             interval,
-            drain_told: None,
+            drain_reported: None,
         };
         stream::unfold(Some(watcher), async |watcher| Some(watcher?.next().await))
     }
 }
 
 /// One caller, between two messages.
-struct Watcher<S: Subject> {
-    fleet: Fleet<S>,
-    memory: S::Memory,
+struct Watcher<S: StatsSource> {
+    service: StatsService<S>,
+    cursor: S::Cursor,
     interval: Duration,
     /// Whether the last message told of the drain; `None` before the first.
-    drain_told: Option<bool>,
+    drain_reported: Option<bool>,
 }
 
-impl<S: Subject> Watcher<S> {
+impl<S: StatsSource> Watcher<S> {
     /// The next message; without a watcher it is the last one.
     async fn next(mut self) -> (WatchStatsResponse, Option<Self>) {
-        if let Some(drain_told) = self.drain_told {
-            let Fleet { draining, closing, .. } = &self.fleet;
+        if let Some(drain_reported) = self.drain_reported {
+            let StatsService { draining, closing, .. } = &self.service;
             tokio::select! {
                 () = closing.triggered() => {}
                 // Pickers must not send more calls for the rest of an interval.
-                () = draining.triggered(), if !drain_told => {}
+                () = draining.triggered(), if !drain_reported => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
         }
-        let closes = self.fleet.closing.is_triggered();
-        let draining = closes || self.fleet.draining.is_triggered();
-        let told = self.fleet.subject.tell(&mut self.memory);
+        let closes = self.service.closing.is_triggered();
+        let draining = closes || self.service.draining.is_triggered();
+        let reported = self.service.source.snapshot(&mut self.cursor);
         let usage = process::usage();
         let message = WatchStatsResponse {
             draining,
-            ready: told.ready && !draining,
+            ready: reported.ready && !draining,
             cpu_us: usage.cpu_us,
             resident_bytes: usage.resident_bytes,
-            ..told
+            ..reported
         };
-        self.drain_told = Some(draining);
+        self.drain_reported = Some(draining);
         (message, (!closes).then_some(self))
     }
 }
 
 #[tonic::async_trait]
-impl<S: Subject> FleetService for Fleet<S> {
+impl<S: StatsSource> FleetService for StatsService<S> {
     type WatchStatsStream = Pin<Box<dyn Stream<Item = Result<WatchStatsResponse, Status>> + Send>>;
 
     async fn watch_stats(
@@ -117,12 +117,12 @@ impl<S: Subject> FleetService for Fleet<S> {
     }
 }
 
-fn interval(asked_ms: u32) -> Result<Duration, Fault> {
-    let interval_ms = match asked_ms {
+fn interval(requested_ms: u32) -> Result<Duration, Fault> {
+    let interval_ms = match requested_ms {
         0 => INTERVAL_MS_DEFAULT,
-        asked if INTERVAL_MS.contains(&asked) => asked,
-        asked => {
-            let message = format!("{asked} is not 0 or 50 to 60,000");
+        requested if INTERVAL_MS.contains(&requested) => requested,
+        requested => {
+            let message = format!("{requested} is not 0 or 50 to 60,000");
             return Err(Fault::field("interval_ms", message));
         }
     };
