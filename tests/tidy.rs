@@ -9,6 +9,8 @@ mod config;
 mod dead;
 #[path = "tidy/length.rs"]
 mod length;
+#[path = "tidy/map.rs"]
+mod map;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/sources.rs"]

@@ -1,4 +1,4 @@
-//! Who leads a service.
+//! Leader election.
 //!
 //! Promises: one key per service, created only where there is none, under a lease made for this candidacy alone; its
 //! create revision, with the incarnation, is the epoch. A leadership is a claim that ends at any moment without
@@ -30,10 +30,10 @@ use lepton_core::context::Context;
 /// A leader that is frozen or cut off is replaced after this time.
 pub const LEASE_TTL: Duration = Duration::from_secs(3);
 
-/// How long to wait after etcd did not answer.
+/// Delay after a call that etcd did not answer.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who wants to lead.
+/// An instance that stands for election; see [`campaign`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The service, such as `scheduler`.
@@ -42,16 +42,16 @@ pub struct Candidate {
     pub instance: InstanceId,
 }
 
-/// The key that this instance holds. Dropping it gives the lease up in the background.
+/// The leader key held by this instance, returned by [`campaign`]. Dropping it gives the lease up in the background.
 #[derive(Debug)]
 pub struct Leadership {
     /// The create revision of the key.
     pub epoch: Epoch,
     /// The incarnation that the epoch belongs to.
     pub incarnation: String,
-    /// Tells this candidacy from any other of the same instance.
+    /// Distinguishes this candidacy from any other of the same instance.
     pub nonce: String,
-    /// Who leads: this instance.
+    /// The instance that leads: this one.
     pub instance: InstanceId,
     key: String,
     etcd: Etcd,
@@ -117,7 +117,7 @@ impl Leadership {
         }
     }
 
-    /// The key whose create revision every fenced write compares.
+    /// The key whose create revision every fenced write compares, as [`Leadership::fence`] does.
     pub fn key(&self) -> &str {
         &self.key
     }

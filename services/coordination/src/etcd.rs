@@ -29,7 +29,7 @@ use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::random::Random;
 
-/// How long a unary call may take before its outcome counts as unknown.
+/// Time after which the outcome of a unary call counts as unknown.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(2);
 
 /// Largest message taken from etcd, bytes. etcd refuses requests above 1.5 MiB, so a page of ten values fits.
@@ -38,7 +38,7 @@ const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Keys asked for at once when a whole prefix is read: if each is as large as etcd allows, they fit into one message.
 const PAGE_KEYS: i64 = 40;
 
-/// How often a paged read starts again when a compaction overtakes it.
+/// Restarts of a paged read that a compaction has overtaken.
 const PAGED_READS_MAX: u32 = 5;
 
 /// A handle on etcd for one cluster of the mesh. Cheap to clone.
@@ -70,7 +70,7 @@ pub struct Listing {
     pub entries: Vec<KeyValue>,
     /// The revision that they were read at; a watch continues with the one after it.
     pub revision: i64,
-    /// Whether the range holds more keys than were asked for.
+    /// True if the range holds more keys than the limit.
     pub more: bool,
 }
 
@@ -105,7 +105,8 @@ impl Etcd {
         Ok((listing.entries.into_iter().next(), listing.revision))
     }
 
-    /// Whether a member answers within `patience`, which may be shorter than a call's deadline. One that is silent is
+    /// Returns whether a member answers within `patience`, which may be shorter than a call's deadline. One that is
+    /// silent is
     /// left for the next all the same: cut off from the network it would stay silent for long.
     pub async fn answers(&self, patience: Duration) -> bool {
         let (generation, _client) = self.shared.unary.current();
@@ -206,7 +207,8 @@ impl Etcd {
         answer
     }
 
-    /// Opens a stream. Only the opening is under the deadline; the caller says with `leave` that the stream broke.
+    /// Opens a stream. Only the opening is under the deadline; the caller reports a broken stream by
+    /// [`Etcd::rotate_from`].
     pub(crate) async fn open<T, F>(&self, call: impl FnOnce(Client) -> F) -> Result<(EndpointGeneration, T), EtcdError>
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
@@ -242,7 +244,7 @@ impl Etcd {
     }
 }
 
-/// Which endpoint a stream was opened on.
+/// Endpoint on which a stream was opened, as a count of rotations; given back to [`Etcd::rotate_from`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndpointGeneration(usize);
 

@@ -1,4 +1,4 @@
-//! Which instances there are: what an instance says of itself in etcd, and the ways to say and to read it.
+//! The registry of instances in etcd: entries, and the ways to write and read them.
 //!
 //! Promises: a value is JSON with `Addr` and `Metadata`, which any gRPC resolver for etcd can read. Leaves the decision
 //! whether an instance is usable to those who talk to it: an entry, or its absence, is only a hint.
@@ -19,7 +19,7 @@ pub use registrar::Registrar;
 #[cfg(test)]
 mod tests;
 
-/// Whether an instance takes work.
+/// Readiness of an instance, as it registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
@@ -39,19 +39,19 @@ pub struct Instance {
     pub id: InstanceId,
     /// Its service, such as `worker`.
     pub service: String,
-    /// Where its gRPC server is reached, `host:port`.
+    /// Address of its gRPC server, `host:port`.
     pub address: String,
-    /// Whether it takes work.
+    /// Its readiness.
     pub state: NodeState,
     /// The version of the program.
     pub version: String,
-    /// When it started.
+    /// Start time of the process.
     pub started: Timestamp,
     /// More about it, for people and for placement.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// An instance as etcd holds it. The id and the service are in the key.
+/// Value of an [`Instance`] in etcd. The id and the service are in the key.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     #[serde(rename = "Addr")]
@@ -89,7 +89,7 @@ impl Instance {
         serde_json::to_vec(&stored).expect("texts and numbers always have a JSON form")
     }
 
-    /// Reads an entry whose key ends in `<service>/<instance>`.
+    /// Decodes an entry whose key ends in `<service>/<instance>`.
     fn decode(key_end: &str, value: &[u8]) -> Option<Self> {
         let (service, id) = key_end.split_once('/')?;
         let Stored { address, metadata } = serde_json::from_slice(value).ok()?;

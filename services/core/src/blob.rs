@@ -1,4 +1,4 @@
-//! Where payloads and results go that are too large for the journal.
+//! The blob store: payloads and results that are too large for the journal.
 //!
 //! Promises: a put has reached the disk when it returns; a get is checked against its digest; a store belongs to one
 //! incarnation of the cluster, and a store without its marker is refused. Blobs are never shared between tasks, so a
@@ -25,13 +25,13 @@ pub use object::{Area, Object};
 #[cfg(test)]
 mod tests;
 
-/// Where named objects lie, apart from every task's.
+/// Folder of named objects, apart from every task's.
 const ARCHIVE: &str = "archive";
 
 /// Contents up to this size are hashed at once: it takes less than handing them to another thread.
 const DIGEST_INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// When to try again after the store did not answer.
+/// Retry delay of a call that the store did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A handle on the blob store. Cheap to clone.

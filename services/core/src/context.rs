@@ -1,4 +1,4 @@
-//! What a service touches the world with, as one value that is handed down.
+//! The environment of a service, as one value that is handed down.
 //!
 //! Promises: everything in it is cheap to clone and shared by the clones. Leaves each part to its own module.
 
@@ -16,7 +16,7 @@ pub struct Context {
     pub clock: Clock,
     /// Random numbers.
     pub random: Random,
-    /// Where metrics are registered.
+    /// Registry of metrics.
     pub metrics: Metrics,
 }
 

@@ -26,10 +26,11 @@ pub const REASON_HEADER: &str = "lepton-reason";
 const MESSAGE_BYTES_MAX: usize = 1_024;
 /// Bytes of each other text of a status, such as a name that a caller sent.
 const TEXT_BYTES_MAX: usize = 256;
-/// The most violations that a status tells of.
+/// Maximum of violations in a status.
 const VIOLATIONS_MAX: usize = 16;
 
-/// The fault as a gRPC status with `ErrorInfo`, and `RetryInfo`, `BadRequest` and `QuotaFailure` where they fit. Long
+/// Converts a fault to a gRPC status with [`ErrorInfo`](tonic_types::ErrorInfo), and `RetryInfo`, `BadRequest` and
+/// `QuotaFailure` where they fit. Long
 /// texts are cut: an answer whose headers are too large would not arrive at all.
 pub fn status(fault: &Fault) -> Status {
     let metadata = fault.metadata.iter();
@@ -62,7 +63,8 @@ fn cut(text: &str, bytes_max: usize) -> String {
     format!("{}{MORE}", &text[..end])
 }
 
-/// The fault that a status carries. A status without our `ErrorInfo` gets the reason that fits its code; one that the
+/// Converts a status to the fault that it carries. A status without our `ErrorInfo` gets the reason that fits its
+/// code; one that the
 /// transport made (refused, reset, timed out) is UNAVAILABLE, as nobody can know what the other side did.
 pub fn fault(status: &Status) -> Fault {
     let details = status.get_error_details();
@@ -86,7 +88,7 @@ pub fn fault(status: &Status) -> Fault {
     fault
 }
 
-/// Whether the same call may be tried again, elsewhere or a little later.
+/// Returns whether the same call may be tried again, elsewhere or a little later.
 pub fn is_retryable(fault: &Fault) -> bool {
     fault.code() == Code::Unavailable || fault.retry_after.is_some()
 }

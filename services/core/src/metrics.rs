@@ -58,7 +58,7 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-/// Where metrics are registered. Clones share one registry.
+/// Registry of metrics. Clones share it.
 #[derive(Clone)]
 pub struct Metrics {
     shared: Arc<Mutex<Shared>>,

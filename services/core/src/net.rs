@@ -19,7 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-/// How long a connection may take to come about.
+/// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A busy connection without a sign of life for this long is probed.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Bytes of an answer's headers. Statuses with their details travel there; hyper would take 16 KiB, and fail the call.
 pub const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 
-/// Which network sockets are made on.
+/// The network on which sockets are made: the system's, or that of [turmoil](https://docs.rs/turmoil).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Net {
     /// The operating system's.

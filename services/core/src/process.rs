@@ -1,4 +1,4 @@
-//! What this process uses of the machine, read from `/proc`.
+//! Resource usage of this process, read from `/proc`.
 //!
 //! Promises: two small file reads per call. Where there is no `/proc` everything is zero.
 
@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 /// Microseconds in one tick of `/proc`'s CPU times: Linux shows them in 1/100 s on every architecture.
 const TICK_US: u64 = 10_000;
 
-/// What a process has used and holds.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time since the process started, user and system, in microseconds.
@@ -24,7 +24,7 @@ pub struct Usage {
     pub resident_bytes_max: u64,
 }
 
-/// What this process uses now.
+/// Returns the [`Usage`] of this process, from [`/proc/self`](https://man7.org/linux/man-pages/man5/proc.5.html).
 pub fn usage() -> Usage {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

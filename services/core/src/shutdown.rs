@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// The exit code of a program that a second Ctrl-C ends: 128 + SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// Tells tasks to finish and end.
+/// Signals tasks to finish and end; see [`Shutdown::triggered`].
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     token: CancellationToken,
@@ -32,7 +32,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Asks everyone to stop.
+    /// Triggers it, for every clone and child.
     pub fn trigger(&self) {
         self.token.cancel();
     }
@@ -42,7 +42,7 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
-    /// Whether it has been triggered.
+    /// Returns whether it has been triggered.
     pub fn is_triggered(&self) -> bool {
         self.token.is_cancelled()
     }

@@ -31,7 +31,7 @@ pub const EVENT_BYTES_MAX: usize = 64 << 10;
 /// Largest segment, bytes. etcd takes requests up to 1.5 MiB.
 pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
 
-/// What the next segment says.
+/// Content of the next segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// Journal time; not before that of the segment before.
@@ -59,7 +59,7 @@ pub enum AppendError {
     /// Another instance leads, or nobody. The ledger that went ahead of the journal must be thrown away.
     #[error("this epoch no longer leads")]
     Fenced {
-        /// Whether what was pending surely never committed.
+        /// True if the pending append surely never committed.
         definitely_not_committed: bool,
     },
     /// The journal is not as this leader left it. The ledger must be thrown away.
@@ -97,7 +97,7 @@ pub enum AppendError {
 }
 
 impl AppendError {
-    /// As the caller of the mesh is told.
+    /// Converts to the error that the mesh's caller receives.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Etcd(error) => error.fault(),
@@ -164,7 +164,7 @@ impl Writer {
         self.epoch
     }
 
-    /// How far this leader has proved the journal.
+    /// The end of the journal as this leader has proved it; see [`high_water_mark`].
     pub fn mark(&self) -> Mark {
         high_water_mark::of(&self.position, &self.incarnation, self.revision)
     }

@@ -32,7 +32,7 @@ const PASS_BYTES: usize = 16 << 10;
 /// Tag and length in front of an event within its segment, at most.
 const EVENT_FRAME_BYTES: usize = 4;
 
-/// What is wrong with stored bytes, or with the place where they stand.
+/// A defect of stored bytes, or of the place where they stand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// It is not there although later parts are.
@@ -94,7 +94,7 @@ pub enum Damage {
     /// An event cannot have happened.
     #[error("{0}")]
     Illegal(#[from] IllegalEvent),
-    /// A snapshot is not what its header says.
+    /// A snapshot contradicts its header.
     #[error("{0}")]
     Ledger(#[from] Corrupt),
 }

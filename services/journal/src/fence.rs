@@ -36,7 +36,7 @@ pub(super) struct InFlight {
     pub after: Position,
 }
 
-/// What etcd decided about an append.
+/// Decision of etcd about an append; see [`Fence`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The slot holds these bytes.
@@ -46,7 +46,7 @@ pub(super) enum Outcome {
     },
     /// The epoch no longer leads.
     Fenced {
-        /// Whether the append surely never committed. It is not sure only once the slot may have been trimmed.
+        /// True if the append surely never committed; false only once the slot may have been trimmed.
         definitely_not_committed: bool,
     },
     /// The epoch leads, but something is not as its leader knows it.
@@ -103,13 +103,13 @@ impl Fence {
         TxnOp::get(self.leader_key.as_str(), None)
     }
 
-    /// Whether the leader key that was found is that of the epoch.
+    /// Returns whether the leader key that was found is that of the epoch.
     pub(super) fn is_held(&self, found: Option<&KeyValue>) -> bool {
         found.is_some_and(|leader| leader.create_revision() == self.epoch)
     }
 
-    /// Sends the append until etcd has decided. Only what etcd has refused outright is an error, and says nothing
-    /// about the copies sent before: the append has to be settled again.
+    /// Repeats the append until etcd has decided. Only an outright refusal of etcd is an error, and leaves open
+    /// the outcome of the copies sent before: the append has to be settled again.
     pub(super) async fn settle(&self, append: &InFlight) -> Result<Outcome, EtcdError> {
         let mut repetition = Repetition::default();
         loop {

@@ -13,7 +13,7 @@ use super::read::{self, Known, RANGE_SEGMENTS, Stored, View, Walk};
 use super::snapshot::{self, SnapshotError};
 use lepton_coordination::etcd::{Etcd, EtcdError};
 
-/// How often a catch-up tries to load a snapshot. More than once only if the manifest moved meanwhile.
+/// Attempts of a catch-up to load a snapshot. More than once only if the manifest moved meanwhile.
 const LOADS_MAX: u32 = 8;
 
 /// Why a replica cannot go on.
@@ -27,7 +27,7 @@ pub enum FollowError {
     Corrupt {
         /// The segment.
         segment: u64,
-        /// What is wrong with it.
+        /// Its defect.
         why: Damage,
     },
     /// A later version wrote the segment; it is never skipped.
@@ -35,7 +35,7 @@ pub enum FollowError {
     UnknownEvent {
         /// The segment.
         segment: u64,
-        /// Which of its events, from 0.
+        /// Index of the event, from 0.
         index: usize,
     },
     /// This replica and the writer of the segment disagree about the state before it.
@@ -61,18 +61,18 @@ pub enum FollowError {
         position: u64,
         /// The last segment that may be trimmed.
         floor: u64,
-        /// What is wrong with the snapshots.
+        /// Defect of the snapshots.
         why: Box<SnapshotError>,
     },
 }
 
 impl FollowError {
-    /// Whether trying again with the same replica makes sense.
+    /// Returns whether trying again with the same replica makes sense.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Etcd(_))
     }
 
-    /// As the caller of the mesh is told.
+    /// Converts to the error that the mesh's caller receives.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Etcd(error) => error.fault(),
@@ -82,7 +82,7 @@ impl FollowError {
     }
 }
 
-/// What a catch-up did.
+/// Result of a catch-up of a [`Replica`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Segments applied.
@@ -149,7 +149,8 @@ fn apply(replica: &mut Replica, range: Vec<Stored>, progress: &mut Progress) -> 
     Ok(true)
 }
 
-/// Whether the replica ends before what is surely kept, or has nothing while there is a snapshot that may be usable.
+/// Returns whether the replica ends before what is surely kept, or has nothing while there is a snapshot that may be
+/// usable.
 fn needs_snapshot(replica: &Replica, known: &Known, replay: bool) -> bool {
     let position = replica.position.segment;
     position < read::floor(&known.manifest) || (position == 0 && known.manifest.newest.is_some() && !replay)
@@ -188,7 +189,7 @@ async fn load(etcd: &Etcd, replica: &mut Replica, known: &Known, progress: &mut 
 }
 
 impl Replica {
-    /// Notes what the manifest says.
+    /// Records the content of the manifest.
     pub(super) fn know(&mut self, known: &Known) {
         if known.revision != self.position.manifest_revision {
             self.manifest.clone_from(&known.manifest);

@@ -11,7 +11,7 @@ use super::codec::Hash;
 use super::{Position, read};
 use lepton_coordination::etcd::{Etcd, EtcdError};
 
-/// What a candidate lacks.
+/// Part of the known history that a candidate's journal lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lacks {
     /// The store has been at a later revision.
@@ -35,7 +35,7 @@ pub enum Lacks {
     History(u64),
 }
 
-/// The mark of a position.
+/// Returns the high-water mark of a [`Position`].
 pub(super) fn of(position: &Position, incarnation: &str, revision: i64) -> Mark {
     Mark {
         incarnation: incarnation.to_owned(),
@@ -46,7 +46,7 @@ pub(super) fn of(position: &Position, incarnation: &str, revision: i64) -> Mark 
     }
 }
 
-/// Keeps the further of two marks in `known`. A mark of another incarnation takes the place of the one before.
+/// Advances `known` to the further of two marks. A mark of another incarnation takes the place of the one before.
 pub fn advance_to(known: &mut Mark, seen: &Mark) {
     if known.incarnation != seen.incarnation {
         known.clone_from(seen);
@@ -61,7 +61,8 @@ pub fn advance_to(known: &mut Mark, seen: &Mark) {
     }
 }
 
-/// What the journal in etcd, which ends at `position` and was read at `revision`, lacks of what has been seen.
+/// Returns the part of the known history that the journal in etcd lacks, which ends at `position` and was read at
+/// `revision`.
 pub(super) async fn check(
     etcd: &Etcd,
     known: &Mark,

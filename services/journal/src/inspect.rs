@@ -25,7 +25,7 @@ pub use verify::{Verification, verify};
 /// The extent of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Who leads, if anybody does.
+    /// The leader, if there is one.
     pub leader: Option<Leader>,
     /// The cluster's incarnation; empty while it has none.
     pub incarnation: String,
@@ -72,7 +72,7 @@ pub async fn status(etcd: &Etcd) -> Result<Status, FollowError> {
     })
 }
 
-/// Bytes of the segments `[first, end)`. etcd does not tell sizes without the values.
+/// Bytes of the segments `[first, end)`. etcd reports no sizes without the values.
 async fn bytes_before(etcd: &Etcd, first: u64, end: u64) -> Result<u64, EtcdError> {
     let mut walk = Walk::from(etcd, first);
     let mut bytes = 0;
@@ -100,7 +100,7 @@ pub fn dump(etcd: Etcd, from: u64, limit: u64) -> impl Stream<Item = Result<Entr
     })
 }
 
-/// Where a dump stands.
+/// Position of a dump.
 struct Reader {
     etcd: Etcd,
     next: u64,

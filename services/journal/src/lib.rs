@@ -34,10 +34,10 @@ use codec::Hash;
 /// The service whose leader writes the journal.
 pub const LEADER_SERVICE: &str = "scheduler";
 
-/// How many digests of past segments a replica remembers, for comparison with other replicas.
+/// Digests of past segments that a [`Replica`] remembers, for comparison with other replicas.
 pub const RECENT_MAX: usize = 64;
 
-/// A point of the journal: the last segment that someone has seen, and the manifest as they know it.
+/// A point of the journal: the last segment that a reader has seen, and the [`Manifest`] as that reader knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Position {
     /// Number of the last segment; 0 before the first.
@@ -80,7 +80,7 @@ pub struct Replica {
     bytes_since_snapshot: u64,
     /// The manifest as of the position.
     manifest: Manifest,
-    /// Where the check of the ledger against its own digest goes on.
+    /// Position at which the scrub of the ledger against its own digest continues.
     scrub_from: Option<TaskId>,
 }
 

@@ -30,21 +30,21 @@ pub(super) struct Stored {
     pub bytes: Bytes,
 }
 
-/// What a follower has to know, all at one revision of the store.
+/// Manifest and segments that a follower needs, all at one revision of the store.
 #[derive(Debug, Clone, Default)]
 pub(super) struct View {
     /// The manifest.
     pub known: Known,
     /// The segments asked for.
     pub range: Vec<Stored>,
-    /// Whether there are segments with higher numbers than those asked for.
+    /// True if there are segments with higher numbers than those requested.
     pub more: bool,
 }
 
 /// The manifest as it was at some revision of the store.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
-    /// What it says; empty while there is none.
+    /// Its content; empty while there is none.
     pub manifest: Manifest,
     /// Its mod revision; 0 while there is none.
     pub revision: i64,
@@ -83,7 +83,7 @@ fn known(found: Option<KeyValue>, store_revision: i64) -> Result<Known, FollowEr
     })
 }
 
-/// Reads the manifest and the next segments in one question, as a follower asks at every ring of its doorbell.
+/// Reads the manifest and the next segments in one request, as a follower does after every notification.
 pub(super) async fn view(etcd: &Etcd, from: u64) -> Result<View, FollowError> {
     let keys = etcd.keys();
     let to = keys.segment(from.saturating_add(RANGE_SEGMENTS));

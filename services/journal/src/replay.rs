@@ -24,7 +24,7 @@ const SCRUB_TASKS: usize = 4;
 pub(super) struct Checked {
     /// The position after it.
     pub after: Position,
-    /// What happened.
+    /// The event.
     pub events: Vec<Event>,
     /// The writer's digest of the state before it.
     pub digest: lepton_domain::ledger::StateDigest,
@@ -79,7 +79,7 @@ pub(super) fn link(before: &Position, segment: &wire::Segment, hash: Hash) -> Re
     })
 }
 
-/// What a segment after this position carries as the hash before it.
+/// Hash that a segment after this position carries as the one before it.
 pub(super) fn previous_hash(before: &Position) -> Bytes {
     if before.segment == 0 {
         Bytes::new()

@@ -42,7 +42,7 @@ pub enum SnapshotError {
         id: String,
         /// The chunk.
         chunk: u32,
-        /// What is wrong with it.
+        /// Its defect.
         why: Damage,
     },
     /// The chunks are whole, but not the snapshot.
@@ -50,7 +50,7 @@ pub enum SnapshotError {
     Whole {
         /// The snapshot.
         id: String,
-        /// What is wrong with it.
+        /// Its defect.
         why: Damage,
     },
     /// The ledger is not the one after that segment.
@@ -63,12 +63,12 @@ pub enum SnapshotError {
     },
 }
 
-/// Whether it is time for a snapshot: the log since the last one exceeds the threshold and the snapshot's own size.
+/// Returns whether a snapshot is due: the log since the last one exceeds the threshold and the snapshot's own size.
 pub fn needed(bytes_since: u64, last_snapshot_bytes: u64, threshold: u64) -> bool {
     bytes_since > threshold.max(last_snapshot_bytes)
 }
 
-/// An id for a snapshot in this epoch. It starts with the epoch, so that later leaders can tell leftovers.
+/// An id for a snapshot in this epoch. It starts with the epoch, so that later leaders recognise leftovers.
 pub fn fresh_id(epoch: Epoch, random: &Random) -> String {
     format!("{:020}-{}", epoch.0, random.token())
 }
@@ -165,7 +165,7 @@ async fn put(etcd: &Etcd, key: String, chunk: &[u8]) -> Result<(), EtcdError> {
     }
 }
 
-/// Loads a snapshot as a replica that stands right after its segment. What the manifest says is not part of it.
+/// Loads a snapshot as a [`Replica`] that stands right after its segment. The manifest is not part of it.
 pub(super) async fn load(etcd: &Etcd, reference: &SnapshotRef) -> Result<Replica, SnapshotError> {
     let id = reference.id.as_str();
     let whole = |why| SnapshotError::Whole { id: id.to_owned(), why };

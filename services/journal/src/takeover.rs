@@ -22,7 +22,7 @@ use lepton_coordination::etcd::{Etcd, EtcdError};
 /// A jump of journal time beyond this is an alarm: a clock is wrong, or the mesh was down that long.
 const TIME_JUMP_MAX: Duration = Duration::from_secs(600);
 
-/// How often to read on after a refusal. Nobody else writes meanwhile, so only stale reads need more than two.
+/// Reads after a refusal. Nobody else writes meanwhile, so only stale reads need more than two.
 const ROUNDS_MAX: u32 = 8;
 
 /// Why an instance that won the key does not lead.
@@ -58,7 +58,7 @@ impl From<EtcdError> for TakeoverError {
 }
 
 impl TakeoverError {
-    /// As the caller of the mesh is told.
+    /// Converts to the error that the mesh's caller receives.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Fenced => Fault::new(Reason::NotLeader, self.to_string()),
@@ -71,8 +71,8 @@ impl TakeoverError {
     }
 }
 
-/// Brings the replica to the end of the journal and begins the epoch there. `now` is the wall clock; `known` is the
-/// furthest mark that this instance has heard of. On success the replica has applied the start of the epoch.
+/// Brings the [`Replica`] to the end of the journal and begins the epoch there. `now` is the wall clock; `known` is the
+/// furthest mark that this instance has received. On success the replica has applied the start of the epoch.
 pub async fn take_over(
     etcd: &Etcd,
     leadership: &Leadership,

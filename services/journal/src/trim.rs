@@ -40,12 +40,12 @@ impl From<EtcdError> for TrimError {
     }
 }
 
-/// Where a segment lies in the archive.
+/// Location of a segment in the archive.
 pub fn archive_name(incarnation: &str, segment: u64) -> String {
     format!("journal/{incarnation}/{segment:020}")
 }
 
-/// The oldest segments that may go after `position`, [`STEP_SEGMENTS_MAX`] at most. None when all must stay.
+/// The oldest segments that may go after `position`, a bounded number at most. None when all must stay.
 pub async fn due(etcd: &Etcd, position: &Position) -> Result<Option<Range<u64>>, EtcdError> {
     let end = end(position);
     let first = read::first_segment(etcd, 0).await?.filter(|first| *first < end);

@@ -1,4 +1,4 @@
-//! Where in the mesh traces are received: at the monitor that leads, and at the others while it does not answer.
+//! Receivers of traces in the mesh: the leading monitor, and the others while it does not answer.
 //!
 //! Promises: the last address stays while etcd is away. Leaves sending to `export`.
 

@@ -20,10 +20,10 @@ pub mod list;
 #[cfg(test)]
 mod tests;
 
-/// What begins the name of every environment variable that is read here.
+/// Prefix of every environment variable that is read here.
 pub const PREFIX: &str = "LEPTON_";
 
-/// What every service has in common: section `[common]`.
+/// Settings that every service has: section `[common]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Common {
@@ -32,14 +32,14 @@ pub struct Common {
     pub etcd: Vec<String>,
     /// The name of the mesh in etcd; meshes of different names share nothing.
     pub cluster: String,
-    /// Where the service listens, `HOST:PORT`; port 0 takes a free one.
+    /// Listen address of the service, `HOST:PORT`; port 0 takes a free one.
     pub listen: String,
-    /// Where `/metrics`, `/livez` and `/readyz` are served, `HOST:PORT`.
+    /// Listen address of `/metrics`, `/livez` and `/readyz`, `HOST:PORT`.
     pub admin: String,
     /// The address that others reach this instance at; absent: the one that it listens on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
-    /// Where the service keeps its files.
+    /// Folder in which the service keeps its files.
     pub data_dir: PathBuf,
     /// The blob store: a directory or a URL; absent: `blobs` in the data directory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,9 +50,9 @@ pub struct Common {
     /// A collector that gets the traces as well (OTLP over gRPC or HTTP); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
-    /// What is logged.
+    /// Settings of the log.
     pub log: LogConfig,
-    /// Which requests are traced.
+    /// Sampling of traces.
     pub trace: TraceConfig,
 }
 
@@ -75,7 +75,7 @@ impl Default for Common {
 }
 
 impl Common {
-    /// What telemetry needs of it.
+    /// Returns the part that telemetry needs.
     pub fn telemetry(&self) -> TelemetryConfig {
         TelemetryConfig {
             otlp_endpoint: self.otlp_endpoint.clone(),
@@ -118,7 +118,7 @@ pub trait ServiceConfig: Clone + Default + Serialize + DeserializeOwned + Send +
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// An error with this text, which says where the wrong value stands.
+    /// An error with this text, which names the place of the wrong value.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -129,7 +129,7 @@ impl ConfigError {
     }
 }
 
-/// Where settings come from.
+/// Source of settings: the process's environment and files, or a map in a test.
 pub trait Settings {
     /// Every environment variable.
     fn variables(&self) -> BTreeMap<String, String>;
@@ -167,12 +167,13 @@ pub fn load<C: ServiceConfig>(
     Ok(config)
 }
 
-/// Whether a variable of this name is a setting. Names without `__` belong to the command line.
+/// Returns whether a variable of this name is a setting. Names without `__` belong to the command line.
 pub fn is_setting(name: &str) -> bool {
     name.strip_prefix(PREFIX).is_some_and(|name| name.contains("__"))
 }
 
-/// Whether this configuration has the setting that a variable gives. Its value may still be wrong, which is for [`load`]
+/// Returns whether this configuration has the setting that a variable gives. Its value may still be wrong, which is
+/// for [`load`]
 /// to say.
 pub fn knows<C: ServiceConfig>(name: &str, value: &str) -> bool {
     layers::has::<C>(&layers::environment(&BTreeMap::from([(

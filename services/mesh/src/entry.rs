@@ -1,7 +1,7 @@
 //! The way from a command line to a running service, shared by all of them.
 //!
 //! Promises: sockets are bound before anything else starts; the line on stdout comes when a request would succeed;
-//! SIGTERM drains. [`bootstrap`] is the same way for a caller that has a process already. Leaves what runs to the
+//! SIGTERM drains. [`bootstrap()`] is the same way for a caller that has a process already. Leaves what runs to the
 //! [`Service`].
 
 use std::future::Future;
@@ -52,7 +52,7 @@ pub trait Service: Sized + Send + 'static {
     /// for others: etcd may be away.
     fn build(config: Self::Config, context: Context) -> impl Future<Output = Result<Self, Fault>> + Send;
 
-    /// Whether a request would succeed.
+    /// Readiness: true when a request would succeed.
     fn readiness(&self) -> Readiness;
 
     /// Serves until `shutdown`, then drains. Everything that it started has ended when it returns.

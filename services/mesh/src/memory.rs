@@ -1,4 +1,4 @@
-//! How this process and the system share memory.
+//! Settings of the process's allocator.
 //!
 //! Promises: large buffers go back to the system as soon as they are freed. Leaves how many there may be at once to the
 //! limits of each service.

@@ -1,4 +1,4 @@
-//! What an instance tells of itself: `lepton.fleet.v1.FleetService`, the same for every service.
+//! Stats of an instance: `lepton.fleet.v1.FleetService`, the same for every service.
 //!
 //! Promises: the first message comes at once, then one at each interval and one as soon as the drain begins; when the
 //! server closes, a last one that says so ends the stream, so that nobody takes a farewell for a loss. Leaves the
@@ -27,12 +27,12 @@ const INTERVAL_MS: RangeInclusive<u32> = 50..=60_000;
 /// The interval where none is asked for.
 const INTERVAL_MS_DEFAULT: u32 = 1_000;
 
-/// Whom the messages are about.
+/// Source of the stats that a [`StatsService`] sends.
 pub trait StatsSource: Clone + Send + Sync + 'static {
-    /// What one watcher has been told, for figures that cover the time since its last message.
+    /// State of one watcher, for figures that cover the time since its last message.
     type Cursor: Default + Send;
 
-    /// Its state and load now. What it says of the process and of the drain is overwritten.
+    /// Returns state and load now. The fields about the process and the drain are overwritten.
     fn snapshot(&self, cursor: &mut Self::Cursor) -> WatchStatsResponse;
 }
 
@@ -45,7 +45,8 @@ pub struct StatsService<S> {
 }
 
 impl<S: StatsSource> StatsService<S> {
-    /// Tells of `source`. `draining` is triggered when nothing new is taken, `closing` when the server is about to close;
+    /// Reports the stats of `source`. `draining` is triggered when nothing new is taken, `closing` when the server is
+    /// about to close;
     /// they may be the same.
     pub fn new(source: S, draining: Shutdown, closing: Shutdown) -> Self {
         Self {
@@ -71,7 +72,7 @@ struct Watcher<S: StatsSource> {
     service: StatsService<S>,
     cursor: S::Cursor,
     interval: Duration,
-    /// Whether the last message told of the drain; `None` before the first.
+    /// True if the last message reported the drain; `None` before the first.
     drain_reported: Option<bool>,
 }
 

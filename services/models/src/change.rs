@@ -14,11 +14,11 @@ use super::record::{self, CHANGES_MAX, Record};
 use super::{MODELS_MAX, Models};
 use lepton_coordination::etcd::first_key;
 
-/// How often a change is decided anew because somebody else was faster.
+/// Attempts to decide a change anew after another writer was faster.
 const CONFLICTS_MAX: u32 = 20;
 /// The longest pause after such a conflict; the real one is random, so that rivals part.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
-/// How often a swap without an answer is repeated. Each try has etcd's deadline.
+/// Repetitions of a swap without an answer. Each try has etcd's deadline.
 const TRIES_MAX: u32 = 3;
 
 /// A change that was made, or was not needed.
@@ -29,7 +29,7 @@ pub(super) struct Made {
     pub(super) decision: Decision,
 }
 
-/// How a swap ended.
+/// Result of a compare-and-swap of a record.
 enum Swap {
     Done,
     /// The record is another one by now, and this change was not made.
@@ -120,7 +120,7 @@ impl Models {
     }
 }
 
-/// Whether a record tells every change since the one called `last`, or since its beginning.
+/// Returns whether a record lists every change since the one called `last`, or since its beginning.
 fn remembers(record: &Record, last: Option<&str>) -> bool {
     last.map_or(record.changes.len() < CHANGES_MAX, |last| {
         record.changes.iter().any(|change| change == last)

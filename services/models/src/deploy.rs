@@ -16,18 +16,18 @@ use super::loaded::{self, State};
 use super::{ModelMap, Models};
 use lepton_coordination::registry::{Directory, Instances, NodeState};
 
-/// Whose instances load models.
+/// Service whose instances load models.
 const WORKER: &str = "worker";
-/// How long to look for a worker where there is none.
+/// Time to wait for a worker where there is none.
 const WORKER_WAIT: Duration = Duration::from_secs(5);
-/// How long to wait for workers that say nothing of the version.
+/// Time to wait for workers that report nothing about the version.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
-/// How often to look although nothing has changed.
+/// Interval of checks although no change was notified.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// When a client may try again.
+/// Retry delay for clients.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How the live workers stand to a version.
+/// Progress of the live workers with a version.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Standing {
     ready: usize,
@@ -40,7 +40,7 @@ struct Standing {
 }
 
 impl Standing {
-    /// Whether there is nobody left to wait for.
+    /// Returns whether there is no worker left to wait for.
     fn is_decided(&self, waited: Duration) -> bool {
         match (self.ready + self.failed, self.silent) {
             _ if self.loading > 0 => false,
@@ -100,7 +100,7 @@ impl Models {
     }
 
     /// Waits until a request to the deployed version would succeed: every live worker has loaded it or failed to, and one
-    /// has it. A worker that says nothing of it for some seconds counts as dead.
+    /// has it. A worker that reports nothing of it for some seconds counts as dead.
     pub async fn deployed_when_ready(
         &self,
         directory: &Directory,
@@ -148,7 +148,7 @@ impl Models {
     }
 }
 
-/// Whether another version than this one is deployed.
+/// Returns whether another version than this one is deployed.
 fn is_other(found: Option<Model>, version: u32) -> bool {
     found.and_then(|model| model.deployed) != Some(version)
 }

@@ -33,7 +33,7 @@ mod tests;
 /// The most models of a mesh.
 pub const MODELS_MAX: usize = 1_000;
 
-/// Models by name; those without versions are not shown.
+/// [`Model`]s by name; those without versions are not shown.
 pub type ModelMap = BTreeMap<String, Arc<Model>>;
 
 /// A handle on the registry. Cheap to clone; the view ends with the last clone.
@@ -44,14 +44,14 @@ pub struct Models {
     random: Random,
     view: watch::Receiver<Arc<ModelMap>>,
     known: Arc<AtomicBool>,
-    _mirror: PrefixCache,
+    _cache: PrefixCache,
     _task: Arc<JoinSet<()>>,
 }
 
 impl Models {
     /// Starts to follow the registry; etcd may be away.
     pub fn start(etcd: Etcd, context: &Context) -> Self {
-        let mirror = PrefixCache::start(&etcd, etcd.keys().models_prefix());
+        let cache = PrefixCache::start(&etcd, etcd.keys().models_prefix());
         let (sender, view) = watch::channel(Arc::new(ModelMap::new()));
         let known = Arc::new(AtomicBool::new(false));
         let follower = Follower {
@@ -61,14 +61,14 @@ impl Models {
             known: known.clone(),
         };
         let mut task = JoinSet::new();
-        task.spawn(follower.run(mirror.view()));
+        task.spawn(follower.run(cache.view()));
         Self {
             etcd,
             clock: context.clock,
             random: context.random.clone(),
             view,
             known,
-            _mirror: mirror,
+            _cache: cache,
             _task: Arc::new(task),
         }
     }
@@ -78,7 +78,7 @@ impl Models {
         self.view.clone()
     }
 
-    /// Whether the view shows the registry, and is not empty only because nothing was read yet.
+    /// Returns whether the view shows the registry, and is not empty only because nothing was read yet.
     pub fn is_known(&self) -> bool {
         self.known.load(Ordering::Acquire)
     }
@@ -119,22 +119,22 @@ impl Models {
     }
 }
 
-/// Turns the mirrored keys into models.
+/// Turns the cached keys into models.
 struct Follower {
     prefix: String,
-    /// What was read at which revision, so that a change of one model does not read all again.
+    /// Records by the revision at which they were read, so that a change of one model does not read all again.
     read: BTreeMap<String, (i64, Option<Arc<Model>>)>,
     sender: watch::Sender<Arc<ModelMap>>,
     known: Arc<AtomicBool>,
 }
 
 impl Follower {
-    async fn run(mut self, mut mirror: watch::Receiver<Arc<View>>) {
+    async fn run(mut self, mut cache: watch::Receiver<Arc<View>>) {
         loop {
-            let view = mirror.borrow_and_update().clone();
+            let view = cache.borrow_and_update().clone();
             self.show(&view);
             self.known.store(view.revision > 0, Ordering::Release);
-            if mirror.changed().await.is_err() {
+            if cache.changed().await.is_err() {
                 return;
             }
         }

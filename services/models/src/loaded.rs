@@ -1,4 +1,4 @@
-//! Which versions an instance has in memory, as its registry entry tells it.
+//! The versions that an instance has in memory, as its registry entry reports them.
 //!
 //! Promises: bounded, whatever a loader says. What cannot be read counts as nothing loaded. Leaves loading to the workers.
 
@@ -9,7 +9,7 @@ use lepton_coordination::registry::Instance;
 /// The key in the entry's metadata.
 pub const KEY: &str = "models";
 
-/// The longest message that is told, in characters.
+/// Maximum length of a reported message, in characters.
 const MESSAGE_CHARS_MAX: usize = 256;
 
 /// A version on an instance.
@@ -19,14 +19,14 @@ pub struct Loaded {
     pub name: String,
     /// The version's number.
     pub version: u32,
-    /// How far it is.
+    /// Its progress.
     pub state: State,
     /// Why it could not be loaded; else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
 
-/// How far a version is.
+/// Progress of loading a version; see [`Model`](lepton_domain::model::Model).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -48,7 +48,7 @@ pub fn encode(loaded: &[Loaded]) -> String {
     serde_json::to_string(&short).expect("texts and numbers always have a JSON form")
 }
 
-/// What an instance says that it has.
+/// Versions that an instance reports to have loaded.
 pub fn of(instance: &Instance) -> Vec<Loaded> {
     let told = instance.metadata.get(KEY);
     told.and_then(|text| serde_json::from_str(text).ok())

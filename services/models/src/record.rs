@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u32 = 1;
 /// The largest record, well below the 1.5 MiB that etcd takes.
 const RECORD_BYTES_MAX: usize = 1 << 20;
-/// How many of the last changes a record remembers.
+/// Number of the last changes that a record remembers.
 pub(super) const CHANGES_MAX: usize = 16;
 
 /// A model with the marks of its last changes.

@@ -14,13 +14,13 @@ use super::Models;
 use super::push::discard;
 use lepton_core::blob::{Area, Blobs};
 
-/// How old a file is that no push can still be about.
+/// Age from which no push can still refer to a file.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
-/// How many deleted models are remembered, for the numbers that they have used up.
+/// Number of deleted models that are remembered, for the version numbers that they have used up.
 const DELETED_MAX: usize = 1_000;
 
 impl Models {
-    /// Deletes what nobody needs any more; says how many files.
+    /// Deletes files that no record refers to; returns their number.
     pub async fn sweep(&self, blobs: &Blobs) -> Result<usize, Fault> {
         let now = self.clock.now();
         let mut abandoned = blobs.list_objects(Area::Models).await?;

@@ -15,7 +15,7 @@ use crate::etcd::{Etcd, EtcdError, incarnation};
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 
-/// What the leader key holds.
+/// Value of the leader key, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Claim {
@@ -49,7 +49,7 @@ pub(super) struct Candidacy {
     clock: Clock,
 }
 
-/// What one attempt found.
+/// Result of one attempt to create the leader key.
 enum Attempt {
     Leads(Epoch),
     /// Somebody else holds the key.
@@ -73,7 +73,8 @@ impl Candidacy {
         })
     }
 
-    /// Tries whenever the key may have become free. `None` when the candidacy is over and a new one is needed.
+    /// Tries whenever the [`ChangeNotifier`] reports that the key may have become free. `None` when the candidacy is
+    /// over and a new one is needed.
     pub(super) async fn campaign(self, notifier: &mut ChangeNotifier) -> Result<Option<Leadership>, EtcdError> {
         while !self.lease.is_lost() {
             match self.attempt().await {

@@ -1,4 +1,4 @@
-//! How long to doubt before a leader is deposed.
+//! The time between a broken stream and the eviction of a leader.
 //!
 //! Promises: pure. Each wrong suspicion doubles the wait, up to the lease's time, from where the lease is faster
 //! anyway; a right one brings it back.
@@ -21,7 +21,7 @@ impl Default for ElectionTimeout {
 }
 
 impl ElectionTimeout {
-    /// How long to try to reach the leader again.
+    /// Time during which the leader is dialled again before it is evicted.
     pub(super) fn wait(self) -> Duration {
         self.0
     }

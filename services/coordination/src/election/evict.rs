@@ -12,10 +12,11 @@ use super::held;
 use crate::etcd::lease::{grant, revoke};
 use crate::etcd::{Etcd, EtcdError};
 
-/// How long after a deposition nobody else is deposed.
+/// Time after an eviction during which no other leader of the service is evicted.
 pub(super) const GUARD_TTL: Duration = Duration::from_secs(10);
 
-/// Deletes the leader key of this epoch. `false` when it is gone already, or when the guard of the last deposition
+/// Deletes the leader key of this epoch, see [`Leadership`](super::Leadership). `false` when it is gone already, or
+/// when the guard of the last deposition
 /// still stands. After an unknown outcome do not repeat it: look at the key.
 pub async fn evict(etcd: &Etcd, service: &str, epoch: Epoch) -> Result<bool, EtcdError> {
     let (leader, guard) = (etcd.keys().leader(service), etcd.keys().guard(service));

@@ -21,16 +21,16 @@ use crate::registry::{Directory, Instances};
 use lepton_core::context::Context;
 use lepton_core::net::Net;
 
-/// How often to reach the leader again before it is deposed.
+/// Reconnects that must fail before the leader is evicted.
 const RECONNECTS: u32 = 2;
 
-/// How long to wait before the first stream to a leader is tried again.
+/// Delay before the first stream to a leader is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a deposed leader is looked for, to learn whether the suspicion was wrong.
+/// Time during which an evicted leader is probed, to learn whether the suspicion was false.
 const VERDICT: Duration = Duration::from_secs(1);
 
-/// Watches the leader of a service and deposes it when it dies. It ends when it is dropped.
+/// Watches the leader of a service and evicts it (see [`evict()`]) when it dies. It ends when it is dropped.
 #[derive(Debug)]
 pub struct FailureDetector {
     armed: watch::Sender<bool>,
@@ -62,7 +62,7 @@ impl FailureDetector {
         }
     }
 
-    /// Says whether this instance could take over: a standby that has caught up, and not the leader itself.
+    /// Sets whether this instance could take over: a standby that has caught up, and not the leader itself.
     pub fn arm(&self, armed: bool) {
         self.armed
             .send_if_modified(|old| std::mem::replace(old, armed) != armed);
@@ -103,7 +103,7 @@ impl Observer {
         }
     }
 
-    /// Whom to watch, if anyone.
+    /// Epoch and address of the leader to watch, if there is one.
     fn target(&mut self) -> Option<(Epoch, String)> {
         let armed = *self.armed.borrow_and_update();
         let leader = self.leader.borrow_and_update().clone().filter(|_| armed)?;
@@ -153,7 +153,7 @@ impl Observer {
     }
 }
 
-/// Returns when a leader that answered has stopped to.
+/// Returns when a leader that answered no longer does.
 async fn dies(net: Net, address: &str, wait: Duration) {
     loop {
         let Some(stream) = watch_health(net, address).await else {
@@ -194,7 +194,7 @@ async fn answers_again(net: Net, address: &str, wait: Duration) -> bool {
     false
 }
 
-/// Whether anybody answers there, with whatever health: who answers can resign by itself.
+/// Returns whether a health check is answered, with whatever status: a process that answers can resign by itself.
 async fn answers(net: Net, address: &str, within: Duration) -> bool {
     let mut client = HealthClient::new(net.channel(address));
     let check = client.check(HealthCheckRequest::default());

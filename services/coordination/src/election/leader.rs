@@ -1,4 +1,4 @@
-//! Who leads, as others see it.
+//! The leader of a service, as others see it.
 //!
 //! Promises: follows the leader key; while etcd is away the last known leader stays. Leaves checking the epoch to
 //! every message between leader and followers.
@@ -18,19 +18,19 @@ use crate::etcd::{Etcd, EtcdError};
 /// The leader of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leader {
-    /// Who leads.
+    /// The instance that leads.
     pub instance: InstanceId,
     /// The create revision of the leader key.
     pub epoch: Epoch,
-    /// When it was elected, by its own clock.
+    /// Time of its election, by its own clock.
     pub since: Timestamp,
 }
 
-/// Follows the leader of a service. Clones share it; it ends with the last one.
+/// Follows the [`Leader`] of a service. Clones share it; it ends with the last one.
 #[derive(Debug, Clone)]
 pub struct LeaderWatch {
     view: watch::Receiver<Option<Leader>>,
-    _mirror: PrefixCache,
+    _cache: PrefixCache,
     _task: Arc<JoinSet<()>>,
 }
 
@@ -38,13 +38,13 @@ impl LeaderWatch {
     /// Starts to follow the leader of `service`.
     pub fn start(etcd: Etcd, service: &str) -> Self {
         let key = etcd.keys().leader(service);
-        let mirror = PrefixCache::start(&etcd, key.as_str());
+        let cache = PrefixCache::start(&etcd, key.as_str());
         let (sender, view) = watch::channel(None);
         let mut task = JoinSet::new();
-        task.spawn(follow(mirror.view(), key, sender));
+        task.spawn(follow(cache.view(), key, sender));
         Self {
             view,
-            _mirror: mirror,
+            _cache: cache,
             _task: Arc::new(task),
         }
     }
@@ -55,21 +55,21 @@ impl LeaderWatch {
     }
 }
 
-async fn follow(mut mirror: watch::Receiver<Arc<View>>, key: String, sender: watch::Sender<Option<Leader>>) {
+async fn follow(mut cache: watch::Receiver<Arc<View>>, key: String, sender: watch::Sender<Option<Leader>>) {
     loop {
-        let leader = leader(&mirror.borrow_and_update(), &key);
+        let leader = leader(&cache.borrow_and_update(), &key);
         sender.send_if_modified(|old| {
             let news = *old != leader;
             *old = leader;
             news
         });
-        if mirror.changed().await.is_err() {
+        if cache.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Who leads `service` as a plain read shows it.
+/// Returns the leader of `service` by a plain read, which proves nothing.
 pub async fn current(etcd: &Etcd, service: &str) -> Result<Option<Leader>, EtcdError> {
     let found = etcd.get(etcd.keys().leader(service)).await?;
     Ok(found.and_then(|entry| read(entry.value(), entry.create_revision())))

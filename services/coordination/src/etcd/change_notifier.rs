@@ -1,7 +1,7 @@
-//! "Look again": a watch that carries no news, only the hint that there may be some.
+//! A watch that carries no data, only the hint that there may be some.
 //!
-//! Promises: rings after every change, after every reconnect, and once a second whatever happens; many changes may
-//! ring once. Leaves reading what has changed, and proving it, to the one who hears the notifier.
+//! Promises: notifies after every change, after every reconnect, and once a second whatever happens; many changes may
+//! notify once. Leaves reading the change, and proving it, to the caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::task::JoinSet;
 use super::watch::{next, open};
 use super::{Etcd, EtcdError};
 
-/// The longest silence.
+/// Longest time between two notifications.
 const FALLBACK: Duration = Duration::from_secs(1);
 
-/// How long to wait before the stream is opened again.
+/// Delay before the stream is opened again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Rings when a key changes. It ends when it is dropped.
+/// Notifies when a key changes. The watch ends when it is dropped.
 #[derive(Debug)]
 pub struct ChangeNotifier {
     notifier: Arc<Notify>,
@@ -34,7 +34,8 @@ impl ChangeNotifier {
         Self { notifier, _task: task }
     }
 
-    /// Waits until it is time to look. A ring while nobody waits is kept for the next call.
+    /// Waits for a change, for a reconnect, or for one second. A notification while nobody waits is kept for the
+    /// next call.
     pub async fn changed(&mut self) {
         // Either way there is a reason to look, so it does not matter which it was.
         let _ = tokio::time::timeout(FALLBACK, self.notifier.notified()).await;
@@ -44,7 +45,7 @@ impl ChangeNotifier {
 async fn watch(etcd: Etcd, prefix: String, notifier: Arc<Notify>) {
     loop {
         let error = one_stream(&etcd, &prefix, &notifier).await;
-        tracing::trace!(prefix, %error, "doorbell lost its stream");
+        tracing::trace!(prefix, %error, "change notifier lost its stream");
         tokio::time::sleep(PAUSE).await;
     }
 }

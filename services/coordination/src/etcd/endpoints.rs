@@ -1,4 +1,4 @@
-//! Which of etcd's members to talk to.
+//! The member of etcd to talk to.
 //!
 //! Promises: one connection per member; everybody stays with one member while it answers and moves on together
 //! when it does not. The client library's own balancing keeps handing out dead members, hence this.
@@ -10,7 +10,7 @@ use futures::FutureExt;
 
 use lepton_core::net::Net;
 
-/// The members and whose generation it is.
+/// The members of the etcd cluster, one of which is current.
 pub(super) struct Endpoints {
     clients: Vec<Client>,
     /// Counts up; the member is this modulo their number.
@@ -31,7 +31,7 @@ impl Endpoints {
         }
     }
 
-    /// The member to talk to now, and the generation to give to [`Endpoints::rotate_from`].
+    /// Returns the current member, and the generation to give to [`Endpoints::rotate_from`].
     pub(super) fn current(&self) -> (usize, Client) {
         let generation = self.generation.load(Ordering::Relaxed);
         (generation, self.clients[generation % self.clients.len()].clone())

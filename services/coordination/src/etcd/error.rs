@@ -1,4 +1,4 @@
-//! What can go wrong with etcd, sorted by what the caller may conclude.
+//! Errors of etcd, by what the caller may conclude.
 //!
 //! Promises: an error that is not `is_unknown()` was decided by etcd and the request changed nothing. Whatever is
 //! not recognised counts as unknown, because a wrong "refused" loses data and a wrong "unknown" costs a repetition.
@@ -8,16 +8,16 @@ use std::time::Duration;
 use lepton_domain::reason::{Fault, Reason};
 use tonic::{Code, Status};
 
-/// When a client may try again after etcd did not answer.
+/// Retry delay of a call that etcd did not answer.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How etcd's own errors start; other texts of the same code come from the client library.
+/// Prefix of etcd's own errors; other texts of the same code come from the client library.
 const FROM_ETCD: &str = "etcdserver:";
 
 /// Why a call to etcd failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EtcdError {
-    /// No answer, or one that does not tell: the request may or may not have been applied.
+    /// No answer, or one that leaves it open whether the request has been applied.
     #[error("etcd does not answer ({0}); the outcome is unknown")]
     Unavailable(String),
     /// etcd answered and did nothing.
@@ -41,12 +41,12 @@ pub enum EtcdError {
 }
 
 impl EtcdError {
-    /// Whether the request may have been applied.
+    /// Returns whether the request may have been applied.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// As the caller of the mesh is told.
+    /// Converts to the error that the mesh's caller receives.
     pub fn fault(&self) -> Fault {
         let reason = if matches!(self, Self::Space) {
             Reason::JournalFull

@@ -22,12 +22,12 @@ impl Keys {
         }
     }
 
-    /// Where an instance of a service registers.
+    /// Registry key of an instance of a service.
     pub fn registry(&self, service: &str, instance: &str) -> String {
         format!("{}/registry/{service}/{instance}", self.root)
     }
 
-    /// What the keys of a service's instances start with; of every service's for `None`.
+    /// Prefix of the registry keys of a service's instances; of every service's for `None`.
     pub fn registry_prefix(&self, service: Option<&str>) -> String {
         match service {
             Some(service) => format!("{}/registry/{service}/", self.root),
@@ -55,7 +55,7 @@ impl Keys {
         format!("{}/journal/segment/{n:020}", self.root)
     }
 
-    /// What the keys of segments start with.
+    /// Prefix of the segments' keys.
     pub fn segment_prefix(&self) -> String {
         format!("{}/journal/segment/", self.root)
     }
@@ -65,12 +65,12 @@ impl Keys {
         format!("{}/journal/snapshot/{id}/{k:010}", self.root)
     }
 
-    /// What the keys of a snapshot's chunks start with.
+    /// Prefix of the keys of a snapshot's chunks.
     pub fn snapshot_prefix(&self, id: &str) -> String {
         format!("{}/journal/snapshot/{id}/", self.root)
     }
 
-    /// What the keys of every snapshot's chunks start with.
+    /// Prefix of the keys of every snapshot's chunks.
     pub fn snapshots_prefix(&self) -> String {
         format!("{}/journal/snapshot/", self.root)
     }
@@ -80,12 +80,12 @@ impl Keys {
         format!("{}/journal/confirmation", self.root)
     }
 
-    /// Where what is known of a model is kept.
+    /// Key of a model's record.
     pub fn model(&self, name: &str) -> String {
         format!("{}/model/{name}", self.root)
     }
 
-    /// What the keys of models start with.
+    /// Prefix of the models' keys.
     pub fn models_prefix(&self) -> String {
         format!("{}/model/", self.root)
     }
@@ -96,7 +96,8 @@ impl Keys {
     }
 }
 
-/// The first key after all those that start with `prefix`.
+/// Returns the first key after all those that start with `prefix`: the end of an etcd range, see the [API
+/// guide](https://etcd.io/docs/v3.4/learning/api/).
 pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

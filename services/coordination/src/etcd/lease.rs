@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Etcd, EtcdError};
 
-/// How long to wait before another attempt after a stream broke.
+/// Delay before another attempt after a stream broke.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A lease of this process.
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Lease {
     id: i64,
     lost: watch::Receiver<bool>,
-    /// Tells the keeper to revoke the lease and end.
+    /// Makes the [`Keeper`] revoke the lease and end when dropped.
     owner: DropGuard,
 }
 
@@ -63,7 +63,7 @@ impl Lease {
         }
     }
 
-    /// Whether the lease is lost.
+    /// Returns whether the lease is lost; see [`Lease::lost`].
     pub fn is_lost(&self) -> bool {
         *self.lost.borrow()
     }
@@ -77,7 +77,7 @@ impl Lease {
     }
 }
 
-/// Asks for a lease that nobody keeps alive.
+/// Requests a lease that nobody keeps alive; unlike [`Lease::grant`].
 pub(crate) async fn grant(etcd: &Etcd, ttl: Duration) -> Result<i64, EtcdError> {
     let seconds = ttl.as_millis().div_ceil(1_000) as i64;
     let call = |client: Client| async move { client.lease_client().grant(seconds, None).await };
@@ -95,7 +95,7 @@ struct Keeper {
     etcd: Etcd,
     id: i64,
     ttl: Duration,
-    /// When the last confirmed keep-alive was sent.
+    /// Monotonic time at which the last confirmed keep-alive was sent.
     confirmed: Duration,
 }
 

@@ -16,21 +16,22 @@ use tokio::task::JoinSet;
 
 use super::{EndpointGeneration, Etcd, EtcdError, Listing, MESSAGE_BYTES_MAX};
 
-/// How long to wait after the first failure; doubles up to [`PAUSE_MAX`].
+/// Delay after the first failure; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How often to list although the stream seems well: a stream that silently lost its member would stay stale.
+/// Interval of listings although the stream seems healthy: a stream that silently lost its member would stay stale.
 const RELIST_EVERY: Duration = Duration::from_secs(30);
 
-/// How often a listing older than the view is put down to a member that lags, before it is believed: an etcd restored
+/// Number of listings older than the view that are put down to a lagging member, before one is believed: an etcd
+/// restored
 /// from a backup really goes back.
 const OLDER_LISTINGS_MAX: u32 = 3;
 
 /// A key's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it holds.
+    /// Value of the key.
     pub value: Bytes,
     /// The revision that created the key.
     pub create_revision: i64,
@@ -38,14 +39,14 @@ pub struct Entry {
     pub mod_revision: i64,
 }
 
-/// All keys with a prefix, as last seen.
+/// All keys with a prefix, as last seen; see [`PrefixCache`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
     /// The revision that is shown; 0 before the first listing.
     pub revision: i64,
     /// The keys, with the prefix.
     pub entries: BTreeMap<String, Entry>,
-    /// Whether changes arrive as they happen.
+    /// True while changes arrive as they happen.
     pub synced: bool,
 }
 
@@ -57,7 +58,7 @@ pub struct PrefixCache {
 }
 
 impl PrefixCache {
-    /// Starts to mirror the keys that start with `prefix`.
+    /// Starts to cache the keys that start with `prefix`.
     pub fn start(etcd: &Etcd, prefix: impl Into<String>) -> Self {
         let (sender, view) = watch::channel(Arc::new(View::default()));
         let follower = Follower {
@@ -98,7 +99,7 @@ impl Follower {
                     continue;
                 }
                 Err(EtcdError::Compacted { .. }) => {}
-                Err(error) => tracing::debug!(prefix = self.prefix, %error, "mirror lost its stream"),
+                Err(error) => tracing::debug!(prefix = self.prefix, %error, "prefix cache lost its stream"),
             }
             if self.sender.borrow().synced {
                 self.sender.send_modify(|view| Arc::make_mut(view).synced = false);

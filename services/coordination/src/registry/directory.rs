@@ -1,4 +1,4 @@
-//! Who is registered, as a view in memory.
+//! The registered instances, as a view in memory.
 //!
 //! Promises: the last good view stays while etcd is away; a mass of sudden losses is not believed at once. Leaves
 //! checking that an instance answers to the channels.
@@ -26,23 +26,23 @@ pub type Instances = BTreeMap<InstanceId, Instance>;
 pub struct Directory {
     view: watch::Receiver<Arc<Instances>>,
     known: Arc<AtomicBool>,
-    _mirror: PrefixCache,
+    _cache: PrefixCache,
     _task: Arc<JoinSet<()>>,
 }
 
 impl Directory {
     /// Starts to follow one service, or all for `None`.
     pub fn start(etcd: Etcd, service: Option<&str>, context: &Context) -> Self {
-        let mirror = PrefixCache::start(&etcd, etcd.keys().registry_prefix(service));
+        let cache = PrefixCache::start(&etcd, etcd.keys().registry_prefix(service));
         let (sender, view) = watch::channel(Arc::new(Instances::new()));
         let mut task = JoinSet::new();
         let prefix = etcd.keys().registry_prefix(None);
         let known = Arc::new(AtomicBool::new(false));
-        task.spawn(follow(mirror.view(), prefix, context.clock, sender, known.clone()));
+        task.spawn(follow(cache.view(), prefix, context.clock, sender, known.clone()));
         Self {
             view,
             known,
-            _mirror: mirror,
+            _cache: cache,
             _task: Arc::new(task),
         }
     }
@@ -57,14 +57,14 @@ impl Directory {
         self.view.borrow().get(id).cloned()
     }
 
-    /// Whether the view shows the registry, and is not empty only because nothing was read yet.
+    /// Returns whether the view shows the registry, and is not empty only because nothing was read yet.
     pub fn is_known(&self) -> bool {
         self.known.load(Ordering::Acquire)
     }
 }
 
 async fn follow(
-    mut mirror: watch::Receiver<Arc<View>>,
+    mut cache: watch::Receiver<Arc<View>>,
     prefix: String,
     clock: Clock,
     sender: watch::Sender<Arc<Instances>>,
@@ -73,7 +73,7 @@ async fn follow(
     let mut retain = MassLossGuard::default();
     loop {
         let (registered, read) = {
-            let view = mirror.borrow_and_update();
+            let view = cache.borrow_and_update();
             (instances(&view, &prefix), view.revision > 0)
         };
         let shown = retain.view(registered, clock.monotonic());
@@ -89,7 +89,7 @@ async fn follow(
             .next_change()
             .map(|at| tokio::time::sleep(at.saturating_sub(clock.monotonic())));
         tokio::select! {
-            changed = mirror.changed() => if changed.is_err() { return },
+            changed = cache.changed() => if changed.is_err() { return },
             Some(()) = futures::future::OptionFuture::from(change) => {}
         }
     }

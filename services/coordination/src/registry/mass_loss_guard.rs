@@ -1,4 +1,4 @@
-//! When to believe that instances are gone.
+//! A guard against the loss of many entries at once.
 //!
 //! Promises: pure; time comes in. If half of a service (two instances at least) vanishes within 5 s without having
 //! said that it drains, the old entries stay for a while: etcd forgetting is likelier than half a service dying at
@@ -15,20 +15,21 @@ use lepton_domain::ids::InstanceId;
 /// Losses within this time count as one.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// How long entries stay that vanished in a mass: time for several attempts to register.
+/// Time for which entries stay that vanished in a mass: time for several attempts to register.
 const HOLD: Duration = Duration::from_secs(30);
 
-/// Remembers what vanished lately.
+/// Keeps entries that vanished together: see [`MassLossGuard::view`].
 #[derive(Debug, Default)]
 pub(super) struct MassLossGuard {
-    /// What was shown last, without what has vanished for good.
+    /// The last view, without what has vanished for good.
     known: Instances,
-    /// When each known instance vanished that is not registered any more.
+    /// Monotonic time at which each known instance vanished that is not registered any more.
     vanished: BTreeMap<InstanceId, Duration>,
 }
 
 impl MassLossGuard {
-    /// What to show at `now` (monotonic), given what is registered.
+    /// Returns the view at `now` (monotonic) of what is registered, and of what has vanished in a mass for less than
+    /// [`HOLD`].
     pub(super) fn view(&mut self, registered: Instances, now: Duration) -> Instances {
         for (id, instance) in &self.known {
             // Who drained has said goodbye; it is not a loss.
@@ -55,7 +56,7 @@ impl MassLossGuard {
         shown
     }
 
-    /// When the view changes by the passing of time alone; `None` while nothing is held.
+    /// Returns the time at which the view changes by itself; `None` while nothing is held.
     pub(super) fn next_change(&self) -> Option<Duration> {
         self.vanished.values().min().map(|since| *since + HOLD)
     }

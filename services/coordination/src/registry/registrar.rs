@@ -17,16 +17,17 @@ use crate::etcd::lease::Lease;
 use crate::etcd::{Etcd, EtcdError};
 use lepton_core::context::Context;
 
-/// How long the entry of a dead instance stays.
+/// Lease of an entry: the time for which that of a dead instance stays.
 const LEASE_TTL: Duration = Duration::from_secs(10);
 
-/// How often the entry is looked after.
+/// Interval at which the entry is asserted again.
 const REASSERT_EVERY: Duration = Duration::from_secs(5);
 
-/// How long to wait after a failure, and as much again at random, so that a returning etcd is not stormed.
+/// Delay after a failure, and as much again at random, so that a returning etcd is not stormed.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Keeps this instance registered. Dropping it revokes the lease in the background; `leave` waits for that.
+/// Keeps this [`Instance`] registered. Dropping it revokes the lease in the background; [`Registrar::leave`] waits
+/// for that.
 #[derive(Debug)]
 pub struct Registrar {
     instance: Arc<watch::Sender<Instance>>,
@@ -59,7 +60,8 @@ impl Registrar {
             .send_if_modified(|instance| std::mem::replace(&mut instance.state, state) != state);
     }
 
-    /// Says something about the instance, such as what it has loaded; an entry that says so already is left alone.
+    /// Sets metadata of the instance, such as the models that it has loaded; an entry that has it already is left
+    /// alone.
     pub fn set_metadata(&self, key: &str, value: impl Into<String>) {
         let value = value.into();
         self.instance.send_if_modified(|instance| {

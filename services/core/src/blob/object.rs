@@ -18,7 +18,7 @@ use super::{Blobs, digest_of, unavailable};
 pub enum Area {
     /// Files of models.
     Models,
-    /// What clients uploaded.
+    /// Files that clients have uploaded.
     Uploads,
 }
 
@@ -30,7 +30,7 @@ impl Area {
         }
     }
 
-    /// Where a name lies. Parts such as `..` are escaped, not followed.
+    /// Location of a name. Parts such as `..` are escaped, not followed.
     fn path(self, name: &str) -> Path {
         Path::from_iter(std::iter::once(self.as_str()).chain(name.split('/')))
     }
@@ -43,7 +43,7 @@ pub struct Object {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// When it was written, by the store's clock.
+    /// Time of the write, by the store's clock.
     pub modified: Timestamp,
 }
 

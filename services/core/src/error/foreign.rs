@@ -8,14 +8,14 @@ use std::time::Duration;
 use lepton_domain::reason::{Fault, Reason};
 use tonic::{Code, Status};
 
-/// How tonic begins its message about a body over the limit, which it answers with OUT_OF_RANGE.
+/// Start of tonic's message about a body over the limit, which it answers with OUT_OF_RANGE.
 const TOO_LARGE: &str = "Error, decoded message length too large";
-/// How tonic begins its message about a packed body that is over the limit once unpacked.
+/// Start of tonic's message about a compressed body that is over the limit once decompressed.
 const UNPACKED_TOO_LARGE: &str = "Error decompressing: size limit";
-/// How tonic begins its message about a body that is not protobuf, which it answers with INTERNAL.
+/// Start of tonic's message about a body that is not protobuf, which it answers with INTERNAL.
 const NOT_DECODED: &str = "failed to decode Protobuf message";
 
-/// The fault that says the same as a status without our details.
+/// Converts a status without our details to the fault that fits it.
 pub(super) fn fault(status: &Status, retry_after: Option<Duration>) -> Fault {
     let message = status.message();
     let mut fault = Fault::new(reason(status), message);
@@ -53,7 +53,7 @@ fn reason(status: &Status) -> Reason {
     }
 }
 
-/// Whether a deadline that tonic keeps itself ended the call: it says CANCELLED then.
+/// Returns whether a deadline that tonic keeps itself ended the call, with status CANCELLED.
 fn timed_out(status: &Status) -> bool {
     let found = causes(status).any(|cause| cause.is::<tonic::TimeoutExpired>());
     found || status.message() == "Timeout expired"

@@ -18,7 +18,7 @@ pub struct Entry {
     pub seq: Seq,
     /// Journal time of its segment.
     pub time: Timestamp,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -56,7 +56,7 @@ impl Entry {
         }
     }
 
-    /// What happened, in words.
+    /// Describes an event in words.
     pub fn text(&self) -> String {
         match &self.event {
             Event::EpochStarted { leader } => format!("{leader} leads"),

@@ -20,10 +20,10 @@ use lepton_coordination::etcd::Etcd;
 /// Breaches that are kept; more say nothing new.
 pub const BREACHES_MAX: usize = 100;
 
-/// How often to start over because a leader swapped snapshots meanwhile.
+/// Restarts because a leader swapped snapshots meanwhile.
 const ROUNDS_MAX: u32 = 4;
 
-/// What a check found.
+/// Report of a check; see [`Replica`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verification {
     /// Every breach, in words; at most [`BREACHES_MAX`].
@@ -42,7 +42,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether every check held.
+    /// Returns whether every check held.
     pub fn is_ok(&self) -> bool {
         self.breaches.is_empty()
     }
@@ -72,7 +72,7 @@ impl Verification {
         }
     }
 
-    /// Follows what an event says of its task, independently of the ledger.
+    /// Applies an event to the state of its task, independently of the [`Ledger`](lepton_domain::ledger::Ledger).
     fn note(&mut self, event: &Event) {
         self.event_count += 1;
         let (task, state) = match event {
@@ -235,7 +235,7 @@ impl Check {
         Ok(())
     }
 
-    /// Where the replay meets the newest snapshot, both have to agree.
+    /// Compares the replay with the newest snapshot where they meet: both have to agree.
     fn meet_newest(&mut self) {
         let here = self.replica.position.segment;
         let Some(newest) = self.newest.take_if(|newest| newest.position.segment == here) else {

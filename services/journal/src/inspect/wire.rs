@@ -1,4 +1,4 @@
-//! What was found in the journal, as the public contract tells it.
+//! Reports about the journal, in the messages of the public contract.
 
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
 use lepton_proto::convert::time::timestamp;

@@ -20,11 +20,11 @@ use lepton_core::net::Net;
 /// A connection to a leader.
 #[derive(Debug, Clone)]
 pub struct LeaderLink {
-    /// What it leads under.
+    /// Epoch of its leadership.
     pub epoch: Epoch,
-    /// Who it is.
+    /// The instance that leads.
     pub instance: InstanceId,
-    /// How to reach it.
+    /// Channel to it.
     pub channel: Channel,
     address: String,
 }
@@ -90,7 +90,7 @@ async fn follow(watch: LeaderWatch, directory: Directory, net: Net, sender: watc
     }
 }
 
-/// Brings the link up to date; says whether it has changed.
+/// Updates the link and returns whether it has changed.
 fn update(link: &mut Option<LeaderLink>, leader: Option<Leader>, known: &Instances, net: Net) -> bool {
     let Some(leader) = leader else {
         return link.take().is_some();

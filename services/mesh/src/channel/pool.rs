@@ -32,14 +32,15 @@ mod tests;
 /// The longest that [`Pool::changed`] waits.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
 
-/// How a pool listens to its instances.
+/// Intervals and penalties of a [`Pool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// How often an instance sends its load.
+    /// Interval at which an instance sends its load.
     pub interval: Duration,
-    /// How long an instance may be silent before it counts as not answering.
+    /// Silence after which an instance counts as not answering.
     pub silence_max: Duration,
-    /// How long an instance is avoided after a failed call; doubles with each further failure, four times at most.
+    /// Time for which an instance is avoided after a failed call; doubles with each further failure, four times at
+    /// most.
     pub penalty: Duration,
 }
 
@@ -69,11 +70,11 @@ pub struct Pool {
 /// The instance that was picked.
 #[derive(Debug)]
 pub struct Picked {
-    /// Who it is.
+    /// The instance.
     pub instance: InstanceId,
-    /// How to reach it.
+    /// Channel to it.
     pub channel: Channel,
-    /// Counts the call while it lives; tell it how the call ended.
+    /// Counts the call while it lives; [`InFlight::succeed`] or [`InFlight::fail`] ends it.
     pub lease: InFlight,
 }
 
@@ -118,7 +119,7 @@ impl Pool {
         })
     }
 
-    /// How many instances would take a call now.
+    /// Returns the number of instances that would take a call now.
     pub fn answering(&self) -> usize {
         let now = self.clock.monotonic();
         self.endpoints

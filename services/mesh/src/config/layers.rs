@@ -46,7 +46,7 @@ pub(super) fn environment(variables: &BTreeMap<String, String>) -> BTreeMap<Stri
         .collect()
 }
 
-/// Whether the configuration has all of these keys, whatever it says to their values.
+/// Returns whether the configuration has all of these keys, whether or not their values are valid.
 pub(super) fn has<C: ServiceConfig>(environment: &BTreeMap<String, String>) -> bool {
     let figment = Figment::from(Serialized::defaults(C::default())).merge(Texts {
         name: ENVIRONMENT,

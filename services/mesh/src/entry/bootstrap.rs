@@ -56,12 +56,12 @@ pub async fn bootstrap<S: Service>(mut config: S::Config, context: Context) -> R
 }
 
 impl<S: Service> Bound<S> {
-    /// Whether a request would succeed.
+    /// Readiness: true when a request would succeed.
     pub fn readiness(&self) -> Readiness {
         self.service.readiness()
     }
 
-    /// What a process that runs this service alone prints once it is ready.
+    /// The line that a process which runs this service alone prints once it is ready.
     pub(super) fn ready_line(&self) -> String {
         let (name, address, admin, pid) = (S::NAME, self.address, self.admin, std::process::id());
         format!("ready service={name} address={address} admin={admin} pid={pid}")
@@ -81,7 +81,7 @@ pub fn warn_if_open(net: Net, address: SocketAddr) {
     }
 }
 
-/// Binds an address, or says what is wrong with it.
+/// Binds an address; the error names it and its defect.
 pub async fn bind(net: Net, address: &str) -> Result<Listener, Fault> {
     net.bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {

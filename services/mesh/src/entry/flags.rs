@@ -17,7 +17,7 @@ pub struct Flag {
     pub name: &'static str,
     /// The key that it sets, such as `common.listen`.
     pub key: &'static str,
-    /// What stands for its value in the help.
+    /// Placeholder of its value in the help.
     pub value: &'static str,
     /// One line of help.
     pub help: &'static str,
@@ -81,7 +81,7 @@ const COMMON: &[Flag] = &[
     },
 ];
 
-/// The release, with the commit when the build was told it, alone or behind the release.
+/// The release, with the commit if the build knows it, alone or behind the release.
 fn version() -> String {
     let release = env!("CARGO_PKG_VERSION");
     match option_env!("LEPTON_VERSION") {

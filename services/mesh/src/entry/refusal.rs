@@ -1,4 +1,4 @@
-//! How a program says on stderr that it will not, or cannot: `error: REASON: message`, then what to do.
+//! Refusals of a program on stderr: `error: REASON: message`, then what to do.
 //!
 //! Promises: the same form for a wrong command line, a wrong configuration and a failure; exit code 2 for the first two.
 
@@ -40,7 +40,7 @@ pub(super) fn fail(fault: &Fault) -> ExitCode {
     })
 }
 
-/// What to do about it, where the message does not say so itself.
+/// Advice, where the message has none itself.
 fn advice(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::ConfigInvalid => "`--help` lists the flags; deploy/config has every option with its unit and default.",

@@ -1,4 +1,4 @@
-//! How long a caller still waits.
+//! Deadlines of callers.
 //!
 //! Promises: the caller's `grpc-timeout` shrinks at each hop by the time that the hop took. Leaves refusing late work
 //! to `stack` and passing the rest on to whoever calls further.
@@ -12,7 +12,8 @@ use lepton_core::clock::Clock;
 /// The header of the gRPC protocol.
 pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// When the caller of a request gives up, on the monotonic clock of this process; among the request's extensions.
+/// Time at which the caller of a request gives up, on the monotonic clock of this process; among the request's
+/// extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     at: Duration,
@@ -32,7 +33,7 @@ impl Deadline {
         }
     }
 
-    /// What is left; zero once it has passed. `clock` must be the one that it was made with.
+    /// Remaining time; zero once the deadline has passed. `clock` must be the one that it was made with.
     pub fn remaining(&self, clock: &Clock) -> Duration {
         self.at.saturating_sub(clock.monotonic())
     }

@@ -24,12 +24,12 @@ impl Connections {
         }
     }
 
-    /// Whether one more may begin.
+    /// Returns whether one more connection may begin.
     pub fn has_room(&self) -> bool {
         self.tasks.len() < self.max
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no connection.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -44,7 +44,7 @@ impl Connections {
         self.tasks.join_next().await;
     }
 
-    /// Waits until all have ended, which they were told to, and cuts off those that have not in time.
+    /// Waits until all connections have ended, which they were asked to, and cuts off those that have not in time.
     pub async fn drain(mut self, timeout: Duration) {
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(timeout, all_ended).await.is_err() {

@@ -1,4 +1,4 @@
-//! Whether a request would succeed, for those who ask: `grpc.health.v1`.
+//! Readiness, for health checks: `grpc.health.v1`.
 //!
 //! Promises: watchers hear of each change, hear NOT_SERVING when the service is about to stop, and are let go then, so
 //! that they do not hold up a drain. Leaves deciding what ready means to the service.
@@ -16,7 +16,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use lepton_core::shutdown::Shutdown;
 
-/// Whether a service is ready. Clones share the answer; at first it is no.
+/// Readiness of a service. Clones share it; false at first.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     ready: Arc<watch::Sender<bool>>,
@@ -37,7 +37,7 @@ impl Readiness {
             .send_if_modified(|current| std::mem::replace(current, ready) != ready);
     }
 
-    /// Whether a request would succeed now.
+    /// Returns whether a request would succeed now.
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
     }

@@ -1,4 +1,4 @@
-//! What a peer may take of a server.
+//! Limits on what a peer may take of a server.
 //!
 //! Promises: everything that a peer can grow has a limit here. Leaves limits of the message size to the tonic services
 //! and of the body to the gateway.
@@ -19,7 +19,7 @@ pub struct Limits {
     pub streams_max: u32,
     /// Bytes of a request's headers, names and values.
     pub header_list_bytes_max: u32,
-    /// How long a new connection may take until its first request, and an HTTP/1 one until the next.
+    /// Time that a new connection has until its first request, and an HTTP/1 one until the next.
     #[serde(with = "duration")]
     pub idle_timeout: Duration,
     /// An HTTP/2 connection that was silent for this long is probed.
@@ -28,7 +28,7 @@ pub struct Limits {
     /// A probe without an answer for this long ends the connection.
     #[serde(with = "duration")]
     pub keep_alive_timeout: Duration,
-    /// How long what was begun may take to finish after a shutdown.
+    /// Time that requests in flight have to finish after a shutdown.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
     /// The pause after the system refused to accept.

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How many are kept: more than an instance ends in an interval of pickers, 100 ms.
+/// Samples that are kept: more than an instance ends in an interval of pickers, 100 ms.
 const KEPT: usize = 1_024;
 
 /// The newest latencies.
@@ -16,7 +16,7 @@ pub struct Latencies {
     added: AtomicU64,
 }
 
-/// How far a watcher has looked; nowhere yet by default.
+/// Position of a watcher; the beginning by default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen(Option<u64>);
 
@@ -25,7 +25,7 @@ pub struct Seen(Option<u64>);
 pub struct Look {
     /// The median.
     pub p50_us: u64,
-    /// What 99 of 100 did not exceed.
+    /// 99th percentile.
     pub p99_us: u64,
 }
 

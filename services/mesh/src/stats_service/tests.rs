@@ -1,4 +1,4 @@
-//! What a watcher hears, and when.
+//! Messages that a watcher receives, and when.
 
 use futures::{FutureExt as _, StreamExt as _};
 use lepton_domain::reason::Reason;

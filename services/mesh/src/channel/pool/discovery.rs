@@ -1,4 +1,4 @@
-//! Who is in the pool, and the streams that keep them last.
+//! The endpoints of a pool, and the stats streams that keep them live.
 //!
 //! Promises: one task owns the discovery; each endpoint's stream ends with its membership. Leaves the choice to the pool.
 
@@ -20,10 +20,10 @@ use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::net::Net;
 
-/// How often silence is looked for.
+/// Interval at which silent instances are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How long to wait before a broken stream is opened again; doubles up to [`PAUSE_MAX`].
+/// Delay before a broken stream is opened again; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -118,7 +118,7 @@ impl Discovery {
     }
 }
 
-/// Keeps a endpoint last as long as it is one.
+/// Keeps the stats stream of an [`Endpoint`] open as long as it is in the pool.
 async fn listen(endpoint: Arc<Endpoint>, interval: Duration) {
     let mut backoff = Backoff::new(PAUSE, PAUSE_MAX);
     loop {
@@ -130,7 +130,7 @@ async fn listen(endpoint: Arc<Endpoint>, interval: Duration) {
     }
 }
 
-/// Listens until the stream breaks; says whether anything came.
+/// Receives stats until the stream breaks; returns whether any arrived.
 async fn one_stream(endpoint: &Endpoint, interval: Duration) -> bool {
     let mut client = FleetServiceClient::new(endpoint.channel());
     let interval_ms = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);

@@ -20,7 +20,7 @@ use lepton_core::clock::Clock;
 /// Failures in a row beyond this do not lengthen the penalty.
 const DOUBLINGS_MAX: u32 = 4;
 
-/// What the stream brought last.
+/// Latest message of an instance's stats stream.
 #[derive(Debug, Clone, Default)]
 struct LastStats {
     /// `None` while no stream stands.
@@ -30,7 +30,7 @@ struct LastStats {
     own: u32,
 }
 
-/// An instance that a pool knows.
+/// An instance in a [`Pool`](super::Pool).
 #[derive(Debug)]
 pub(super) struct Endpoint {
     id: InstanceId,
@@ -39,7 +39,7 @@ pub(super) struct Endpoint {
     clock: Clock,
     config: PoolConfig,
     last: watch::Sender<LastStats>,
-    /// What etcd said of it last.
+    /// Its latest entry in the registry.
     entry: watch::Sender<Arc<Instance>>,
     draining: AtomicBool,
     registered: AtomicBool,
@@ -79,7 +79,7 @@ impl Endpoint {
         self.channel.clone()
     }
 
-    /// What etcd says of it; `None` when its entry is gone.
+    /// Sets its entry in the registry; `None` when the entry is gone.
     pub(super) fn set_entry(&self, entry: Option<&Instance>) {
         self.registered.store(entry.is_some(), Ordering::Relaxed);
         if let Some(instance) = entry {
@@ -95,17 +95,17 @@ impl Endpoint {
         }
     }
 
-    /// What etcd said of it last.
+    /// Its latest entry in the registry.
     pub(super) fn entry(&self) -> Arc<Instance> {
         self.entry.borrow().clone()
     }
 
-    /// Whether it has left: neither etcd nor its own stream knows of it.
+    /// Returns whether it has left: it is not registered and has no stats stream.
     pub(super) fn is_gone(&self) -> bool {
         !self.registered.load(Ordering::Relaxed) && self.last.borrow().stats.is_none()
     }
 
-    /// Takes a message of its stream.
+    /// Records a message of its stats stream.
     pub(super) fn update(&self, stats: WatchStatsResponse) {
         let own = self.own.load(Ordering::Relaxed);
         self.last.send_replace(LastStats {
@@ -115,18 +115,18 @@ impl Endpoint {
         });
     }
 
-    /// Its stream broke.
+    /// Records that its stats stream broke.
     pub(super) fn disconnected(&self) {
         self.last.send_modify(|last| last.stats = None);
     }
 
-    /// Whether its stream stands and is not silent.
+    /// Returns whether its stats stream is open and not silent.
     pub(super) fn is_live(&self, now: Duration) -> bool {
         let last = self.last.borrow();
         last.stats.is_some() && now.saturating_sub(last.at) < self.config.silence_max
     }
 
-    /// Whether it would take a call.
+    /// Returns whether it would take a call.
     pub(super) fn takes_calls(&self, now: Duration) -> bool {
         let ready = self
             .last
@@ -172,7 +172,7 @@ impl Endpoint {
     }
 }
 
-/// A call on its way. Dropping it without a word, as a cancelled call does, says nothing about the instance.
+/// A call in flight. Dropping it, as a cancelled call does, counts neither as success nor as failure.
 #[derive(Debug)]
 pub struct InFlight {
     endpoint: Arc<Endpoint>,
@@ -184,7 +184,7 @@ impl InFlight {
         Self { endpoint }
     }
 
-    /// The instance answered, whatever it said about the request.
+    /// Records that the instance answered, whatever its verdict on the request.
     pub fn succeed(self) {
         self.endpoint.succeeded();
     }
