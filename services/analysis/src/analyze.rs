@@ -1,7 +1,6 @@
 //! The whole analysis of a table: every column described, correlations, and a fit where a target is named.
 
 use crate::chunk::Cancelled;
-use crate::column::ColumnType;
 use crate::correlate::{Correlation, Variable, correlations};
 use crate::describe::{ColumnReport, describe, present_rows};
 use crate::linear::{self, Cleaned, Fit};
@@ -78,11 +77,6 @@ pub fn analyze(table: &Table, options: &Options<'_>, cancelled: Cancelled<'_>) -
         fit,
         cleaned,
     })
-}
-
-/// Whether statistics treat a column as numbers.
-pub(crate) fn numeric(kind: ColumnType) -> bool {
-    matches!(kind, ColumnType::Number | ColumnType::Boolean)
 }
 
 #[cfg(test)]

@@ -41,6 +41,13 @@ pub enum ColumnType {
     Empty,
 }
 
+impl ColumnType {
+    /// Returns whether statistics treat such a column as numbers.
+    pub(crate) fn is_numeric(self) -> bool {
+        matches!(self, Self::Number | Self::Boolean)
+    }
+}
+
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

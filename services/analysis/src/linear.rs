@@ -14,10 +14,8 @@
 //! "Constant" means that greatest and least value differ by no more than 4 units of 2^-52 of the larger magnitude.
 
 pub(crate) mod closed;
-pub(crate) mod descent;
 pub(crate) mod design;
 
-use crate::analyze::numeric;
 use crate::chunk::Cancelled;
 use crate::{Column, Error, Table};
 
@@ -71,7 +69,7 @@ pub(crate) fn target(table: &Table, name: &str) -> Result<usize, Error> {
         target: name.to_owned(),
     })?;
     match table.columns()[index].kind() {
-        kind if numeric(kind) => Ok(index),
+        kind if kind.is_numeric() => Ok(index),
         kind => Err(Error::TargetNotNumeric {
             target: name.to_owned(),
             kind,

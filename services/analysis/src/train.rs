@@ -15,6 +15,7 @@
 //! Which rows are held back: a Fisher-Yates shuffle of 0..n of which the first places are taken. For place i the other
 //! place is i + floor(r * (n - i) / 2^64), with r the next number of SplitMix64 seeded with the seed.
 
+mod descent;
 mod error;
 mod metrics;
 mod split;
@@ -23,13 +24,13 @@ use std::collections::HashMap;
 
 use crate::chunk::{CHUNK, Cancelled, check};
 use crate::column::ColumnType;
-use crate::linear::descent::{self, Losses};
 use crate::linear::design::{Design, Removed, complete_rows, near_constant};
 use crate::linear::{self, Cleaned, CleaningAction, closed};
 use crate::onnx::Linear;
 use crate::{Column, Table};
+use descent::Losses;
 
-pub use crate::linear::descent::{Descent, Epoch, default_rate};
+pub use descent::{Descent, Epoch, default_rate};
 pub use error::Error;
 pub use metrics::Metrics;
 

@@ -16,7 +16,7 @@ use prost::Message;
 
 pub use super::fence::Conflict;
 use super::fence::{Fence, InFlight, Outcome, Repetition, found};
-use super::manifest::Swap;
+use super::swap::Swap;
 use super::{Position, Replica, codec, high_water_mark, read, replay};
 use lepton_coordination::etcd::EtcdError;
 

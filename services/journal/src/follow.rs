@@ -4,83 +4,16 @@
 //! stops there; an event is never skipped. Leaves when to look again to the caller: whatever it has read may be
 //! stale, so `Ok` means "as far as etcd showed", never "up to date".
 
-use lepton_domain::ledger::{Mismatch, StateDigest};
-use lepton_domain::reason::{Fault, Reason};
-
 use super::Replica;
 use super::codec::Damage;
+pub use super::error::FollowError;
+use super::error::SnapshotError;
 use super::read::{self, Known, RANGE_SEGMENTS, Stored, View, Walk};
-use super::snapshot::{self, SnapshotError};
+use super::snapshot;
 use lepton_coordination::etcd::{Etcd, EtcdError};
 
 /// Attempts of a catch-up to load a snapshot. More than once only if the manifest moved meanwhile.
 const LOADS_MAX: u32 = 8;
-
-/// Why a replica cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FollowError {
-    /// etcd did not answer; the replica is good and can try again. Every other error is the end of it.
-    #[error(transparent)]
-    Etcd(#[from] EtcdError),
-    /// A segment is damaged or does not fit where it stands.
-    #[error("segment {segment} of the journal: {why}")]
-    Corrupt {
-        /// The segment.
-        segment: u64,
-        /// Its defect.
-        why: Damage,
-    },
-    /// A later version wrote the segment; it is never skipped.
-    #[error("event {index} of segment {segment} is of a kind that this version does not know: upgrade")]
-    UnknownEvent {
-        /// The segment.
-        segment: u64,
-        /// Index of the event, from 0.
-        index: usize,
-    },
-    /// This replica and the writer of the segment disagree about the state before it.
-    #[error("before segment {segment} the writer's state had digest {expected}, this replica's has {found}")]
-    DigestMismatch {
-        /// The segment.
-        segment: u64,
-        /// The writer's digest.
-        expected: StateDigest,
-        /// This replica's digest.
-        found: StateDigest,
-    },
-    /// This replica disagrees with itself: damaged memory.
-    #[error("this replica is damaged: {0}")]
-    Scrub(Mismatch),
-    /// The manifest cannot be read.
-    #[error("the manifest of the journal: {0}")]
-    CorruptManifest(Damage),
-    /// The replica needs a snapshot and none can be loaded.
-    #[error("segments up to {floor} may be trimmed, this replica ends at {position}, and no snapshot is usable: {why}")]
-    Behind {
-        /// The replica's last segment.
-        position: u64,
-        /// The last segment that may be trimmed.
-        floor: u64,
-        /// Defect of the snapshots.
-        why: Box<SnapshotError>,
-    },
-}
-
-impl FollowError {
-    /// Returns whether trying again with the same replica makes sense.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Etcd(_))
-    }
-
-    /// Converts to the error that the mesh's caller receives.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Etcd(error) => error.fault(),
-            Self::UnknownEvent { .. } => Fault::new(Reason::FormatUnsupported, self.to_string()),
-            _ => Fault::new(Reason::DataCorrupt, self.to_string()),
-        }
-    }
-}
 
 /// Result of a catch-up of a [`Replica`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

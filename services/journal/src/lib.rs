@@ -11,6 +11,7 @@
 
 pub mod append;
 pub mod codec;
+mod error;
 mod fence;
 pub mod follow;
 pub mod high_water_mark;
@@ -19,6 +20,7 @@ pub mod manifest;
 mod read;
 pub mod replay;
 pub mod snapshot;
+mod swap;
 pub mod takeover;
 pub mod trim;
 

@@ -11,7 +11,7 @@ use futures::stream::{FuturesOrdered, StreamExt};
 use lepton_proto::journal::v1::Manifest;
 
 use super::codec::{self, Damage};
-use super::follow::FollowError;
+use super::error::FollowError;
 use lepton_coordination::etcd::keys::prefix_end;
 use lepton_coordination::etcd::{Etcd, EtcdError};
 

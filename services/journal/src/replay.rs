@@ -12,7 +12,7 @@ use lepton_proto::convert::snapshot::read_state_digest;
 use lepton_proto::journal::v1 as wire;
 
 use super::codec::{self, Damage, Hash};
-use super::follow::FollowError;
+use super::error::FollowError;
 use super::read::{Stored, at};
 use super::{Position, Replica};
 

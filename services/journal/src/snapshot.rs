@@ -15,6 +15,7 @@ use lepton_proto::journal::v1::{SnapshotChunk, SnapshotHeader, SnapshotRef, Task
 use prost::Message;
 
 use super::codec::{self, Damage, FORMAT};
+pub use super::error::SnapshotError;
 use super::fence::Repetition;
 use super::{Position, Replica};
 use lepton_coordination::etcd::{Etcd, EtcdError};
@@ -28,40 +29,6 @@ const RANGE_CHUNKS: u32 = 4;
 
 /// Below this the log since the last snapshot is short enough to replay, bytes.
 pub const THRESHOLD_BYTES_DEFAULT: u64 = 64 << 20;
-
-/// Why a snapshot cannot be written or loaded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SnapshotError {
-    /// etcd did not answer or refused.
-    #[error(transparent)]
-    Etcd(#[from] EtcdError),
-    /// A chunk is damaged or missing.
-    #[error("chunk {chunk} of snapshot {id}: {why}")]
-    Chunk {
-        /// The snapshot.
-        id: String,
-        /// The chunk.
-        chunk: u32,
-        /// Its defect.
-        why: Damage,
-    },
-    /// The chunks are whole, but not the snapshot.
-    #[error("snapshot {id}: {why}")]
-    Whole {
-        /// The snapshot.
-        id: String,
-        /// Its defect.
-        why: Damage,
-    },
-    /// The ledger is not the one after that segment.
-    #[error("the ledger was frozen after event {frozen}, the segment ends with event {segment}")]
-    Elsewhere {
-        /// The ledger's last event.
-        frozen: u64,
-        /// The segment's last event.
-        segment: u64,
-    },
-}
 
 /// Returns whether a snapshot is due: the log since the last one exceeds the threshold and the snapshot's own size.
 pub fn needed(bytes_since: u64, last_snapshot_bytes: u64, threshold: u64) -> bool {

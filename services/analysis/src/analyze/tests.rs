@@ -3,6 +3,7 @@
 use std::cell::Cell as Shared;
 
 use super::*;
+use crate::column::ColumnType;
 use crate::{Cell, TableBuilder};
 
 fn table(rows: usize) -> Table {
