@@ -21,17 +21,17 @@ pub mod value;
 
 use crate::journal::v1 as wire;
 
-/// A message that says nothing the domain understands.
+/// A message without a counterpart in the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ConvertError {
     /// Path of the field within the converted message.
     pub field: &'static str,
-    /// What is wrong with it.
+    /// Its defect.
     pub problem: Problem,
 }
 
-/// What is wrong with a field.
+/// Defect of a field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// It has to be there.
@@ -48,7 +48,7 @@ pub enum Problem {
     /// Its number stands for nothing.
     #[error("is {0}, which stands for nothing known")]
     Unknown(i64),
-    /// Its time or duration cannot be told in microseconds since 1970.
+    /// Its time or duration has no form in microseconds since 1970.
     #[error("is not a time between the years 1970 and 9999, or not a duration from 0 on")]
     Time,
     /// It lies in the blob store and was not fetched from there.

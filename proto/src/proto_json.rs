@@ -27,7 +27,7 @@ pub enum PrintError {
     /// The contract has no such message.
     #[error("the contract has no message {0}")]
     UnknownMessage(String),
-    /// The message is not of the type it was said to be, or is nested too deeply.
+    /// The message is not of its declared type, or is nested too deeply.
     #[error("the message cannot be read again: {0}")]
     Reread(#[from] prost::DecodeError),
     /// A value that proto-JSON cannot say, as a time after the year 9999.

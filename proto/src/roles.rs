@@ -1,4 +1,4 @@
-//! Who may call what: a table that the build makes from the option `lepton.options.v1.role` of every RPC.
+//! Roles by RPC: a table that the build makes from the option `lepton.options.v1.role` of every RPC.
 //!
 //! Promises: every RPC of the contract has exactly one row. Leaves telling callers apart to `mesh::server`.
 

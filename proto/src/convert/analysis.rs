@@ -1,7 +1,7 @@
 //! Rows as columns: the table that workers analyse.
 //!
-//! Promises: one pass, and memory for the columns alone, in proportion to what was sent; columns stand in order of first
-//! appearance. Leaves what the columns mean to `lepton-analysis`.
+//! Promises: one pass, and memory for the columns alone, in proportion to what was sent; columns stand in order of
+//! first appearance. Leaves what the columns mean to `lepton-analysis`.
 
 use lepton_domain::reason::{Fault, Reason};
 use prost_types::Struct;
@@ -37,7 +37,7 @@ pub struct TableBuilder {
     rows: usize,
     /// Values that were set, missing ones too: each took room in what was sent.
     cells_set: usize,
-    /// Where the next value probably belongs: rows tend to name their columns in the same order.
+    /// Column to which the next value probably belongs: rows tend to name their columns in the same order.
     next: usize,
 }
 
@@ -73,8 +73,8 @@ impl TableBuilder {
         Ok(index)
     }
 
-    /// Ends the current row; columns that it did not name have no value in it. Fails with INVALID_ROW where that makes the
-    /// table too sparse.
+    /// Ends the current row; columns that it did not name have no value in it. Fails with INVALID_ROW where that makes
+    /// the table too sparse.
     pub fn end_row(&mut self) -> Result<(), Fault> {
         bounds::check(self.rows + 1, self.columns.len(), self.cells_set)
             .map_err(|fault| fault.with("row", self.rows.to_string()))?;

@@ -20,12 +20,12 @@ use crate::task::v1 as wire;
 #[cfg(test)]
 mod tests;
 
-/// What the edge adds to a submit.
+/// The part of a submit that the edge adds.
 #[derive(Debug, Clone)]
 pub struct Envelope {
     /// The new task's id, made at the edge, so that a repeated command is the same command.
     pub id: TaskId,
-    /// Who submits; from the credential, never from the request.
+    /// The submitter's tenant; from the credential, never from the request.
     pub tenant: Tenant,
     /// The idempotency key: the request's own, or one that the edge filled in.
     pub request_id: RequestId,

@@ -1,7 +1,8 @@
 //! A trace from its spans.
 //!
-//! Promises: the same spans give the same trace, in whatever order they came; each span stands below the one that caused
-//! it; spans that name each other as parents are shown all the same. Leaves which spans there are to the monitors.
+//! Promises: the same spans give the same trace, in whatever order they came; each span stands below the one that
+//! caused it; spans that name each other as parents are shown all the same. Leaves which spans there are to the
+//! monitors.
 
 use std::collections::BTreeMap;
 
@@ -40,9 +41,9 @@ pub fn assemble(trace_id: String, spans: Vec<Span>, dropped_span_count: u32) -> 
     }
 }
 
-/// Whether a trace failed if such a span did. To a caller every answer but OK is an error, also one that says rightly
-/// that the request was wrong; whoever answered knows better, and its own caller's answer tells what came of it. At the
-/// top of a trace nobody else would say.
+/// Returns whether a trace failed if such a span did. To a caller every answer but OK is an error, also one that
+/// rightly finds the request wrong; the server knows better, and its caller's own answer shows the consequence. At the
+/// top of a trace there is no other source.
 pub fn decides(kind: SpanKind, has_parent: bool) -> bool {
     !has_parent || !matches!(kind, SpanKind::Client | SpanKind::Producer)
 }
@@ -85,7 +86,7 @@ fn in_order(spans: Vec<Span>) -> Vec<Span> {
     order.into_iter().filter_map(|at| spans[at].take()).collect()
 }
 
-/// When a span began, microseconds since 1970; 0 if it does not say.
+/// Start of a span, microseconds since 1970; 0 if it has none.
 fn start_us(span: &Span) -> u64 {
     let Some(time) = &span.start_time else { return 0 };
     let micros = i128::from(time.seconds) * 1_000_000 + i128::from(time.nanos / 1_000);

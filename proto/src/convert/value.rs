@@ -22,7 +22,7 @@ pub mod read;
 mod tests;
 pub(crate) mod write;
 
-/// How many arrays and objects may lie within each other.
+/// Maximum depth of arrays and objects within each other.
 ///
 /// A level of JSON takes three levels of protobuf, whose decoders stop at 100: what is deeper could be taken over REST
 /// but never given over gRPC.
@@ -37,7 +37,7 @@ pub const INTEGER_MAX: u64 = 1 << 53;
 pub struct JsonFault {
     /// `INVALID_JSON` or `NUMBER_NOT_EXACT`.
     pub reason: Reason,
-    /// What is wrong and what to write instead.
+    /// The defect, and what to write instead.
     pub message: String,
     /// Line, from 1; 0 when there was no text.
     pub line: usize,
@@ -53,7 +53,7 @@ impl From<JsonFault> for Fault {
     }
 }
 
-/// How the keys of objects are ordered.
+/// Order of the keys of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     /// By their UTF-8 bytes.

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use prost_reflect::{DynamicMessage, EnumDescriptor, Kind, MapKey, ReflectMessage, SerializeOptions, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// How the messages of `google.protobuf` are printed; [`Ordered`] and [`Typed`] print all others alike.
+/// Printing of the messages of `google.protobuf`; [`Ordered`] and [`Typed`] print all others alike.
 const OPTIONS: SerializeOptions = SerializeOptions::new()
     .skip_default_fields(false)
     .stringify_64_bit_integers(true)

@@ -106,8 +106,7 @@ impl Etcd {
     }
 
     /// Returns whether a member answers within `patience`, which may be shorter than a call's deadline. One that is
-    /// silent is
-    /// left for the next all the same: cut off from the network it would stay silent for long.
+    /// silent is left for the next all the same: cut off from the network it would stay silent for long.
     pub async fn answers(&self, patience: Duration) -> bool {
         let (generation, _client) = self.shared.unary.current();
         let asked = tokio::time::timeout(patience, self.get(self.keys().manifest())).await;

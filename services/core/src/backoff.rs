@@ -1,7 +1,8 @@
 //! Exponential backoff between attempts.
 //!
-//! Promises: delays start at the minimum, double with each attempt and stay at the maximum; jitter comes from [`Random`], so
-//! that a seeded run repeats. Leaves the decision to try again to the caller, and sleeping to the runtime.
+//! Promises: delays start at the minimum, double with each attempt and stay at the maximum; jitter comes from
+//! [`Random`], so that a seeded run repeats. Leaves the decision to try again to the caller, and sleeping to the
+//! runtime.
 
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ impl Backoff {
         self.delays.next().unwrap_or(self.max)
     }
 
-    /// Returns a random delay between half of [`Backoff::delay`] and all of it, so that clients that failed together do not
-    /// return together.
+    /// Returns a random delay between half of [`Backoff::delay`] and all of it, so that clients that failed together
+    /// do not return together.
     pub fn jittered_delay(&mut self, random: &Random) -> Duration {
         let half = self.delay() / 2;
         half + Duration::from_micros(random.below(half.as_micros() as u64 + 1))

@@ -30,8 +30,7 @@ const TEXT_BYTES_MAX: usize = 256;
 const VIOLATIONS_MAX: usize = 16;
 
 /// Converts a fault to a gRPC status with [`ErrorInfo`](tonic_types::ErrorInfo), and `RetryInfo`, `BadRequest` and
-/// `QuotaFailure` where they fit. Long
-/// texts are cut: an answer whose headers are too large would not arrive at all.
+/// `QuotaFailure` where they fit. Long texts are cut: an answer whose headers are too large would not arrive at all.
 pub fn status(fault: &Fault) -> Status {
     let metadata = fault.metadata.iter();
     let metadata: HashMap<_, _> = metadata.map(|(key, value)| (key.clone(), text(value))).collect();
@@ -64,8 +63,8 @@ fn cut(text: &str, bytes_max: usize) -> String {
 }
 
 /// Converts a status to the fault that it carries. A status without our `ErrorInfo` gets the reason that fits its
-/// code; one that the
-/// transport made (refused, reset, timed out) is UNAVAILABLE, as nobody can know what the other side did.
+/// code; one that the transport made (refused, reset, timed out) is UNAVAILABLE, as nobody can know what the other
+/// side did.
 pub fn fault(status: &Status) -> Fault {
     let details = status.get_error_details();
     let ours = details.error_info().filter(|info| info.domain == DOMAIN);

@@ -1,8 +1,8 @@
 //! The environment of every service: network, clock, randomness, shutdown, errors, backoff, metrics and blobs.
 //!
-//! Promises: sockets, time and randomness are reached only through [`net`], [`clock`] and [`random`], so that every service
-//! built on this crate also runs under a simulator. Leaves decisions to `lepton-domain`, etcd to `lepton-coordination` and
-//! serving to `lepton-mesh`.
+//! Promises: sockets, time and randomness are reached only through [`net`], [`clock`] and [`random`], so that every
+//! service built on this crate also runs under a simulator. Leaves decisions to `lepton-domain`, etcd to
+//! `lepton-coordination` and serving to `lepton-mesh`.
 
 pub mod backoff;
 pub mod blob;

@@ -38,8 +38,8 @@ pub type Histograms = Family<Labels, Histogram, Buckets>;
 pub const SECONDS: &[f64] = &[
     1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// Bounds for durations of calls as OpenTelemetry's conventions advise them, and finer ones below: most answers here take
-/// less than their first.
+/// Bounds for durations of calls as OpenTelemetry's conventions advise them, and finer ones below: most answers here
+/// take less than their first.
 pub const CALL_SECONDS: &[f64] = &[
     2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 7.5e-2, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];

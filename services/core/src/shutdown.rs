@@ -22,9 +22,9 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Triggered by SIGTERM or SIGINT. A second SIGINT ends the process at once, for someone who will not wait; a first one
-    /// beside a SIGTERM, as some supervisors send, does not.
-    /// Call it inside a runtime, once per process; it fails when the system refuses a signal handler.
+    /// Triggered by SIGTERM or SIGINT. A second SIGINT ends the process at once, for someone who will not wait; a
+    /// first one beside a SIGTERM, as some supervisors send, does not. Call it inside a runtime, once per process; it
+    /// fails when the system refuses a signal handler.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::new();
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -1,4 +1,4 @@
-//! Who may come in: quotas per tenant, and a bound on calls under way.
+//! Admission: quotas per tenant, and a bound on calls in flight.
 //!
 //! Promises: what is refused is refused with the limit, the use and when to try again. Leaves counting tasks to the
 //! ledger and counting bytes to whoever reads them.
@@ -10,9 +10,9 @@ use crate::reason::{Fault, Reason};
 #[cfg(test)]
 mod tests;
 
-/// When a tenant over its quota may try again: records leave with their retention, not within seconds.
+/// Retry delay of a tenant over its quota: records leave with their retention, not within seconds.
 const QUOTA_RETRY: Duration = Duration::from_secs(10);
-/// When a call refused for overload may try again.
+/// Retry delay of a call that was refused for overload.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(250);
 
 /// Bounds on what the mesh takes. Configuration, so never part of the ledger.
@@ -45,7 +45,7 @@ impl Default for Limits {
     }
 }
 
-/// What a tenant holds at the moment.
+/// Records and bytes that a [`Tenant`](crate::ids::Tenant) holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Task records, ended ones included.
@@ -56,7 +56,7 @@ pub struct Usage {
     pub running: u64,
 }
 
-/// Whether a tenant that holds this much may submit one more task.
+/// Checks that a tenant that holds this much may submit one more task.
 pub fn admit(usage: &Usage, limits: &Limits) -> Result<(), Fault> {
     check("stored", usage.stored, limits.stored_tasks_per_tenant)?;
     check("pending", usage.pending, limits.pending_tasks_per_tenant)
@@ -100,7 +100,7 @@ impl Gate {
         self.inside = self.inside.saturating_sub(1);
     }
 
-    /// How many are inside.
+    /// Number of calls that are admitted.
     pub fn inside(&self) -> u32 {
         self.inside
     }

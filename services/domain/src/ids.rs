@@ -145,7 +145,7 @@ name! {
 }
 
 name! {
-    /// Who owns a task; quotas and fairness are per tenant.
+    /// Owner of tasks; quotas and fairness are per tenant.
     Tenant
 }
 
@@ -155,7 +155,7 @@ name! {
 }
 
 name! {
-    /// What a task runs, such as `echo` or `analyze`.
+    /// Name of the handler that runs a task, such as `echo` or `analyze`.
     Kind
 }
 
@@ -177,9 +177,9 @@ impl Seq {
 /// A point in the history of the mesh, ordered by epoch, then by event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Version {
-    /// Who wrote the event.
+    /// Epoch of the leader that wrote the event.
     pub epoch: Epoch,
-    /// Which event it was.
+    /// Number of the event.
     pub seq: Seq,
 }
 
@@ -214,7 +214,7 @@ impl FromStr for Version {
 pub struct AttemptId {
     /// The task tried.
     pub task: TaskId,
-    /// Which try, from 1.
+    /// Number of the attempt, from 1.
     pub number: u32,
 }
 

@@ -17,7 +17,8 @@ mod tests;
 pub const INSTANCE_GONE: &str = "instance-gone";
 /// The most incidents that are kept; beyond, the oldest closed one goes first.
 pub const INCIDENTS_MAX: usize = 1_000;
-/// How long an instance answers without a break before it counts as back: what crashes at every start is not back.
+/// Time for which an instance answers without a break before it counts as back: what crashes at every start is not
+/// back.
 pub const STEADY_AFTER: Duration = Duration::from_secs(2);
 
 /// Something that needs attention, or did.
@@ -25,21 +26,21 @@ pub const STEADY_AFTER: Duration = Duration::from_secs(2);
 pub struct Incident {
     /// Its id.
     pub id: IncidentId,
-    /// Which rule opened it.
+    /// The rule that opened it.
     pub rule: String,
-    /// Whether it lasts.
+    /// Open or closed.
     pub state: IncidentState,
-    /// What it is about: an instance id.
+    /// Its subject: an instance id.
     pub subject: String,
-    /// When it began.
+    /// Time of its begin.
     pub opened: Timestamp,
-    /// When it ended.
+    /// Time of its end.
     pub closed: Option<Timestamp>,
     /// One sentence for people.
     pub summary: String,
 }
 
-/// Whether an incident lasts.
+/// State of an [`Incident`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IncidentState {
     /// It lasts.
@@ -51,19 +52,19 @@ pub enum IncidentState {
 /// A live instance, as discovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
-    /// Which service it is of.
+    /// Its service.
     pub service: String,
     /// The place that it fills, such as `worker-1`, where places have names: whoever fills it next replaces it.
     pub name: Option<String>,
-    /// Whether it announced that it is about to leave.
+    /// True if it announced that it is about to leave.
     pub draining: bool,
     /// Since when it has answered without a break.
     pub since: Timestamp,
-    /// When it answered last.
+    /// Time of its last answer.
     pub heard: Timestamp,
 }
 
-/// What an observation changed.
+/// Changes made by an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// This incident began.
@@ -93,7 +94,7 @@ struct Missing {
 struct Seen {
     live: Live,
     first: Timestamp,
-    /// Whether it has ended an incident since it came, and so can end no other.
+    /// True if it has ended an incident since it came, and so can end no other.
     spent: bool,
 }
 
@@ -113,7 +114,7 @@ impl Incidents {
         self.kept.get(id)
     }
 
-    /// How many last.
+    /// Number of open incidents.
     pub fn open(&self) -> usize {
         self.open.len()
     }
@@ -157,7 +158,7 @@ impl Incidents {
         Some(change)
     }
 
-    /// Whose place a newcomer takes: that of its name; without a name, of the one missed longest.
+    /// The instance whose place a newcomer takes: that of its name; without a name, of the one missed longest.
     fn replaced_by(&self, newcomer: &Seen) -> Option<InstanceId> {
         let replaces = |missing: &Missing| {
             let was = &missing.was;

@@ -125,17 +125,17 @@ impl Ledger {
         self.index.running().filter_map(|id| self.task(&id))
     }
 
-    /// What a tenant holds.
+    /// Returns the [`Usage`] of a tenant.
     pub fn usage(&self, tenant: &Tenant) -> Usage {
         self.index.usage(tenant)
     }
 
-    /// How many task records there are.
+    /// Returns the number of task records.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Whether there is no task record.
+    /// Returns whether there is no task record.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -153,7 +153,7 @@ impl Ledger {
         self.epoch
     }
 
-    /// Who opened the newest epoch.
+    /// Returns the instance that opened the newest epoch.
     pub fn leader(&self) -> Option<&InstanceId> {
         self.leader.as_ref()
     }
@@ -178,7 +178,8 @@ impl Ledger {
         self.digest
     }
 
-    /// When the next `Tick` has something to do: the earliest deadline of a live task or end of a retention.
+    /// Returns the time at which the next [`Command::Tick`] has something to do: the earliest deadline of a live task
+    /// or end of a retention.
     pub fn next_timer(&self, policy: &Policy) -> Option<Timestamp> {
         let purge = self.index.first_end().map(|ended| ended.plus(policy.retention()));
         [self.index.first_deadline(), purge].into_iter().flatten().min()

@@ -40,18 +40,18 @@ pub const DIMENSIONS_MAX: usize = 16;
 pub struct Tensor {
     /// Its name.
     pub name: String,
-    /// What its elements are.
+    /// Type of its elements.
     pub datatype: DataType,
     /// Its dimensions; -1 for any.
     pub shape: Vec<i64>,
 }
 
-/// What a model takes and gives.
+/// Inputs and outputs of a [`Model`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Signature {
-    /// What it takes.
+    /// Its inputs.
     pub inputs: Vec<Tensor>,
-    /// What it gives.
+    /// Its outputs.
     pub outputs: Vec<Tensor>,
 }
 
@@ -66,11 +66,11 @@ pub struct Version {
     pub blob: String,
     /// Size of the file.
     pub bytes: u64,
-    /// When it was pushed.
+    /// Time of its push.
     pub created: Timestamp,
-    /// What it takes and gives.
+    /// Its inputs and outputs.
     pub signature: Signature,
-    /// Where it comes from.
+    /// Its lineage.
     pub lineage: BTreeMap<String, String>,
 }
 
@@ -85,11 +85,11 @@ pub struct NewVersion {
     pub blob: String,
     /// Size of the file.
     pub bytes: u64,
-    /// When it was pushed.
+    /// Time of its push.
     pub created: Timestamp,
-    /// What it takes and gives.
+    /// Its inputs and outputs.
     pub signature: Signature,
-    /// Where it comes from.
+    /// Its lineage.
     pub lineage: BTreeMap<String, String>,
 }
 
@@ -120,7 +120,7 @@ impl Model {
         }
     }
 
-    /// Whether it has no versions.
+    /// Returns whether it has no versions.
     pub fn is_deleted(&self) -> bool {
         self.versions.is_empty()
     }
@@ -155,12 +155,12 @@ pub fn check_name(name: &str) -> Result<(), Fault> {
     Err(Fault::field("name", message))
 }
 
-/// What callers are told about a model that is not there.
+/// Returns the error about a model that does not exist.
 pub fn not_found(name: &str) -> Fault {
     Fault::new(Reason::ModelNotFound, format!("there is no model {name:?}")).with("model", name)
 }
 
-/// What callers are told about a version that is not there.
+/// Returns the error about a version that does not exist.
 pub fn version_not_found(name: &str, number: u32) -> Fault {
     let message = format!("model {name:?} has no version {number}");
     Fault::new(Reason::ModelNotFound, message)

@@ -1,4 +1,4 @@
-//! Which worker gets the next online call.
+//! Choice of the worker for an online call.
 //!
 //! Promises: least load relative to slots; a failing worker only when there is no other, as fast failures look like
 //! free capacity; a draining one never. Leaves gathering loads, and randomness, to the gateway.
@@ -12,9 +12,9 @@ pub struct Candidate {
     pub queued: u32,
     /// Calls that it runs at once; 0 (not known yet) counts as 1.
     pub slots: u32,
-    /// Whether it is under penalty for recent failures.
+    /// True while it is under penalty for recent failures.
     pub failing: bool,
-    /// Whether it is about to leave.
+    /// True if it is about to leave.
     pub draining: bool,
 }
 
@@ -26,7 +26,7 @@ impl Candidate {
     }
 }
 
-/// The index of the best candidate that is not in `exclude`; equal ones are told apart by `random`.
+/// Returns the index of the best [`Candidate`] that is not in `exclude`; `random` decides between equal ones.
 pub fn pick(candidates: &[Candidate], random: u64, exclude: &[usize]) -> Option<usize> {
     let key = |index: &usize| (candidates[*index].failing, candidates[*index].share());
     let eligible = || (0..candidates.len()).filter(|index| !candidates[*index].draining && !exclude.contains(index));

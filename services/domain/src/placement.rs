@@ -1,4 +1,4 @@
-//! Where tasks run, as a small problem in integers.
+//! Placement of tasks on nodes, as a small problem in integers.
 //!
 //! Promises: never above a node's capacity; only on nodes that know the kind and have the labels; what can stay stays,
 //! so solving twice moves nothing; new items go where the relative load is lowest. Leaves which tasks are up to the
@@ -12,19 +12,19 @@ use crate::ids::{InstanceId, Kind, TaskId};
 #[cfg(test)]
 mod tests;
 
-/// Which node each placed item is on. Items without a place are not in it.
+/// The node of each placed item. Items without a place are absent.
 pub type Assignment = BTreeMap<TaskId, InstanceId>;
 
 /// Nodes, and items that want a place on one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problem {
-    /// Where items can go.
+    /// Nodes that can take items.
     pub nodes: Vec<Node>,
-    /// What wants a place, the most urgent first.
+    /// Items to place, the most urgent first.
     pub items: Vec<Item>,
 }
 
-/// Where items can go.
+/// Nodes that can take items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// The worker.
@@ -33,27 +33,27 @@ pub struct Node {
     pub capacity: u32,
     /// Units in use by what is not an item of this problem.
     pub used: u32,
-    /// What requirements are compared with.
+    /// Labels that requirements are compared with.
     pub labels: BTreeMap<String, String>,
-    /// What it can run.
+    /// Kinds that it can run.
     pub kinds: BTreeSet<Kind>,
 }
 
-/// What wants a place.
+/// An item to place; see [`solve`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The task.
     pub id: TaskId,
     /// Units that it needs.
     pub demand: u32,
-    /// What it runs.
+    /// Its kind.
     pub kind: Kind,
     /// Labels that its node must have.
     pub requirements: BTreeMap<String, String>,
 }
 
 impl Node {
-    /// Whether the node could run such an item, were it empty enough.
+    /// Returns whether the node could run such an item, were it empty enough.
     pub fn suits(&self, kind: &Kind, requirements: &BTreeMap<String, String>) -> bool {
         self.kinds.contains(kind)
             && requirements

@@ -1,18 +1,18 @@
-//! Which task goes next: fair across tenants, then by priority, then by age.
+//! Order of tasks: fair across tenants, then by priority, then by age.
 //!
 //! Promises: a tenant with weight w gets w shares of the starts while it has work that can run (start-time fair
-//! queueing in integers); a ticket that no worker can take holds up only tickets with the same needs; one `take`
+//! queueing in integers); a ticket that no worker can take holds up only tickets of the same flow; one `take`
 //! looks at a bounded number of tickets. Soft state: the leader rebuilds it from the ledger. Leaves where a task
 //! runs to `placement`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::lane::{Lane, Needs, Rank};
+use self::tenant_queue::{Flow, SortKey, TenantQueue};
 use crate::ids::{Kind, Seq, TaskId, Tenant};
 use crate::task::Priority;
 use crate::time::Timestamp;
 
-mod lane;
+mod tenant_queue;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +22,8 @@ pub const SCAN_MAX: usize = 256;
 pub const WEIGHT_MAX: u32 = 1_000;
 /// Virtual time that one start costs at weight 1; divisible enough that weights keep their ratio.
 const START_COST: u64 = 1 << 20;
-/// How far a lane may lag behind the others. A tenant that no worker could serve for an hour gets a few starts in a
-/// row when one comes, not an hour's worth.
+/// Maximum lag of a tenant's queue behind the others. A tenant that no worker could serve for an hour gets a few
+/// starts in a row when one comes, not an hour's worth.
 const CREDIT_MAX: u64 = 16 * START_COST;
 
 /// A task that waits to be started.
@@ -31,13 +31,13 @@ const CREDIT_MAX: u64 = 16 * START_COST;
 pub struct Ticket {
     /// The task.
     pub task: TaskId,
-    /// Whose it is.
+    /// Its owner.
     pub tenant: Tenant,
-    /// What it runs.
+    /// Its kind.
     pub kind: Kind,
     /// Order within the tenant.
     pub priority: Priority,
-    /// When it may start at the earliest.
+    /// Earliest start.
     pub not_before: Option<Timestamp>,
     /// Labels that its worker must have.
     pub requirements: BTreeMap<String, String>,
@@ -45,26 +45,26 @@ pub struct Ticket {
     pub order: Seq,
 }
 
-/// Where a ticket is.
+/// Position of a [`Ticket`] in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Waiting(Timestamp),
-    Ready { tenant: Tenant, rank: Rank },
+    Ready { tenant: Tenant, key: SortKey },
 }
 
 /// Tickets that wait for a worker, and those that wait for their time.
 #[derive(Debug, Default)]
 pub struct Queue {
-    lanes: BTreeMap<Tenant, Lane>,
-    /// Lanes with tickets, by their virtual time.
+    queues: BTreeMap<Tenant, TenantQueue>,
+    /// Queues with tickets, by their virtual time.
     active: BTreeSet<(u64, Tenant)>,
-    /// Lanes without tickets whose share is used beyond now: kept, so that leaving and returning gains nothing.
+    /// Queues without tickets whose share is used beyond now: kept, so that leaving and returning gains nothing.
     resting: BTreeSet<(u64, Tenant)>,
     weights: BTreeMap<Tenant, u32>,
     waiting: BTreeMap<(Timestamp, TaskId), Ticket>,
     places: BTreeMap<TaskId, Place>,
     virtual_now: u64,
-    /// The lane at which the last fruitless scan ran out.
+    /// The queue at which the last fruitless scan ran out.
     resume: Option<(u64, Tenant)>,
 }
 
@@ -74,17 +74,17 @@ impl Queue {
         Self::default()
     }
 
-    /// How many tickets there are, ready or not.
+    /// Returns the number of tickets, ready or not.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there is no ticket.
+    /// Returns whether there is no ticket.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// How many tickets could start now, but for a worker.
+    /// Returns the number of tickets that could start now, but for a worker.
     pub fn ready(&self) -> usize {
         self.places.len() - self.waiting.len()
     }
@@ -113,16 +113,16 @@ impl Queue {
     pub fn remove(&mut self, task: &TaskId) -> Option<Ticket> {
         match self.places.remove(task)? {
             Place::Waiting(at) => self.waiting.remove(&(at, *task)),
-            Place::Ready { tenant, rank } => {
-                let lane = self.lanes.get_mut(&tenant)?;
-                let ticket = lane.remove(&rank);
+            Place::Ready { tenant, key } => {
+                let queue = self.queues.get_mut(&tenant)?;
+                let ticket = queue.remove(&key);
                 self.settle(&tenant);
                 ticket
             }
         }
     }
 
-    /// When the first ticket that waits for its time is due.
+    /// Returns the time at which the first delayed ticket is due.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
@@ -131,22 +131,22 @@ impl Queue {
     /// that agree in both, just the first is offered.
     pub fn take(&mut self, now: Timestamp, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<Ticket> {
         self.release_due(now);
-        let (tenant, rank) = self.scan(fits)?;
-        let lane = self.lanes.get_mut(&tenant)?;
-        let ticket = lane.remove(&rank)?;
-        self.virtual_now = self.virtual_now.max(lane.start);
-        self.active.remove(&(lane.start, tenant.clone()));
-        lane.start = lane.start.max(self.virtual_now.saturating_sub(CREDIT_MAX));
-        lane.start += START_COST / u64::from(self.weights.get(&tenant).copied().unwrap_or(1));
-        self.active.insert((lane.start, tenant.clone()));
+        let (tenant, key) = self.scan(fits)?;
+        let queue = self.queues.get_mut(&tenant)?;
+        let ticket = queue.remove(&key)?;
+        self.virtual_now = self.virtual_now.max(queue.start);
+        self.active.remove(&(queue.start, tenant.clone()));
+        queue.start = queue.start.max(self.virtual_now.saturating_sub(CREDIT_MAX));
+        queue.start += START_COST / u64::from(self.weights.get(&tenant).copied().unwrap_or(1));
+        self.active.insert((queue.start, tenant.clone()));
         self.places.remove(&ticket.task);
         self.settle(&tenant);
         self.forget_rested();
         Some(ticket)
     }
 
-    /// Offers heads of lanes in virtual time, from where the last fruitless scan ran out.
-    fn scan(&mut self, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<(Tenant, Rank)> {
+    /// Offers heads of queues in virtual time, from where the last fruitless scan ran out.
+    fn scan(&mut self, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<(Tenant, SortKey)> {
         let mut budget = SCAN_MAX;
         let resume = self.resume.take();
         let from = resume.clone().unwrap_or((0, Tenant::new("")));
@@ -154,11 +154,11 @@ impl Queue {
         let later = self.active.range(from.clone()..);
         let earlier = self.active.range(..from);
         for (start, tenant) in later.chain(earlier) {
-            let Some(lane) = self.lanes.get_mut(tenant) else {
+            let Some(queue) = self.queues.get_mut(tenant) else {
                 continue;
             };
-            if let Some(rank) = lane.scan(&mut budget, fits) {
-                return Some((tenant.clone(), rank));
+            if let Some(key) = queue.scan(&mut budget, fits) {
+                return Some((tenant.clone(), key));
             }
             if budget == 0 {
                 self.resume = Some((*start, tenant.clone()));
@@ -180,29 +180,29 @@ impl Queue {
 
     fn make_ready(&mut self, ticket: Ticket) {
         let tenant = ticket.tenant.clone();
-        let rank = Rank::of(&ticket);
+        let key = SortKey::of(&ticket);
         self.places.insert(
             ticket.task,
             Place::Ready {
                 tenant: tenant.clone(),
-                rank,
+                key,
             },
         );
-        let lane = self.lanes.entry(tenant.clone()).or_default();
-        if lane.is_empty() {
-            self.resting.remove(&(lane.start, tenant.clone()));
-            lane.start = lane.start.max(self.virtual_now);
-            self.active.insert((lane.start, tenant));
+        let queue = self.queues.entry(tenant.clone()).or_default();
+        if queue.is_empty() {
+            self.resting.remove(&(queue.start, tenant.clone()));
+            queue.start = queue.start.max(self.virtual_now);
+            self.active.insert((queue.start, tenant));
         }
-        lane.insert(Needs::of(&ticket), rank, ticket);
+        queue.insert(Flow::of(&ticket), key, ticket);
     }
 
-    /// After a ticket left: a lane without tickets rests.
+    /// After a ticket left: a queue without tickets rests.
     fn settle(&mut self, tenant: &Tenant) {
-        let Some(lane) = self.lanes.get(tenant).filter(|lane| lane.is_empty()) else {
+        let Some(queue) = self.queues.get(tenant).filter(|queue| queue.is_empty()) else {
             return;
         };
-        let key = (lane.start, tenant.clone());
+        let key = (queue.start, tenant.clone());
         self.active.remove(&key);
         self.resting.insert(key);
     }
@@ -212,7 +212,7 @@ impl Queue {
             if *start > self.virtual_now {
                 break;
             }
-            self.lanes.remove(tenant);
+            self.queues.remove(tenant);
             self.resting.pop_first();
         }
     }

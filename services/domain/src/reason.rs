@@ -101,7 +101,7 @@ reasons! {
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument;
     /// The page token was not made by this listing.
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument;
-    /// A file cannot be read, or is not what its name says.
+    /// A file cannot be read, or contradicts its name.
     FileUnreadable = "FILE_UNREADABLE", InvalidArgument;
     /// A configuration value is wrong.
     ConfigInvalid = "CONFIG_INVALID", InvalidArgument;

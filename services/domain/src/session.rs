@@ -14,27 +14,27 @@ use crate::time::Timestamp;
 #[cfg(test)]
 mod tests;
 
-/// How long a session may be silent before its attempts count as lost: with the pauses between looks, within five seconds.
+/// Silence of a session after which its attempts count as lost: with the pauses between looks, within five seconds.
 pub const SILENCE_MAX: Duration = Duration::from_secs(4);
-/// How long a new leader waits for workers to declare what they run.
+/// Time for which a new leader waits for workers to declare their attempts.
 pub const TAKEOVER_WAIT: Duration = Duration::from_secs(5);
 
-/// What the leader knows of one connected worker.
+/// State of one connected worker, as the leader knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Who it is.
+    /// The worker.
     pub worker: InstanceId,
-    /// How many attempts it runs at once.
+    /// Number of attempts that it runs at once.
     pub slots: u32,
-    /// What it can run.
+    /// Kinds that it can run.
     pub kinds: BTreeSet<Kind>,
-    /// What requirements are compared with.
+    /// Labels that requirements are compared with.
     pub labels: BTreeMap<String, String>,
     /// Attempts given to it or declared by it, and not yet finished.
     pub running: BTreeSet<AttemptId>,
-    /// When it was last heard.
+    /// Time of its latest message.
     pub last_heard: Timestamp,
-    /// Whether it wants no more attempts.
+    /// True if it wants no more attempts.
     pub draining: bool,
 }
 
@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// How many more attempts it may get now.
+    /// Returns the number of attempts that it may still get now.
     pub fn credits(&self) -> u32 {
         let busy = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
         if self.draining {
@@ -78,18 +78,18 @@ impl Session {
         self.last_heard = self.last_heard.max(now);
     }
 
-    /// Whether nothing arrived for longer than `limit`.
+    /// Returns whether nothing arrived for longer than `limit`.
     pub fn is_silent(&self, now: Timestamp, limit: Duration) -> bool {
         now.since(self.last_heard) > limit
     }
 
-    /// Replaces what it runs by what it says it runs; the caller reconciles the difference.
+    /// Replaces its attempts by those that it declares; the caller reconciles the difference.
     pub fn declare(&mut self, attempts: impl IntoIterator<Item = AttemptId>) {
         self.running = attempts.into_iter().collect();
     }
 }
 
-/// What becomes of an attempt that a worker declares.
+/// Decision about an attempt that a worker declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reconciled {
     /// The ledger knows that it runs there: go on.
@@ -126,8 +126,8 @@ fn reconcile_one(ledger: &Ledger, attempt: AttemptId, worker: &InstanceId) -> Re
     }
 }
 
-/// Of the attempts that a worker says have ended, those whose reports may still settle their tasks, though the ledger has
-/// given the attempts up: such a task should not be started again before the report is there.
+/// Selects, of the attempts that a worker reports as ended, those whose reports may still settle their tasks, though
+/// the ledger has given the attempts up: such a task should not be started again before the report is there.
 pub fn awaited(ledger: &Ledger, ended: &[AttemptId]) -> BTreeSet<AttemptId> {
     let pending = |attempt: &&AttemptId| {
         let task = ledger.task(&attempt.task);
@@ -136,8 +136,8 @@ pub fn awaited(ledger: &Ledger, ended: &[AttemptId]) -> BTreeSet<AttemptId> {
     ended.iter().filter(pending).copied().collect()
 }
 
-/// Losses to decide: tasks that run according to the ledger, but that no session heard of lately has. Nothing, until
-/// workers have had time to find a new leader.
+/// Returns the losses to decide: tasks that run according to the ledger, but in no session that sent anything lately.
+/// Nothing, until workers have had time to find a new leader.
 pub fn overdue(
     ledger: &Ledger,
     sessions: &BTreeMap<InstanceId, Session>,

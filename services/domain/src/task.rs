@@ -38,7 +38,7 @@ pub const TABLE: &[(State, Step, State)] = &[
     (State::Running, Step::Expire, State::Expired),
 ];
 
-/// Where a task stands.
+/// State of a [`Task`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Waits for other tasks.
@@ -57,10 +57,10 @@ pub enum State {
     Expired,
 }
 
-/// What happens to a task.
+/// A step of a task's state machine; see [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// What it waited for is done.
+    /// The wait is over.
     Unblock,
     /// An attempt begins.
     Start,
@@ -100,7 +100,7 @@ impl State {
         State::Expired,
     ];
 
-    /// Whether nothing can follow.
+    /// Returns whether no step can follow.
     pub const fn is_final(self) -> bool {
         matches!(
             self,
@@ -108,7 +108,7 @@ impl State {
         )
     }
 
-    /// The state after the step, as [`TABLE`] says.
+    /// Returns the state after the step, by [`TABLE`].
     pub fn after(self, step: Step) -> Result<State, IllegalMove> {
         let row = TABLE.iter().find(|(from, by, _)| *from == self && *by == step);
         row.map(|(_, _, to)| *to).ok_or(IllegalMove { from: self, step })
@@ -139,15 +139,15 @@ impl fmt::Display for State {
 pub struct Task {
     /// Its id, also the idempotency key that user code gets.
     pub id: TaskId,
-    /// Who owns it.
+    /// Its owner.
     pub tenant: Tenant,
     /// The key that the submitter chose, unique within the tenant.
     pub request_id: RequestId,
-    /// What the submitter set, digested; tells a repeat from a reuse of the request id.
+    /// Digest of the fields that the submitter set; distinguishes a repeat from a reuse of the request id.
     pub content_digest: ContentDigest,
-    /// What to do.
+    /// The work: kind, input and conditions.
     pub spec: Spec,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// The highest attempt number started so far; the next attempt takes a higher one.
     pub attempts: u32,
@@ -157,17 +157,17 @@ pub struct Task {
     pub losses: u32,
     /// While running: the current attempt. After the end: the last one, for a success the winner. Else none.
     pub attempt: Option<Attempt>,
-    /// When pending after a failure: not before this.
+    /// Earliest next start, while pending after a failure.
     pub retry_at: Option<Timestamp>,
     /// The result, once succeeded.
     pub output: Option<Payload>,
     /// The last error, also while another attempt is to come.
     pub error: Option<TaskError>,
-    /// When it was submitted.
+    /// Time of the submit.
     pub created: Timestamp,
-    /// When the first attempt began.
+    /// Start of the first attempt.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// Time of its end.
     pub ended: Option<Timestamp>,
     /// The event that created it; the order of listings and of the queue.
     pub created_seq: Seq,
@@ -187,7 +187,7 @@ impl Task {
         })
     }
 
-    /// When it may start, if not at once: the submitter's delay or the backoff, whichever is later.
+    /// Earliest start, if not at once: the submitter's delay or the backoff, whichever is later.
     pub fn not_before(&self) -> Option<Timestamp> {
         self.spec.not_before.max(self.retry_at)
     }
@@ -198,9 +198,9 @@ impl Task {
 pub struct Attempt {
     /// Its number, the fencing token.
     pub number: u32,
-    /// Who runs it.
+    /// The worker that runs it.
     pub worker: InstanceId,
-    /// When it began, in journal time.
+    /// Its start, in journal time.
     pub started: Timestamp,
 }
 
@@ -211,7 +211,7 @@ pub struct TaskError {
     pub code: Code,
     /// UPPER_SNAKE; one of [`Reason`] or the handler's own.
     pub reason: String,
-    /// What a person needs to know.
+    /// Explanation for people.
     pub message: String,
 }
 
@@ -230,7 +230,7 @@ impl TaskError {
         }
     }
 
-    /// Whether the task ended because workers vanished under it, not because a handler said so.
+    /// Returns whether the task ended because workers vanished under it, not by its handler's result.
     pub fn is_loss(&self) -> bool {
         self.reason == Reason::Poison.as_str() || self.reason == Reason::WorkerLost.as_str()
     }

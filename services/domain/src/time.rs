@@ -34,7 +34,7 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
-    /// How much later than `earlier` this is; zero if it is not.
+    /// Returns the time since `earlier`; zero if this is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

@@ -1,6 +1,7 @@
 //! Errors of reading the journal and its snapshots.
 //!
-//! Promises: an error that is transient leaves the replica as it was. Leaves errors of writing to `append` and `manifest`.
+//! Promises: an error that is transient leaves the replica as it was. Leaves errors of writing to `append` and
+//! `manifest`.
 
 use lepton_coordination::etcd::EtcdError;
 use lepton_domain::ledger::{Mismatch, StateDigest};

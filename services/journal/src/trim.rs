@@ -1,8 +1,8 @@
 //! Trimming: segments that both snapshots cover leave etcd.
 //!
-//! Promises: only at or below the floor and never the last segment, in small steps, fenced; a segment is in the archive
-//! before it leaves etcd, and archiving needs no writer, so that a slow archive holds no append up. A late copy of a trim
-//! deletes nothing that the first could not. Leaves when to trim, and etcd's own compaction, to others.
+//! Promises: only at or below the floor and never the last segment, in small steps, fenced; a segment is in the
+//! archive before it leaves etcd, and archiving needs no writer, so that a slow archive holds no append up. A late
+//! copy of a trim deletes nothing that the first could not. Leaves when to trim, and etcd's own compaction, to others.
 
 use std::ops::Range;
 
@@ -73,8 +73,8 @@ pub async fn archive(etcd: &Etcd, archive: &Blobs, incarnation: &str, segments: 
 }
 
 impl Writer {
-    /// Deletes segments that have been archived, or that nobody wants there. An append may be pending meanwhile, so that
-    /// trimming can free the space that the append lacks. What must stay by now stays.
+    /// Deletes segments that have been archived, or that nobody wants there. An append may be pending meanwhile, so
+    /// that trimming can free the space that the append lacks. What must stay by now stays.
     pub async fn trim(&mut self, segments: Range<u64>) -> Result<(), TrimError> {
         if !matches!(self.pending, None | Some(Pending::Append(_))) {
             return Err(AppendError::Unsettled.into());

@@ -47,7 +47,8 @@ pub struct Common {
     /// The name of this instance; absent: a fresh one at each start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// A collector that gets the traces as well (OTLP over gRPC or HTTP); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else none.
+    /// A collector that gets the traces as well (OTLP over gRPC or HTTP); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
     /// Settings of the log.
@@ -173,8 +174,7 @@ pub fn is_setting(name: &str) -> bool {
 }
 
 /// Returns whether this configuration has the setting that a variable gives. Its value may still be wrong, which is
-/// for [`load`]
-/// to say.
+/// for [`load`] to say.
 pub fn knows<C: ServiceConfig>(name: &str, value: &str) -> bool {
     layers::has::<C>(&layers::environment(&BTreeMap::from([(
         name.to_owned(),

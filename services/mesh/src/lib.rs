@@ -1,7 +1,8 @@
-//! Connections between services and the way from a command line to a running one: configuration, servers, channels, entry.
+//! Connections between services and the way from a command line to a running one: configuration, servers, channels,
+//! entry.
 //!
-//! Promises: every service starts, serves, is observed and drains in the same way. Leaves the environment to `lepton-core`,
-//! etcd to `lepton-coordination` and decisions to `lepton-domain`.
+//! Promises: every service starts, serves, is observed and drains in the same way. Leaves the environment to
+//! `lepton-core`, etcd to `lepton-coordination` and decisions to `lepton-domain`.
 
 pub mod admin;
 pub mod channel;

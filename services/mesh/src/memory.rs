@@ -5,8 +5,8 @@
 
 use std::ffi::c_int;
 
-/// From this size on a buffer is a mapping of its own, in bytes. Tables and large bodies are; what requests of usual size
-/// take is not, as mappings cost a page fault for each 4 KiB.
+/// From this size on a buffer is a mapping of its own, in bytes. Tables and large bodies are; what requests of usual
+/// size take is not, as mappings cost a page fault for each 4 KiB.
 const MAPPED_BYTES_MIN: c_int = 1 << 20;
 /// Free memory that an arena of smaller buffers keeps at its end, in bytes.
 const KEPT_BYTES_MAX: c_int = 2 << 20;

@@ -1,7 +1,8 @@
 //! A budget of memory that requests share, in bytes of what they hold.
 //!
-//! Promises: what is reserved is never more than the budget; a request that is larger than the whole budget gets all of it
-//! alone; those that wait are served in turn. Leaves measuring to the holders, and the wire form of a refusal to services.
+//! Promises: what is reserved is never more than the budget; a request that is larger than the whole budget gets all
+//! of it alone; those that wait are served in turn. Leaves measuring to the holders, and the wire form of a refusal to
+//! services.
 
 use std::sync::Arc;
 
@@ -43,8 +44,8 @@ impl MemoryBudget {
         }
     }
 
-    /// The same budget, in which the first bytes of each reservation are free: a small request, such as a cancel, is taken
-    /// whatever large ones hold.
+    /// The same budget, in which the first bytes of each reservation are free: a small request, such as a cancel, is
+    /// taken whatever large ones hold.
     #[must_use]
     pub fn with_free_bytes(self, free_bytes: u64) -> Self {
         Self { free_bytes, ..self }

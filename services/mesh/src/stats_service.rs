@@ -46,8 +46,7 @@ pub struct StatsService<S> {
 
 impl<S: StatsSource> StatsService<S> {
     /// Reports the stats of `source`. `draining` is triggered when nothing new is taken, `closing` when the server is
-    /// about to close;
-    /// they may be the same.
+    /// about to close; they may be the same.
     pub fn new(source: S, draining: Shutdown, closing: Shutdown) -> Self {
         Self {
             source,

@@ -1,8 +1,8 @@
 //! Deploying, and waiting until a request would succeed.
 //!
 //! Promises: a deploy ends well when every live worker has tried and one has the version; where none could load it the
-//! deploy is taken back. A caller that goes away in the middle leaves the deploy as it is. Leaves loading to the workers,
-//! who tell in the registry how far they are.
+//! deploy is taken back. A caller that goes away in the middle leaves the deploy as it is. Leaves loading to the
+//! workers, who tell in the registry how far they are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,8 @@ impl Standing {
 }
 
 impl Models {
-    /// Serves a version (the newest for `None`) and answers when a request would succeed, after `patience` at the latest.
+    /// Serves a version (the newest for `None`) and answers when a request would succeed, after `patience` at the
+    /// latest.
     pub async fn deploy(
         &self,
         directory: &Directory,
@@ -99,8 +100,8 @@ impl Models {
         Err(fault)
     }
 
-    /// Waits until a request to the deployed version would succeed: every live worker has loaded it or failed to, and one
-    /// has it. A worker that reports nothing of it for some seconds counts as dead.
+    /// Waits until a request to the deployed version would succeed: every live worker has loaded it or failed to, and
+    /// one has it. A worker that reports nothing of it for some seconds counts as dead.
     pub async fn deployed_when_ready(
         &self,
         directory: &Directory,

@@ -1,6 +1,7 @@
 //! The versions that an instance has in memory, as its registry entry reports them.
 //!
-//! Promises: bounded, whatever a loader says. What cannot be read counts as nothing loaded. Leaves loading to the workers.
+//! Promises: bounded, whatever a loader says. What cannot be read counts as nothing loaded. Leaves loading to the
+//! workers.
 
 use serde::{Deserialize, Serialize};
 

@@ -25,8 +25,8 @@ pub struct File {
 }
 
 impl Models {
-    /// Keeps a file as a version and gives the model and the version's number. A file that the model has already is that
-    /// version. `number` is for those who number versions themselves.
+    /// Keeps a file as a version and gives the model and the version's number. A file that the model has already is
+    /// that version. `number` is for those who number versions themselves.
     pub async fn push(
         &self,
         blobs: &Blobs,

@@ -1,7 +1,7 @@
 //! A model as etcd holds it: JSON with a format number.
 //!
-//! Promises: what is written is read back unchanged; a record of a newer format, or of another program, is refused and never
-//! overwritten; a record above the limit is not written. Leaves what a model may be to the domain.
+//! Promises: what is written is read back unchanged; a record of a newer format, or of another program, is refused and
+//! never overwritten; a record above the limit is not written. Leaves what a model may be to the domain.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Cleaning up after pushes that were broken off and models that are long gone.
 //!
-//! Promises: deletes a file only when no record names it and it is older than any push lasts; the records are read after
-//! the files are listed, so a file that became a version meanwhile is seen to be named. Any number of instances may
-//! sweep at a time. Leaves when to sweep to the caller.
+//! Promises: deletes a file only when no record names it and it is older than any push lasts; the records are read
+//! after the files are listed, so a file that became a version meanwhile is seen to be named. Any number of instances
+//! may sweep at a time. Leaves when to sweep to the caller.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

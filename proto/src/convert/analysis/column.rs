@@ -11,7 +11,7 @@ use crate::convert::value::write::write_number;
 pub(super) struct Column {
     name: String,
     values: Values,
-    /// Whether each row has a value; `None` while all have one.
+    /// Validity of each row's value; `None` while all rows have one.
     valid: Option<Vec<bool>>,
 }
 

@@ -1,7 +1,7 @@
 //! Objects without a tree, their keys sorted or as they came.
 //!
-//! Promises: an object whose keys are in order already is copied straight through; of equal keys the last stands. Leaves
-//! its values to the parent.
+//! Promises: an object whose keys are in order already is copied straight through; of equal keys the last stands.
+//! Leaves its values to the parent.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use super::{DEPTH_MAX, INTEGER_MAX, JsonFault, too_deep};
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// Whether the innermost array or object has had an element.
+    /// True if the innermost array or object has had an element.
     begun: bool,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Steps to the next element, or, at `close`, out of the array or object; says whether there is one.
+    /// Steps to the next element, or, at `close`, out of the array or object; returns whether there is one.
     pub fn element(&mut self, close: u8) -> Result<bool, JsonFault> {
         let next = self.peek()?;
         if next == close {
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         Ok(plain)
     }
 
-    /// What stands after a backslash.
+    /// The character after a backslash.
     fn escaped(&mut self) -> Result<char, JsonFault> {
         let letter = self.text.as_bytes().get(self.at).copied();
         let unescaped = match letter {

@@ -16,8 +16,7 @@ use crate::etcd::{Etcd, EtcdError};
 pub(super) const GUARD_TTL: Duration = Duration::from_secs(10);
 
 /// Deletes the leader key of this epoch, see [`Leadership`](super::Leadership). `false` when it is gone already, or
-/// when the guard of the last deposition
-/// still stands. After an unknown outcome do not repeat it: look at the key.
+/// when the guard of the last deposition still stands. After an unknown outcome do not repeat it: look at the key.
 pub async fn evict(etcd: &Etcd, service: &str, epoch: Epoch) -> Result<bool, EtcdError> {
     let (leader, guard) = (etcd.keys().leader(service), etcd.keys().guard(service));
     let lease = grant(etcd, GUARD_TTL).await?;

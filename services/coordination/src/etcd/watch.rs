@@ -24,8 +24,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 const RELIST_EVERY: Duration = Duration::from_secs(30);
 
 /// Number of listings older than the view that are put down to a lagging member, before one is believed: an etcd
-/// restored
-/// from a backup really goes back.
+/// restored from a backup really goes back.
 const OLDER_LISTINGS_MAX: u32 = 3;
 
 /// A key's value.

@@ -301,8 +301,8 @@ fn purged(ledger: &mut Ledger, id: TaskId) -> Result<Vec<Effect>, IllegalEvent> 
     Ok(effects)
 }
 
-/// Whether anything can lie in the blob store under this task: what it names, or what an attempt that did not win
-/// put there.
+/// Returns whether anything can lie in the blob store under this task: payloads that it names, or what an attempt that
+/// did not win put there.
 fn may_have_blobs(task: &Task) -> bool {
     let named = task.spec.input.is_blob() || task.output.as_ref().is_some_and(Payload::is_blob);
     named || task.attempts > 1 || (task.attempts == 1 && task.state != State::Succeeded)

@@ -1,4 +1,4 @@
-//! What the leader is asked to do, and why it may refuse.
+//! Commands to the leader, and reasons to reject them.
 //!
 //! Promises: every rejection maps to one fault. Leaves deciding to `decide`.
 
@@ -13,7 +13,7 @@ use crate::task::{Payload, Spec, State, TaskError};
 pub enum Command {
     /// Open the epoch of the segment: the first command of a leader.
     OpenEpoch {
-        /// Who leads.
+        /// The instance that leads.
         leader: InstanceId,
     },
     /// Take a new task.
@@ -22,14 +22,14 @@ pub enum Command {
     Start {
         /// The attempt; its number is above every number of the task so far.
         attempt: AttemptId,
-        /// Who runs it.
+        /// The worker that runs it.
         worker: InstanceId,
     },
     /// An attempt delivered.
     Succeed {
         /// The attempt, current or not.
         attempt: AttemptId,
-        /// Who ran it.
+        /// The worker that ran it.
         worker: InstanceId,
         /// The result.
         output: Payload,
@@ -38,25 +38,25 @@ pub enum Command {
     Fail {
         /// The attempt, which must be the current one.
         attempt: AttemptId,
-        /// Who ran it.
+        /// The worker that ran it.
         worker: InstanceId,
         /// Why.
         error: TaskError,
-        /// Whether another attempt could help.
+        /// True if another attempt could help.
         retryable: bool,
     },
     /// The worker of an attempt vanished.
     Lose {
         /// The attempt, which must be the current one.
         attempt: AttemptId,
-        /// Who ran it.
+        /// The worker that ran it.
         worker: InstanceId,
     },
     /// Withdraw a task.
     Cancel {
         /// The task.
         task: TaskId,
-        /// Who withdrew it and why.
+        /// The caller that withdrew it, and the reason.
         message: String,
     },
     /// Do what is due: deadlines and retention.
@@ -73,13 +73,13 @@ pub enum Command {
 pub struct Submission {
     /// Its id, made at the edge.
     pub id: TaskId,
-    /// Who owns it.
+    /// Its owner.
     pub tenant: Tenant,
     /// The submitter's idempotency key.
     pub request_id: RequestId,
     /// Digest over kind, payload and options, without deadline and trace.
     pub content_digest: ContentDigest,
-    /// What to do.
+    /// The work: kind, input and conditions.
     pub spec: Spec,
     /// The submitter's W3C trace context.
     pub traceparent: Option<Arc<str>>,
@@ -131,7 +131,7 @@ pub enum Rejection {
     TaskEnded {
         /// The task.
         task: TaskId,
-        /// How it ended.
+        /// Its result.
         state: State,
     },
     /// A success that came after the end.
@@ -139,9 +139,9 @@ pub enum Rejection {
     Superseded {
         /// The task.
         task: TaskId,
-        /// How it ended.
+        /// Its result.
         state: State,
-        /// When it ended.
+        /// Time of its end.
         version: Version,
     },
     /// Not from the current attempt, or a number that was used before.
@@ -151,7 +151,7 @@ pub enum Rejection {
         attempt: AttemptId,
         /// The worker in the command.
         worker: InstanceId,
-        /// Where the task stands.
+        /// State of the task.
         state: State,
         /// The highest number started so far.
         attempts: u32,

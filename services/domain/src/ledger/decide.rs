@@ -17,11 +17,11 @@ use crate::time::Timestamp;
 /// Rules that an operator sets. They shape new events and never the meaning of old ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// What tenants may hold.
+    /// Quotas of tenants.
     pub limits: Limits,
-    /// How long the record of an ended task stays; below ten minutes counts as ten, so that request ids live that long.
+    /// Retention of the record of an ended task; below ten minutes counts as ten, so that request ids live that long.
     pub retention: Duration,
-    /// How many workers a task may lose before it counts as poison.
+    /// Number of workers that a task may lose before it counts as poison.
     pub poison_losses: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What an applied event asks of the world.
+//! Effects of an applied event on the world.
 //!
 //! Promises: effects follow from the event and the state before it alone. Everyone computes them, only the leader
 //! performs them, and only once the event's segment has committed.
@@ -16,7 +16,7 @@ pub enum Effect {
     Stop {
         /// The attempt.
         attempt: AttemptId,
-        /// Who runs it.
+        /// The worker that runs it.
         worker: InstanceId,
     },
     /// Tell watchers that the task changed.

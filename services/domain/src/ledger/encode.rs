@@ -15,9 +15,9 @@ const PART_MOVING: u8 = 2;
 
 /// A task in two parts, so that a change does not hash again what cannot change, which is most of it.
 pub(super) struct Parts {
-    /// What was submitted.
+    /// The submitted task.
     pub(super) fixed: Vec<u8>,
-    /// What happened since.
+    /// Its progress since.
     pub(super) moving: Vec<u8>,
 }
 
@@ -90,7 +90,7 @@ fn inline_bytes(payload: Option<&Payload>) -> usize {
 struct Bytes(Vec<u8>);
 
 impl Bytes {
-    /// Every part says which task it is of, so that parts of two tasks cannot change places.
+    /// Every part carries the task that it belongs to, so that parts of two tasks cannot change places.
     fn new(task: &Task, part: u8, capacity: usize) -> Self {
         let mut out = Self(Vec::with_capacity(capacity));
         out.byte(ENCODING_VERSION);

@@ -1,4 +1,4 @@
-//! What happened: the entries of the journal.
+//! Events: the entries of the journal.
 //!
 //! Promises: events alone rebuild the ledger; they carry decisions, never rules, so that old events keep their
 //! meaning when rules change. Leaves their encoding to the wire.
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub enum Event {
     /// A leader began; the first event of every epoch.
     EpochStarted {
-        /// Who leads.
+        /// The instance that leads.
         leader: InstanceId,
     },
     /// Segments may use this format from here on.
@@ -27,14 +27,14 @@ pub enum Event {
     Started {
         /// The attempt.
         attempt: AttemptId,
-        /// Who runs it.
+        /// The worker that runs it.
         worker: InstanceId,
     },
     /// The task delivered.
     Succeeded {
         /// The attempt that won.
         attempt: AttemptId,
-        /// Who ran it.
+        /// The worker that ran it.
         worker: InstanceId,
         /// The result.
         output: Payload,
@@ -43,18 +43,18 @@ pub enum Event {
     AttemptFailed {
         /// The attempt.
         attempt: AttemptId,
-        /// Who ran it.
+        /// The worker that ran it.
         worker: InstanceId,
         /// Why.
         error: TaskError,
-        /// When the next attempt may begin.
+        /// Earliest time of the next attempt.
         retry_at: Timestamp,
     },
     /// The worker of the current attempt vanished and another attempt will follow.
     AttemptLost {
         /// The attempt.
         attempt: AttemptId,
-        /// Who ran it.
+        /// The worker that ran it.
         worker: InstanceId,
     },
     /// The task failed for good.
@@ -70,7 +70,7 @@ pub enum Event {
     Cancelled {
         /// The task.
         task: TaskId,
-        /// Who withdrew it and why.
+        /// The caller that withdrew it, and the reason.
         message: String,
     },
     /// The task's deadline passed.

@@ -23,14 +23,14 @@ pub(super) struct Index {
     ends: BTreeSet<(Timestamp, TaskId)>,
 }
 
-/// What one tenant has.
+/// Tasks and usage of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Book {
     usage: Usage,
     requests: BTreeMap<RequestId, TaskId>,
 }
 
-/// What of a task decides where it stands in the index. A copy, because the task changes under it.
+/// The fields of a task that decide its position in the index. A copy, because the task changes under it.
 pub(super) struct Facts {
     state: State,
     ended: Option<Timestamp>,
@@ -54,7 +54,7 @@ impl Index {
         self.enter(task);
     }
 
-    /// Whether another task stands in this one's place.
+    /// Returns whether another task stands in this one's place.
     pub(super) fn holds(&self, task: &Task) -> bool {
         self.created.contains_key(&task.created_seq) || self.request(&task.tenant, &task.request_id).is_some()
     }

@@ -17,19 +17,19 @@ pub struct Header {
     pub epoch: Epoch,
     /// The newest epoch opened.
     pub opened: Epoch,
-    /// Who opened it.
+    /// The instance that opened it.
     pub leader: Option<InstanceId>,
     /// The last event.
     pub seq: Seq,
     /// Journal time.
     pub now: Timestamp,
-    /// How many tasks follow.
+    /// Number of tasks that follow.
     pub tasks: u64,
     /// The digest over them.
     pub digest: StateDigest,
 }
 
-/// A snapshot that is not what its header says.
+/// A snapshot that contradicts its header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Corrupt {
     /// Written by a newer version.

@@ -1,4 +1,4 @@
-//! What the elements of a tensor are, in the Open Inference Protocol's names.
+//! Types of a tensor's elements, in the Open Inference Protocol's names.
 //!
 //! Leaves reading and writing elements to those who run models.
 

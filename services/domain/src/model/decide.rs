@@ -1,4 +1,4 @@
-//! What a change makes of a model.
+//! Decisions about changes of a model.
 //!
 //! Promises: pure. Pushing the same file, deploying what is deployed and undeploying nothing change nothing; the
 //! deployed version is never deleted; a number is never given twice. Leaves storing the outcome, and deleting files, to
@@ -7,7 +7,7 @@
 use super::{Model, NewVersion, VERSIONS_MAX, Version, check_name, limits, not_found, version_not_found};
 use crate::reason::{Fault, Reason};
 
-/// What somebody wants of a model.
+/// A change of a [`Model`] that a caller requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Keep this file as a version.
@@ -30,21 +30,21 @@ pub enum Change {
     Revert {
         /// The version whose deploy is taken back.
         version: u32,
-        /// What was deployed before it.
+        /// The version deployed before it.
         deployed: Option<u32>,
-        /// What was the previous version then.
+        /// The previous version at that time.
         previous: Option<u32>,
     },
 }
 
-/// What a change comes to.
+/// Outcome of a [`Change`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The model afterwards.
     pub model: Model,
     /// The version that the change was about; 0 where there is none.
     pub version: u32,
-    /// Whether the model is another than before.
+    /// True if the model differs from before.
     pub changed: bool,
     /// The file that no version names any more.
     pub orphan: Option<String>,

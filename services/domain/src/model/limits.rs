@@ -1,4 +1,4 @@
-//! What a new version may hold.
+//! Limits on a new version.
 //!
 //! Leaves the limits of the whole record to whoever stores it.
 

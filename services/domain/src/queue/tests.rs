@@ -66,7 +66,7 @@ fn leaving_and_returning_gains_nothing() {
     (0..100).for_each(|task| queue.push(ticket(task, "steady", 3)));
     let mut hopper = 0;
     for task in 100..200 {
-        // Its lane is empty after each start.
+        // Its queue is empty after each start.
         queue.push(ticket(task, "hopper", 3));
         hopper += usize::from(take(&mut queue).unwrap() >= 100);
         queue.remove(&TaskId::from_u128(task.into()));
@@ -179,7 +179,7 @@ fn rested_lanes_are_forgotten() {
         queue.push(ticket(10_000 + task, "steady", 3));
         take(&mut queue).unwrap();
     }
-    assert!(queue.lanes.len() < 10, "{} lanes", queue.lanes.len());
+    assert!(queue.queues.len() < 10, "{} queues", queue.queues.len());
 }
 
 #[derive(Debug, Clone)]
@@ -239,9 +239,9 @@ proptest! {
                         None => prop_assert_eq!(model.values().find(due), None),
                         Some(taken) => {
                             prop_assert_eq!(Some(&taken), model.get(&taken.task));
-                            let rank = |ticket: &Ticket| (ticket.priority, ticket.order);
+                            let key = |ticket: &Ticket| (ticket.priority, ticket.order);
                             let rivals = model.values().filter(due).filter(|ticket| ticket.tenant == taken.tenant);
-                            prop_assert_eq!(rivals.map(rank).min(), Some(rank(&taken)));
+                            prop_assert_eq!(rivals.map(key).min(), Some(key(&taken)));
                             model.remove(&taken.task);
                         }
                     }

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use super::{Code, Reason};
 
-/// What went wrong, as the caller is told.
+/// Identifier of the error in every wire format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", reason.as_str())]
 pub struct Fault {
     /// The reason; the code follows from it.
     pub reason: Reason,
-    /// What was wrong, with which value, and what to do.
+    /// The defect with its value, and what to do.
     pub message: String,
     /// Named details for programs.
     pub metadata: BTreeMap<String, String>,
-    /// When a retry makes sense, if it does.
+    /// Delay after which a retry makes sense, if it does.
     pub retry_after: Option<Duration>,
     /// Fields that break a rule (`google.rpc.BadRequest`).
     pub violations: Vec<FieldViolation>,
@@ -37,7 +37,7 @@ pub struct FieldViolation {
 /// A quota that is used up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaViolation {
-    /// Whose quota, such as `tenant:default`.
+    /// Owner of the quota, such as `tenant:default`.
     pub subject: String,
     /// The limit and how much is used.
     pub description: String,

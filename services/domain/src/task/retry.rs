@@ -1,4 +1,4 @@
-//! How often and how late a failed task is tried again.
+//! Number and delay of retries of a failed task.
 //!
 //! Promises: the delay depends on the policy, the task and the attempt alone, so every replica computes the same.
 //! Leaves counting failures to the ledger.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::ids::TaskId;
 use crate::reason::Fault;
 
-/// When to try again after a failure. Lost workers do not count.
+/// Policy of retries after a failure. Lost workers do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts that may fail before the task does, 1 to 1,000.
@@ -58,7 +58,7 @@ impl RetryPolicy {
     }
 }
 
-/// How long to wait before the next attempt after attempt or failure number `attempt` (from 1) failed:
+/// Returns the delay before the next attempt after attempt or failure number `attempt` (from 1) failed:
 /// exponential up to the policy's maximum, then moved by up to 20 % either way.
 pub fn backoff(policy: &RetryPolicy, task: TaskId, attempt: u32) -> Duration {
     let max = policy.max_backoff.as_micros();

@@ -1,4 +1,4 @@
-//! What a submitter asks for, and the limits on it.
+//! Requests of submitters, and the limits on them.
 //!
 //! Promises: a spec that passes `check` fits into one journal event. Leaves whether a kind exists to the gateway,
 //! which knows the workers.
@@ -13,22 +13,22 @@ use crate::ids::{ContentDigest, Kind};
 use crate::reason::Fault;
 use crate::time::Timestamp;
 
-/// What to do, and under which conditions.
+/// The work of a [`Task`](super::Task), and its conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// Which handler runs it.
+    /// The handler that runs it.
     pub kind: Kind,
-    /// What the handler gets.
+    /// Input of the handler.
     pub input: Payload,
     /// Order within the tenant.
     pub priority: Priority,
-    /// When it expires, running or not.
+    /// Deadline, at which it expires, running or not.
     pub deadline: Option<Timestamp>,
-    /// How long one attempt may run.
+    /// Timeout of one attempt.
     pub timeout: Option<Duration>,
-    /// When it may start at the earliest.
+    /// Earliest start.
     pub not_before: Option<Timestamp>,
-    /// What follows a failure.
+    /// Policy after a failure.
     pub retry: RetryPolicy,
     /// Labels that a worker must have, with these values.
     pub requirements: BTreeMap<String, String>,
@@ -151,13 +151,13 @@ impl Default for Priority {
 /// Input or output of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// How to read it.
+    /// Its encoding.
     pub encoding: Encoding,
     /// The bytes, or where they lie.
     pub content: Content,
 }
 
-/// How to read a payload.
+/// Encoding of a [`Payload`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
     /// A JSON value.
@@ -208,7 +208,7 @@ impl Payload {
         }
     }
 
-    /// Whether it lies in the blob store.
+    /// Returns whether it lies in the blob store.
     pub fn is_blob(&self) -> bool {
         matches!(self.content, Content::Blob { .. })
     }

@@ -101,8 +101,8 @@ impl Pool {
         self.pick_where(exclude, &|_| true)
     }
 
-    /// Like [`Pool::pick`], among those of whose entry in the registry `fits` approves. An entry that is gone counts as it
-    /// was last.
+    /// Like [`Pool::pick`], among those of whose entry in the registry `fits` approves. An entry that is gone counts
+    /// as it was last.
     pub fn pick_where(&self, exclude: &[InstanceId], fits: &dyn Fn(&Instance) -> bool) -> Option<Picked> {
         let now = self.clock.monotonic();
         let endpoints = self.endpoints.borrow().clone();

@@ -1,6 +1,7 @@
 //! Refusals of a program on stderr: `error: REASON: message`, then what to do.
 //!
-//! Promises: the same form for a wrong command line, a wrong configuration and a failure; exit code 2 for the first two.
+//! Promises: the same form for a wrong command line, a wrong configuration and a failure; exit code 2 for the first
+//! two.
 
 use std::process::ExitCode;
 

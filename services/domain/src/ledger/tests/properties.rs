@@ -1,4 +1,4 @@
-//! What holds under every sequence of commands, also of such as no honest peer would send.
+//! Properties that hold under every sequence of commands, also of such as no honest peer would send.
 
 use std::collections::BTreeSet;
 

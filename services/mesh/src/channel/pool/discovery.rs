@@ -1,6 +1,7 @@
 //! The endpoints of a pool, and the stats streams that keep them live.
 //!
-//! Promises: one task owns the discovery; each endpoint's stream ends with its membership. Leaves the choice to the pool.
+//! Promises: one task owns the discovery; each endpoint's stream ends with its membership. Leaves the choice to the
+//! pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
