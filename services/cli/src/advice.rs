@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::text::redacted;
 
 /// Done.
 pub const EXIT_DONE: ExitCode = ExitCode::SUCCESS;
@@ -29,7 +30,7 @@ pub fn exit_code(fault: &Fault) -> u8 {
 
 /// Says on stderr what went wrong and what to do.
 pub(crate) fn fail(fault: &Fault) -> ExitCode {
-    eprintln!("error: {}: {}", fault.reason.as_str(), fault.message);
+    eprintln!("error: {}: {}", fault.reason.as_str(), redacted(&fault.message));
     if let Some(advice) = advice(fault.reason) {
         eprintln!("{advice}");
     }

@@ -16,4 +16,5 @@ pub mod queue;
 pub mod reason;
 pub mod session;
 pub mod task;
+pub mod text;
 pub mod time;

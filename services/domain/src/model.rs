@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::ContentDigest;
 use crate::reason::{Fault, Reason};
+use crate::text::excerpt;
 use crate::time::Timestamp;
 
 pub use datatype::{DataType, NotDataType};
@@ -150,8 +151,10 @@ pub fn check_name(name: &str) -> Result<(), Fault> {
     if starts && name.len() <= NAME_BYTES_MAX && bytes.all(|byte| plain(byte) || b"_.-".contains(&byte)) {
         return Ok(());
     }
-    let shown: String = name.chars().take(NAME_BYTES_MAX).collect();
-    let message = format!("{shown:?} is no name for a model; names match [a-z0-9][a-z0-9_.-]{{0,63}}");
+    let message = format!(
+        "{:?} is no name for a model; names match [a-z0-9][a-z0-9_.-]{{0,63}}",
+        excerpt(name)
+    );
     Err(Fault::field("name", message))
 }
 

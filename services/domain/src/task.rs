@@ -11,6 +11,7 @@ pub use spec::{Content, Encoding, Payload, Priority, Spec};
 
 use crate::ids::{AttemptId, ContentDigest, InstanceId, RequestId, Seq, TaskId, Tenant, Version};
 use crate::reason::{Code, Reason};
+use crate::text::head;
 use crate::time::Timestamp;
 
 pub mod retry;
@@ -237,11 +238,11 @@ impl TaskError {
 
     /// Cuts reason and message to what an event may carry.
     #[must_use]
-    pub fn shortened(mut self) -> Self {
-        self.reason
-            .truncate(self.reason.floor_char_boundary(Self::REASON_BYTES_MAX));
-        self.message
-            .truncate(self.message.floor_char_boundary(Self::MESSAGE_BYTES_MAX));
-        self
+    pub fn shortened(self) -> Self {
+        Self {
+            reason: head(&self.reason, Self::REASON_BYTES_MAX).to_owned(),
+            message: head(&self.message, Self::MESSAGE_BYTES_MAX).to_owned(),
+            ..self
+        }
     }
 }

@@ -15,14 +15,13 @@ use self::table::Binding;
 use crate::frames;
 
 pub mod call;
-pub mod fault;
+pub mod json_error;
 pub mod openapi;
 pub mod path;
-pub mod percent;
 pub mod request;
 pub mod response;
-pub mod sse;
 pub mod table;
+pub mod url;
 
 /// A REST request whose binding has been found.
 #[derive(Debug)]

@@ -22,9 +22,9 @@ use crate::bulk;
 use crate::online::call::Wanted;
 use crate::online::infer::{self, Inference};
 use crate::online::message::Message;
-use crate::transcode::percent;
 use crate::transcode::response;
 use crate::transcode::table::Miss;
+use crate::transcode::url;
 
 mod answer;
 mod elements;
@@ -182,7 +182,7 @@ fn target(path: &str) -> Result<Target, Fault> {
 }
 
 fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
-    let name = percent::decode(name, false).ok_or_else(|| no_route(path))?;
+    let name = url::decode(name).ok_or_else(|| no_route(path))?;
     let (version, rest) = match rest {
         ["versions", version, rest @ ..] if !version.is_empty() => (*version, rest),
         rest => ("", rest),

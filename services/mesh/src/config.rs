@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::redacted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -119,9 +120,9 @@ pub trait ServiceConfig: Clone + Default + Serialize + DeserializeOwned + Send +
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// An error with this text, which names the place of the wrong value.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+    /// An error with this text, which names the place of the wrong value. URLs in it lose their credentials.
+    pub fn new(message: impl AsRef<str>) -> Self {
+        Self(redacted(message.as_ref()).into_owned())
     }
 
     /// The error as a fault.

@@ -4,6 +4,7 @@
 //! and null stands for an absent field, as everywhere. Leaves the lengths of the lists to whoever analyses them.
 
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::excerpt;
 
 use super::bounds;
 use crate::analysis::v1::{Table, TableColumn};
@@ -130,7 +131,7 @@ fn count(reader: &mut Reader<'_>) -> Result<u32, BadTable> {
 }
 
 fn unknown_field(name: &str) -> BadTable {
-    let shown: String = name.chars().take(64).collect();
+    let shown = excerpt(name);
     let fault = Fault::new(Reason::UnknownField, format!("`table` has no field {shown:?}"));
     BadTable::Shape(fault.with("field", shown))
 }

@@ -6,8 +6,12 @@
 use std::borrow::Cow;
 
 use lepton_domain::reason::Reason;
+use lepton_domain::text::cut;
 
 use super::{DEPTH_MAX, INTEGER_MAX, JsonFault, too_deep};
+
+/// Bytes of a number in a message.
+const LITERAL_BYTES_MAX: usize = 43;
 
 /// A position in a text. Every method skips the space before its token. A copy reads on from the same place.
 #[derive(Debug, Clone)]
@@ -247,7 +251,10 @@ impl<'a> Reader<'a> {
         let digits = literal.trim_start_matches('-');
         if integer && digits.parse::<u64>().map_or(true, |value| value > INTEGER_MAX) {
             let advice = "write it as a text, or with an exponent if it need not be exact";
-            let message = format!("the integer {} is beyond 2^53: {advice}", shortened(literal));
+            let message = format!(
+                "the integer {} is beyond 2^53: {advice}",
+                cut(literal, LITERAL_BYTES_MAX)
+            );
             return Err(JsonFault {
                 reason: Reason::NumberNotExact,
                 ..self.fault_at(start, &message)
@@ -256,7 +263,7 @@ impl<'a> Reader<'a> {
         match literal.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
             _ => {
-                let message = format!("{} is beyond the largest double", shortened(literal));
+                let message = format!("{} is beyond the largest double", cut(literal, LITERAL_BYTES_MAX));
                 Err(JsonFault {
                     reason: Reason::NumberNotExact,
                     ..self.fault_at(start, &message)
@@ -318,13 +325,5 @@ fn fault(text: &[u8], at: usize, message: &str) -> JsonFault {
         message: message.to_owned(),
         line,
         column: before.len() - line_start + 1,
-    }
-}
-
-/// A number for a message: hostile ones are megabytes long.
-fn shortened(literal: &str) -> String {
-    match literal.get(..40) {
-        Some(head) if literal.len() > 40 => format!("{head}..."),
-        _ => literal.to_owned(),
     }
 }

@@ -9,28 +9,32 @@ use http::{Response, StatusCode};
 use lepton_domain::reason::Fault;
 use serde_json::{Value, json};
 
+use super::bounds::bounded;
 use super::{DOMAIN, REASON_HEADER};
+
+mod names;
 
 /// The answer of `/api` and of everything that is not `/v2`.
 pub fn rest(fault: &Fault) -> Response<Body> {
     answer(fault, &rest_body(fault))
 }
 
-/// The body of that answer, for places that carry it inside another one.
+/// The body of that answer, for places that carry it inside another one. Fields have their JSON names in it.
 pub fn rest_body(fault: &Fault) -> Value {
+    let fault = bounded(fault);
     json!({
         "error": {
             "code": fault.reason.http_status(),
             "status": fault.code().name(),
-            "message": fault.message,
-            "details": details(fault),
+            "message": names::message(&fault),
+            "details": details(&fault),
         }
     })
 }
 
 /// The answer under `/v2`, whose clients know `error` only.
 pub fn v2(fault: &Fault) -> Response<Body> {
-    let mut response = answer(fault, &json!({ "error": fault.message }));
+    let mut response = answer(fault, &json!({ "error": bounded(fault).message }));
     response
         .headers_mut()
         .insert(REASON_HEADER, HeaderValue::from_static(fault.reason.as_str()));
@@ -52,7 +56,7 @@ fn details(fault: &Fault) -> Vec<Value> {
     }
     if !fault.violations.is_empty() {
         let violations = fault.violations.iter();
-        let violations = violations.map(|it| json!({ "field": it.field, "description": it.description }));
+        let violations = violations.map(|it| json!({ "field": names::path(&it.field), "description": it.description }));
         details.push(json!({
             "@type": "type.googleapis.com/google.rpc.BadRequest",
             "fieldViolations": violations.collect::<Vec<_>>(),

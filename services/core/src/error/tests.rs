@@ -3,6 +3,7 @@
 use axum::body::to_bytes;
 use serde_json::Value;
 
+use super::bounds::{TEXT_BYTES_MAX, VIOLATIONS_MAX};
 use super::*;
 
 fn full() -> Fault {
@@ -48,15 +49,33 @@ fn long_texts_are_cut_to_what_headers_hold() {
     assert!(read.metadata["target"].len() <= TEXT_BYTES_MAX && read.metadata["tenant"] == "default");
 }
 
-#[test]
-fn a_text_is_cut_between_characters() {
-    for (text, expected) in [
-        ("abcdefgh", "abcdefgh"),
-        ("abcdefghi", "abcde..."),
-        ("abc\u{1f600}def", "abc..."),
-    ] {
-        assert_eq!(cut(text, 8), expected);
+#[tokio::test]
+async fn an_error_is_small_over_every_protocol() {
+    let sent = "x\u{e9}\n".repeat(1 << 18);
+    let mut large = Fault::new(Reason::UnknownField, format!("there is no field {sent:?}")).with("field", &sent);
+    for _ in 0..1_000 {
+        large = large.violation(&sent[..1_000], "is unknown");
     }
+    let large = large.quota(&sent, &sent);
+    for response in [rest(&large), v2(&large)] {
+        let body = to_bytes(response.into_body(), 64 << 10).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let text = body["error"]["message"].as_str().or(body["error"].as_str()).unwrap();
+        assert!(text.starts_with("there is no field") && text.ends_with("..."), "{text}");
+        if let Some(details) = body["error"]["details"].as_array() {
+            assert_eq!(details[1]["fieldViolations"].as_array().unwrap().len(), VIOLATIONS_MAX);
+        }
+    }
+    assert!(status(&large).details().len() < 16 << 10);
+}
+
+#[test]
+fn rest_names_fields_as_json_does_and_grpc_as_the_proto() {
+    let fault = Fault::field("page_size", "5000 is more than 1000");
+    let body = rest_body(&fault);
+    assert_eq!(body["error"]["message"], "pageSize: 5000 is more than 1000");
+    assert_eq!(body["error"]["details"][1]["fieldViolations"][0]["field"], "pageSize");
+    assert_eq!(status(&fault).message(), "page_size: 5000 is more than 1000");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::admission::{Limits, admit};
 use crate::ids::{AttemptId, InstanceId, TaskId};
 use crate::reason::{Fault, Reason};
 use crate::task::{Payload, State, Task, TaskError, backoff};
+use crate::text::head;
 use crate::time::Timestamp;
 
 /// Rules that an operator sets. They shape new events and never the meaning of old ones.
@@ -68,7 +69,7 @@ pub fn decide(ledger: &Ledger, policy: &Policy, command: Command, now: Timestamp
             retryable,
         } => fail(ledger, attempt, worker, error, retryable, now),
         Command::Lose { attempt, worker } => lose(ledger, policy, attempt, worker),
-        Command::Cancel { task, message } => cancel(ledger, task, message),
+        Command::Cancel { task, message } => cancel(ledger, task, &message),
         Command::Tick => Ok(tick(ledger, policy, now)),
         Command::ActivateFormat { format } => activate_format(ledger, format),
     }
@@ -197,7 +198,7 @@ fn lose(ledger: &Ledger, policy: &Policy, attempt: AttemptId, worker: InstanceId
     }])
 }
 
-fn cancel(ledger: &Ledger, id: TaskId, mut message: String) -> Result<Vec<Event>, Rejection> {
+fn cancel(ledger: &Ledger, id: TaskId, message: &str) -> Result<Vec<Event>, Rejection> {
     let task = find(ledger, id)?;
     if task.state == State::Cancelled {
         return Ok(Vec::new());
@@ -208,7 +209,7 @@ fn cancel(ledger: &Ledger, id: TaskId, mut message: String) -> Result<Vec<Event>
             state: task.state,
         });
     }
-    message.truncate(message.floor_char_boundary(TaskError::MESSAGE_BYTES_MAX));
+    let message = head(message, TaskError::MESSAGE_BYTES_MAX).to_owned();
     Ok(vec![Event::Cancelled { task: id, message }])
 }
 

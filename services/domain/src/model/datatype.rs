@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::excerpt;
+
 /// Text that names no data type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no data type; known are BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64 and BYTES")]
@@ -43,7 +45,7 @@ macro_rules! datatypes {
             fn from_str(text: &str) -> Result<Self, NotDataType> {
                 match text {
                     $($name => Ok(DataType::$variant),)*
-                    _ => Err(NotDataType(text.chars().take(32).collect())),
+                    _ => Err(NotDataType(excerpt(text).into_owned())),
                 }
             }
         }

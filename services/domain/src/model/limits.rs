@@ -5,6 +5,7 @@
 use super::{DIMENSIONS_MAX, LINEAGE_BYTES_MAX, LINEAGE_PAIRS_MAX, NewVersion, Signature, TENSOR_NAME_BYTES_MAX};
 use super::{TENSORS_MAX, Tensor};
 use crate::reason::{Fault, Reason};
+use crate::text::excerpt;
 
 /// Refuses a version whose description is larger than the record can take.
 pub(super) fn check(new: &NewVersion) -> Result<(), Fault> {
@@ -41,9 +42,9 @@ fn check_signature(signature: &Signature) -> Result<(), Fault> {
     }
     for Tensor { name, shape, .. } in signature.inputs.iter().chain(&signature.outputs) {
         if name.len() > TENSOR_NAME_BYTES_MAX {
-            let (shown, length) = (name.chars().take(32).collect::<String>(), name.len());
+            let (shown, length) = (excerpt(name), name.len());
             return invalid(format!(
-                "the name of tensor {shown:?}... has {length} bytes; at most {TENSOR_NAME_BYTES_MAX} are taken"
+                "the name of tensor {shown:?} has {length} bytes; at most {TENSOR_NAME_BYTES_MAX} are taken"
             ));
         }
         if shape.len() > DIMENSIONS_MAX {

@@ -14,7 +14,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _};
 
 use self::row::BadRow;
 use self::scan::Scan;
-use crate::transcode::fault::{Position, invalid_json};
+use crate::transcode::json_error::{JsonError, Position};
 use crate::transcode::request;
 
 mod packed;
@@ -286,7 +286,7 @@ impl Decoder {
     }
 
     fn syntax(&self, why: &str) -> Fault {
-        invalid_json(why, self.position, &self.pending)
+        JsonError::syntax(why, self.position, &self.pending).into()
     }
 
     /// A fault of the pending text, at its place in the body.

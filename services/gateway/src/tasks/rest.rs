@@ -3,6 +3,7 @@
 //! Promises: the same answers as `grpc`, in the JSON of the same messages. Leaves the rules of the path to `transcode`.
 
 use axum::body::Body;
+use axum::response::sse::Event;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::Response;
@@ -16,7 +17,6 @@ use prost_reflect::DynamicMessage;
 use super::view::View;
 use super::{Tasks, grpc, key, submit};
 use crate::bulk;
-use crate::transcode::sse::Event;
 use crate::transcode::{Bound, request, response};
 
 /// Whether an RPC is served here rather than by transcoding.
@@ -114,10 +114,7 @@ async fn watch(tasks: &Tasks, request: &WatchTaskRequest) -> Result<Response<Bod
 }
 
 fn event(view: &View) -> Result<Event, Fault> {
-    let data = String::from_utf8_lossy(&view.to_json()?).into_owned();
-    Ok(Event {
-        name: Some("task"),
-        id: Some(view.task.version.to_string()),
-        data,
-    })
+    let json = view.to_json()?;
+    let event = Event::default().event("task").id(view.task.version.to_string());
+    Ok(event.data(String::from_utf8_lossy(&json)))
 }

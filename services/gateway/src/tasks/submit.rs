@@ -20,7 +20,7 @@ use serde_json::de::SliceRead;
 
 use self::spans::{Batch, One, span};
 use super::Submit;
-use crate::transcode::fault::{Position, json_fault};
+use crate::transcode::json_error::{JsonError, Position};
 use crate::transcode::request::parse_at;
 
 mod spans;
@@ -156,5 +156,5 @@ fn parsed<'a, T>(
 ) -> Result<T, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| json_fault(&error, text, base))
+    value.map_err(|error| JsonError::from_serde(&error, text, base).into())
 }

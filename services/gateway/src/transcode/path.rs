@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::percent;
+use super::url;
 
 #[cfg(test)]
 mod tests;
@@ -70,9 +70,7 @@ impl Template {
             let part = parts.next()?;
             match segment {
                 Segment::Literal(literal) if literal == part => {}
-                Segment::Field(field) if !part.is_empty() => {
-                    fields.push((field.as_str(), percent::decode(part, false)?))
-                }
+                Segment::Field(field) if !part.is_empty() => fields.push((field.as_str(), url::decode(part)?)),
                 _ => return None,
             }
         }

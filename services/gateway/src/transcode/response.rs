@@ -3,7 +3,12 @@
 //! Promises: an RPC that fails before its first answer gives an ordinary error response; later failures are an event of
 //! type `error` with the same body.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::body::Body;
+use axum::response::IntoResponse as _;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use http::{HeaderValue, Response, header};
@@ -11,10 +16,12 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_proto::proto_json::{self, PrintError};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
-use super::sse::{self, Event};
 use super::table::Binding;
 use crate::bulk;
 use crate::frames::Answers;
+
+/// Longest silence of a stream of events. Proxies close silent connections after 30 to 60 s.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// The answer of a unary RPC.
 pub async fn unary(binding: &Binding, answer: Bytes) -> Result<Response<Body>, Fault> {
@@ -32,17 +39,19 @@ pub async fn stream(binding: &Binding, mut answers: Answers) -> Result<Response<
         let json = bytes.and_then(|bytes| print(output.clone(), answer.as_ref(), &bytes))?;
         String::from_utf8(json).map_err(|_| Fault::new(Reason::Internal, "JSON is not UTF-8"))
     });
-    Ok(events(texts.map(|text| {
-        text.map(|data| Event {
-            data,
-            ..Event::default()
-        })
-    })))
+    Ok(events(texts.map(|text| text.map(|data| Event::default().data(data)))))
 }
 
 /// Events until the first fault, which becomes the last event.
 pub fn events(events: impl Stream<Item = Result<Event, Fault>> + Send + 'static) -> Response<Body> {
-    sse::response(events.map(|event| event.unwrap_or_else(|fault| error_event(&fault))))
+    let events = events.map(|event| Ok::<_, Infallible>(event.unwrap_or_else(|fault| error_event(&fault))));
+    let alive = KeepAlive::new().interval(SILENCE_MAX).text("alive");
+    let mut response = Sse::new(events).keep_alive(alive).into_response();
+    // nginx would gather events otherwise.
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 /// A JSON body.
@@ -55,11 +64,9 @@ pub fn json(body: impl Into<Body>) -> Response<Body> {
 }
 
 fn error_event(fault: &Fault) -> Event {
-    Event {
-        name: Some("error"),
-        id: None,
-        data: lepton_core::error::rest_body(fault).to_string(),
-    }
+    Event::default()
+        .event("error")
+        .data(lepton_core::error::rest_body(fault).to_string())
 }
 
 /// An encoded message, or the message in one of its fields, as JSON.
@@ -76,4 +83,47 @@ fn print(
         None => proto_json::to_vec(&message),
     });
     printed.map_err(|error| Fault::new(Reason::Internal, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn first_frame(stream: impl Stream<Item = Result<Event, Fault>> + Send + 'static) -> Bytes {
+        let response = events(stream);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        let frame = response.into_body().frame().await.expect("a frame").expect("no error");
+        frame.into_data().expect("data")
+    }
+
+    #[tokio::test]
+    async fn an_event_is_one_frame_and_line_breaks_forge_no_fields() {
+        let event = Event::default().event("task").id("3-7").data("a\nid: 2\r\nb");
+        let frame = first_frame(futures::stream::iter([Ok(event)])).await;
+        let text = std::str::from_utf8(&frame).expect("UTF-8");
+        // Either of them ends a line, as both together do.
+        let lines: Vec<&str> = text.trim_end().split(['\r', '\n']).collect();
+        assert_eq!(
+            lines,
+            ["event: task", "id: 3-7", "data: a", "data: id: 2", "data: ", "data: b"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_the_last_event() {
+        let fault = Fault::new(Reason::TaskNotFound, "there is no task");
+        let frame = first_frame(futures::stream::iter([Err(fault)])).await;
+        let text = std::str::from_utf8(&frame).expect("UTF-8");
+        assert!(
+            text.starts_with("event: error\ndata: {\"error\":{") && text.ends_with("}\n\n"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_shows_that_it_lives() {
+        assert_eq!(first_frame(futures::stream::pending()).await, ": alive\n\n");
+    }
 }

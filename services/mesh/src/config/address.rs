@@ -2,10 +2,14 @@
 
 use http::Uri;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::redacted_address;
 
 /// `HOST:PORT` of an address; `what` names its server in the error.
 pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String, Fault> {
-    let wrong = |why: &str| Fault::new(Reason::ConfigInvalid, format!("{address:?} is no URL of {what}: {why}"));
+    let wrong = |why: &str| {
+        let shown = redacted_address(address);
+        Fault::new(Reason::ConfigInvalid, format!("{shown:?} is no URL of {what}: {why}"))
+    };
     let text = if address.contains("://") {
         address.to_owned()
     } else {
@@ -19,7 +23,12 @@ pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String,
         return Err(wrong("nothing may follow the port"));
     }
     let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    if authority.as_str().contains('@') {
+        return Err(wrong(
+            "users and passwords are not supported; write it as http://HOST:PORT",
+        ));
+    }
+    if authority.host().is_empty() {
         return Err(wrong("write it as http://HOST:PORT"));
     }
     // The parser takes any text for a port, and then tells of none.
@@ -68,6 +77,23 @@ mod tests {
             "http://host/p",
         ] {
             assert_eq!(read(wrong), Err(Reason::ConfigInvalid), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn no_credential_is_shown() {
+        for address in [
+            "http://root:s3cret@host:2379",
+            "https://root:s3cret@host",
+            "root:s3cret@host",
+            "http://root:s3/cret@host",
+            "http://root:s3cret",
+            "http://host/?key=s3cret",
+            "http://root:s3cret@",
+            "://root:s3cret@host",
+        ] {
+            let fault = authority(address, "an etcd member", 2379).expect_err(address);
+            assert!(!fault.to_string().contains("cret"), "{fault}");
         }
     }
 

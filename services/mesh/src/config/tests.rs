@@ -186,3 +186,23 @@ fn a_written_configuration_reads_back() {
         assert_eq!(duration::parse(text), None, "{text}");
     }
 }
+
+#[test]
+fn no_error_shows_the_password_of_an_url() {
+    let etcd = "http://root:s3cret@etcd:2379";
+    let (in_file, wrong_type) = (
+        format!("[common]\netcd = [\"{etcd}\"]\n"),
+        format!("[online]\nslots = \"{etcd}\"\n"),
+    );
+    let file = |text| loaded(&Given(&[], text), &[]);
+    for result in [
+        loaded(&Given(&[], ""), &[("common.etcd", etcd)]),
+        loaded(&Given(&[("LEPTON_COMMON__ETCD", etcd)], ""), &[]),
+        loaded(&Given(&[("LEPTON_ONLINE__SLOTS", etcd)], ""), &[]),
+        file(&in_file),
+        file(&wrong_type),
+    ] {
+        let error = result.expect_err("a user is not taken").to_string();
+        assert!(!error.contains("s3cret") && error.contains("***@etcd:2379"), "{error}");
+    }
+}

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::redacted;
 
 /// Exit code of a refusal or a failure.
 pub const EXIT_FAILED: u8 = 1;
@@ -23,15 +24,15 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     // Help that was not asked for has no such beginning.
     let text = error.to_string();
     match text.strip_prefix("error: ") {
-        Some(rest) => eprint!("error: {}: {rest}", Reason::ConfigInvalid),
-        None => eprint!("{text}"),
+        Some(rest) => eprint!("error: {}: {}", Reason::ConfigInvalid, redacted(rest)),
+        None => eprint!("{}", redacted(&text)),
     }
     ExitCode::from(EXIT_USAGE)
 }
 
 /// Says why a service ends. A configuration may also turn out to be wrong only where it is used.
 pub(super) fn fail(fault: &Fault) -> ExitCode {
-    eprintln!("error: {}: {}", fault.reason, fault.message);
+    eprintln!("error: {}: {}", fault.reason, redacted(&fault.message));
     if let Some(advice) = advice(fault.reason) {
         eprintln!("{advice}");
     }

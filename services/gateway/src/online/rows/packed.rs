@@ -8,7 +8,7 @@ use lepton_proto::convert::analysis::packed::{self, BadTable};
 use lepton_proto::convert::value::JsonFault;
 use lepton_proto::convert::value::read::Reader;
 
-use crate::transcode::fault::{Position, at};
+use crate::transcode::json_error::{Position, at};
 
 /// Reads the table that is the whole of `text`, which begins at `position` in the body.
 pub fn read(text: &[u8], position: Position) -> Result<Table, Fault> {

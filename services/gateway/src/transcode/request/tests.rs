@@ -55,15 +55,45 @@ fn a_call_without_parameters_takes_none() {
     for query in [None, Some(""), Some("&")] {
         assert_eq!(no_parameters(query), Ok(()));
     }
-    let fault = no_parameters(Some("kind=echo")).expect_err("unknown");
+    let fault = Fault::from(no_parameters(Some("kind=echo")).expect_err("unknown"));
     assert_eq!(
         (fault.reason, fault.metadata["field"].as_str()),
         (Reason::UnknownField, "kind")
     );
     assert_eq!(
-        no_parameters(Some("%ff")).expect_err("not UTF-8").reason,
-        Reason::FieldInvalid
+        no_parameters(Some("%ff")).expect_err("not UTF-8"),
+        ParameterError::Escape
     );
+}
+
+#[test]
+fn a_single_value_is_taken_once() {
+    for (path, query, name) in [
+        ("/api/v1/tasks", "pageSize=5&pageSize=6", "pageSize"),
+        ("/api/v1/tasks", "pageSize=5&kind=a&page_size=5", "pageSize"),
+        ("/api/v1/tasks", "kind=&kind=", "kind"),
+        ("/api/v1/tasks/x:wait", "timeout=1s&timeout=2s", "timeout"),
+        ("/api/v1/tasks/x", "id=y", "id"),
+    ] {
+        let fault = request(Method::GET, path, query, "").expect_err(query);
+        assert_eq!(fault.code().name(), "INVALID_ARGUMENT", "{query}");
+        assert_eq!(fault.violations[0].field, name, "{query}");
+        assert!(
+            fault
+                .message
+                .starts_with(&format!("{name}: it is given more than once")),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
+fn long_texts_are_shortened_where_they_stand() {
+    let long = "x".repeat(50_000);
+    for query in [format!("{long}=1"), format!("pageSize={long}"), format!("state={long}")] {
+        let fault = request(Method::GET, "/api/v1/tasks", &query, "").expect_err("unfit");
+        assert!(fault.message.len() < 1_024, "{} bytes", fault.message.len());
+    }
 }
 
 #[test]

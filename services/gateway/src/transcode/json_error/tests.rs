@@ -6,7 +6,7 @@ use super::*;
 
 fn fault(text: &str) -> Fault {
     let error = serde_json::from_str::<serde_json::Value>(text).expect_err("broken");
-    json_fault(&error, text.as_bytes(), Position::START)
+    JsonError::from_serde(&error, text.as_bytes(), Position::START).into()
 }
 
 #[test]
@@ -47,7 +47,8 @@ proptest! {
     #[test]
     fn any_text_is_described_without_panic(text in ".{0,80}") {
         if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
-            prop_assert_eq!(json_fault(&error, text.as_bytes(), Position::START).reason, Reason::InvalidJson);
+            let error = JsonError::from_serde(&error, text.as_bytes(), Position::START);
+            prop_assert_eq!(Fault::from(error).reason, Reason::InvalidJson);
         }
     }
 }

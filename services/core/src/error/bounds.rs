@@ -1,0 +1,62 @@
+//! Limits of an error on the wire.
+//!
+//! Promises: an error stays small however long the texts are that a caller sent, over every protocol alike. Leaves short
+//! texts as they are.
+
+use std::borrow::Cow;
+
+use lepton_domain::reason::{Fault, FieldViolation, QuotaViolation};
+use lepton_domain::text::cut;
+
+/// Bytes of the message. In a gRPC status it travels in headers, escaped, and peers take only so many of those.
+pub(super) const MESSAGE_BYTES_MAX: usize = 1_024;
+/// Bytes of each other text, such as a name that a caller sent.
+pub(super) const TEXT_BYTES_MAX: usize = 256;
+/// Entries of the metadata.
+const METADATA_MAX: usize = 32;
+/// Violations of one error.
+pub(super) const VIOLATIONS_MAX: usize = 16;
+
+/// The fault, or a copy of it that keeps the limits.
+pub(super) fn bounded(fault: &Fault) -> Cow<'_, Fault> {
+    if is_bounded(fault) {
+        return Cow::Borrowed(fault);
+    }
+    let text = |text: &str| cut(text, TEXT_BYTES_MAX).into_owned();
+    let metadata = fault.metadata.iter().take(METADATA_MAX);
+    let violations = fault.violations.iter().take(VIOLATIONS_MAX);
+    Cow::Owned(Fault {
+        reason: fault.reason,
+        message: cut(&fault.message, MESSAGE_BYTES_MAX).into_owned(),
+        metadata: metadata.map(|(key, value)| (text(key), text(value))).collect(),
+        retry_after: fault.retry_after,
+        violations: violations
+            .map(|it| FieldViolation {
+                field: text(&it.field),
+                description: text(&it.description),
+            })
+            .collect(),
+        quota: fault.quota.as_ref().map(|it| {
+            Box::new(QuotaViolation {
+                subject: text(&it.subject),
+                description: text(&it.description),
+            })
+        }),
+    })
+}
+
+fn is_bounded(fault: &Fault) -> bool {
+    let short = |text: &String| text.len() <= TEXT_BYTES_MAX;
+    fault.message.len() <= MESSAGE_BYTES_MAX
+        && fault.metadata.len() <= METADATA_MAX
+        && fault.metadata.iter().all(|(key, value)| short(key) && short(value))
+        && fault.violations.len() <= VIOLATIONS_MAX
+        && fault
+            .violations
+            .iter()
+            .all(|it| short(&it.field) && short(&it.description))
+        && fault
+            .quota
+            .iter()
+            .all(|it| short(&it.subject) && short(&it.description))
+}
