@@ -8,7 +8,7 @@ use lepton_tests::venv::{run, venv};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// The rows of the large body.
 const ROWS: usize = 1_000_000;

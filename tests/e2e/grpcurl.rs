@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use lepton_tests::venv::{attempt, run, venv};
 use serde_json::{Value, json};
 
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// Every service that clients may call.
 const PUBLIC: [&str; 10] = [

@@ -12,7 +12,7 @@ use lepton_tests::rest::Answer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const ANALYZE: &str = "/api/v1/analyze";
 const ROWS: &str = r#"{"data":[{"a":1,"b":"x"},{"a":3,"b":"y"}]}"#;

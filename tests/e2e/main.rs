@@ -7,7 +7,7 @@ mod grpcurl;
 mod infer;
 mod json;
 mod models;
-mod stage;
+mod shared_mesh;
 mod tasks;
 mod traces;
 mod train;

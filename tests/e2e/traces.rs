@@ -7,7 +7,7 @@ use lepton_tests::rest::{Answer, Rest};
 use lepton_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 mod command;
 mod monitors;

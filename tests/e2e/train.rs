@@ -8,7 +8,7 @@ use lepton_tests::rest::Rest;
 use lepton_tests::venv::{run, venv};
 use serde_json::{Value, json};
 
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 mod refusals;
 mod serve;

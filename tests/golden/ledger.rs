@@ -9,57 +9,57 @@ use lepton_domain::ledger::{Command, Event, Ledger, Rejection, Submission, apply
 use lepton_domain::reason::Reason;
 use lepton_domain::task::{Content, Encoding, Payload, Priority, Spec, Task, TaskError};
 
+use crate::fixture::{Fixture, clock};
 use crate::line::Line;
 use crate::print;
-use crate::stage::{Stage, clock};
 
 /// Runs the line if it is about the ledger.
-pub fn command(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) -> bool {
+pub fn command(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) -> bool {
     match line.word(0) {
         "wait" => {
-            stage.wait(line.duration(line.word(1)));
-            stage.ledger.begin(stage.ledger.epoch(), stage.now);
+            fixture.wait(line.duration(line.word(1)));
+            fixture.ledger.begin(fixture.ledger.epoch(), fixture.now);
         }
         "epoch" => {
-            stage.ledger.begin(Epoch(line.number(1)), stage.now);
+            fixture.ledger.begin(Epoch(line.number(1)), fixture.now);
             run(
-                stage,
+                fixture,
                 Command::OpenEpoch {
                     leader: InstanceId::new(line.word(2)),
                 },
                 out,
             );
         }
-        "policy" => policy(stage, line),
-        "apply" => raw(stage, line, out),
+        "policy" => policy(fixture, line),
+        "apply" => raw(fixture, line, out),
         "task" => line.words(1).iter().for_each(|name| {
-            let id = stage.task(name);
-            out.push(print::task(stage, id));
+            let id = fixture.task(name);
+            out.push(print::task(fixture, id));
         }),
-        "list" => out.push(list(stage, line)),
-        "usage" => out.push(format!("{:?}", stage.ledger.usage(&Tenant::new(line.word(1))))),
+        "list" => out.push(list(fixture, line)),
+        "usage" => out.push(format!("{:?}", fixture.ledger.usage(&Tenant::new(line.word(1))))),
         "timer" => {
-            let next = stage.ledger.next_timer(&stage.policy);
+            let next = fixture.ledger.next_timer(&fixture.policy);
             out.push(next.map_or("no timer".to_owned(), |at| format!("next timer {}", clock(at))));
         }
-        "replay" => out.push(replay(stage)),
-        "restore" => out.push(restore(stage)),
-        _ => return decided(stage, line, out),
+        "replay" => out.push(replay(fixture)),
+        "restore" => out.push(restore(fixture)),
+        _ => return decided(fixture, line, out),
     }
     true
 }
 
 /// The commands that the domain decides.
-fn decided(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) -> bool {
-    let of_worker = |stage: &mut Stage| (stage.attempt(line, line.word(1)), InstanceId::new(line.word(2)));
+fn decided(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) -> bool {
+    let of_worker = |fixture: &mut Fixture| (fixture.attempt(line, line.word(1)), InstanceId::new(line.word(2)));
     let command = match line.word(0) {
-        "submit" => Command::Submit(Box::new(submission(stage, line))),
+        "submit" => Command::Submit(Box::new(submission(fixture, line))),
         "start" => {
-            let (attempt, worker) = of_worker(stage);
+            let (attempt, worker) = of_worker(fixture);
             Command::Start { attempt, worker }
         }
         "succeed" => {
-            let (attempt, worker) = of_worker(stage);
+            let (attempt, worker) = of_worker(fixture);
             Command::Succeed {
                 attempt,
                 worker,
@@ -67,7 +67,7 @@ fn decided(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) -> bool {
             }
         }
         "fail" => {
-            let (attempt, worker) = of_worker(stage);
+            let (attempt, worker) = of_worker(fixture);
             let error = TaskError::new(Reason::HandlerFailed, line.option("message").unwrap_or("it broke"));
             Command::Fail {
                 attempt,
@@ -77,62 +77,62 @@ fn decided(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) -> bool {
             }
         }
         "lose" => {
-            let (attempt, worker) = of_worker(stage);
+            let (attempt, worker) = of_worker(fixture);
             Command::Lose { attempt, worker }
         }
         "cancel" => Command::Cancel {
-            task: stage.task(line.word(1)),
+            task: fixture.task(line.word(1)),
             message: line.rest(2, ""),
         },
         "tick" => Command::Tick,
         "format" => Command::ActivateFormat { format: line.number(1) },
         _ => return false,
     };
-    run(stage, command, out);
+    run(fixture, command, out);
     true
 }
 
-fn run(stage: &mut Stage, command: Command, out: &mut Vec<String>) {
-    match decide(&stage.ledger, &stage.policy, command, stage.now) {
+fn run(fixture: &mut Fixture, command: Command, out: &mut Vec<String>) {
+    match decide(&fixture.ledger, &fixture.policy, command, fixture.now) {
         Ok(events) if events.is_empty() => out.push("nothing to do".to_owned()),
-        Ok(events) => events.iter().for_each(|event| perform(stage, event, out)),
-        Err(rejection) => out.push(refusal(stage, &rejection)),
+        Ok(events) => events.iter().for_each(|event| perform(fixture, event, out)),
+        Err(rejection) => out.push(refusal(fixture, &rejection)),
     }
 }
 
-fn perform(stage: &mut Stage, event: &Event, out: &mut Vec<String>) {
-    match apply(&mut stage.ledger, event) {
+fn perform(fixture: &mut Fixture, event: &Event, out: &mut Vec<String>) {
+    match apply(&mut fixture.ledger, event) {
         Ok(effects) => {
-            out.push(format!("+ {}", print::event(stage, event)));
-            let effects: Vec<_> = effects.iter().map(|effect| print::effect(stage, effect)).collect();
+            out.push(format!("+ {}", print::event(fixture, event)));
+            let effects: Vec<_> = effects.iter().map(|effect| print::effect(fixture, effect)).collect();
             if !effects.is_empty() {
                 out.push(format!("  > {}", effects.join(", ")));
             }
-            stage
+            fixture
                 .journal
-                .push((stage.ledger.epoch(), stage.ledger.now(), event.clone()));
+                .push((fixture.ledger.epoch(), fixture.ledger.now(), event.clone()));
         }
-        Err(illegal) => out.push(format!("illegal: {}", named(stage, &illegal.to_string()))),
+        Err(illegal) => out.push(format!("illegal: {}", named(fixture, &illegal.to_string()))),
     }
 }
 
-fn refusal(stage: &Stage, rejection: &Rejection) -> String {
+fn refusal(fixture: &Fixture, rejection: &Rejection) -> String {
     let fault = rejection.fault();
     let text = format!("! {} {} {}", fault.code().name(), fault.reason, fault.message);
-    named(stage, &text)
+    named(fixture, &text)
 }
 
 /// Ids as the names that the script gave them.
-fn named(stage: &Stage, text: &str) -> String {
+fn named(fixture: &Fixture, text: &str) -> String {
     let ids = (1..=64u128).map(TaskId::from_u128);
     ids.fold(text.to_owned(), |text, id| {
-        text.replace(&id.to_string(), &stage.name(&id))
+        text.replace(&id.to_string(), &fixture.name(&id))
     })
 }
 
 /// Applies an event that nobody decided, as a damaged journal would.
-fn raw(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) {
-    let attempt = stage.attempt(line, line.word(2));
+fn raw(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) {
+    let attempt = fixture.attempt(line, line.word(2));
     let task = attempt.task;
     let worker = InstanceId::new(line.rest(3, "worker-1"));
     let event = match line.word(1) {
@@ -148,13 +148,13 @@ fn raw(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) {
             message: String::new(),
         },
         "Purged" => Event::Purged { task },
-        "Submitted" => Event::Submitted(Box::new(submission(stage, &Line::parse(&line.rest(1, ""))))),
+        "Submitted" => Event::Submitted(Box::new(submission(fixture, &Line::parse(&line.rest(1, ""))))),
         other => panic!("no event {other:?}"),
     };
-    perform(stage, &event, out);
+    perform(fixture, &event, out);
 }
 
-fn submission(stage: &mut Stage, line: &Line<'_>) -> Submission {
+fn submission(fixture: &mut Fixture, line: &Line<'_>) -> Submission {
     let name = line.word(1);
     let content = line.option("content").unwrap_or("same");
     let mut digest = [0; 32];
@@ -163,7 +163,7 @@ fn submission(stage: &mut Stage, line: &Line<'_>) -> Submission {
     if let Some(number) = line.option("priority") {
         spec.priority = Priority::new(line.parsed(number)).expect("scripts use 1 to 5");
     }
-    let later = |key| line.option(key).map(|word| stage.now.plus(line.duration(word)));
+    let later = |key| line.option(key).map(|word| fixture.now.plus(line.duration(word)));
     spec.deadline = later("deadline");
     spec.not_before = later("delay");
     if let Some(tries) = line.option("tries") {
@@ -172,7 +172,7 @@ fn submission(stage: &mut Stage, line: &Line<'_>) -> Submission {
     spec.requirements = line.pairs("requires");
     spec.run_once = line.has("once");
     Submission {
-        id: stage.task(name),
+        id: fixture.task(name),
         tenant: Tenant::new(line.option("tenant").unwrap_or("default")),
         request_id: RequestId::new(line.option("request").unwrap_or(name)),
         content_digest: ContentDigest(digest),
@@ -199,21 +199,21 @@ fn payload(line: &Line<'_>, text: &str) -> Payload {
     }
 }
 
-fn policy(stage: &mut Stage, line: &Line<'_>) {
+fn policy(fixture: &mut Fixture, line: &Line<'_>) {
     if let Some(word) = line.option("retention") {
-        stage.policy.retention = line.duration(word);
+        fixture.policy.retention = line.duration(word);
     }
     if let Some(word) = line.option("stored") {
-        stage.policy.limits.stored_tasks_per_tenant = line.parsed(word);
+        fixture.policy.limits.stored_tasks_per_tenant = line.parsed(word);
     }
     if let Some(word) = line.option("pending") {
-        stage.policy.limits.pending_tasks_per_tenant = line.parsed(word);
+        fixture.policy.limits.pending_tasks_per_tenant = line.parsed(word);
     }
 }
 
-fn list(stage: &Stage, line: &Line<'_>) -> String {
-    let names = |tasks: Vec<TaskId>| tasks.iter().map(|id| stage.name(id)).collect::<Vec<_>>().join(" ");
-    let ledger = &stage.ledger;
+fn list(fixture: &Fixture, line: &Line<'_>) -> String {
+    let names = |tasks: Vec<TaskId>| tasks.iter().map(|id| fixture.name(id)).collect::<Vec<_>>().join(" ");
+    let ledger = &fixture.ledger;
     let ids = match line.word(1) {
         "newest" => ledger.newest(None).map(|task| task.id).collect(),
         "pending" => ledger.pending().map(|task| task.id).collect(),
@@ -223,20 +223,20 @@ fn list(stage: &Stage, line: &Line<'_>) -> String {
     format!("{}: {}", line.word(1), names(ids))
 }
 
-fn replay(stage: &Stage) -> String {
+fn replay(fixture: &Fixture) -> String {
     let mut fresh = Ledger::new();
-    for (epoch, time, event) in &stage.journal {
+    for (epoch, time, event) in &fixture.journal {
         fresh.begin(*epoch, *time);
         apply(&mut fresh, event).expect("it was applied before");
     }
-    fresh.begin(stage.ledger.epoch(), stage.ledger.now());
-    assert_eq!(fresh, stage.ledger, "a replay gives the same ledger");
-    format!("{} events replayed: same ledger", stage.journal.len())
+    fresh.begin(fixture.ledger.epoch(), fixture.ledger.now());
+    assert_eq!(fresh, fixture.ledger, "a replay gives the same ledger");
+    format!("{} events replayed: same ledger", fixture.journal.len())
 }
 
-fn restore(stage: &Stage) -> String {
-    let tasks = stage.ledger.tasks().map(|task| Task::clone(task));
-    let restored = Ledger::restore(stage.ledger.snapshot_header(), tasks).expect("a fresh snapshot is whole");
-    assert_eq!(restored, stage.ledger, "a snapshot gives the same ledger");
+fn restore(fixture: &Fixture) -> String {
+    let tasks = fixture.ledger.tasks().map(|task| Task::clone(task));
+    let restored = Ledger::restore(fixture.ledger.snapshot_header(), tasks).expect("a fresh snapshot is whole");
+    assert_eq!(restored, fixture.ledger, "a snapshot gives the same ledger");
     format!("{} tasks restored: same ledger", restored.len())
 }

@@ -1,6 +1,6 @@
 //! One line of a script: words, and options of the form `key=value`.
 //!
-//! Promises: a word that is missing or wrong ends the test with the line. Leaves meaning to the stage.
+//! Promises: a word that is missing or wrong ends the test with the line. Leaves meaning to the fixture.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod fixture;
 mod ledger;
 mod line;
 mod placing;
@@ -16,7 +17,6 @@ mod print;
 mod queueing;
 mod script;
 mod sessions;
-mod stage;
 
 #[test]
 fn transcripts_come_out_as_written() {

@@ -5,28 +5,28 @@
 use lepton_domain::ids::{InstanceId, Kind};
 use lepton_domain::placement::{Item, Node, solve};
 
+use crate::fixture::Fixture;
 use crate::line::Line;
-use crate::stage::Stage;
 
 /// Runs the line if it is about placement.
-pub fn command(stage: &mut Stage, line: &Line<'_>, out: &mut Vec<String>) -> bool {
+pub fn command(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) -> bool {
     match line.word(0) {
         "node" => {
             let node = node(line);
-            stage.problem.nodes.retain(|known| known.id != node.id);
-            stage.problem.nodes.push(node);
+            fixture.problem.nodes.retain(|known| known.id != node.id);
+            fixture.problem.nodes.push(node);
         }
-        "gone" => stage.problem.nodes.retain(|node| node.id.as_str() != line.word(1)),
+        "gone" => fixture.problem.nodes.retain(|node| node.id.as_str() != line.word(1)),
         "item" => line.words(1).iter().for_each(|name| {
-            let id = stage.task(name);
-            stage.problem.items.push(Item {
+            let id = fixture.task(name);
+            fixture.problem.items.push(Item {
                 id,
                 demand: line.option("demand").map_or(1, |word| line.parsed(word)),
                 kind: Kind::new(line.option("kind").unwrap_or("echo")),
                 requirements: line.pairs("requires"),
             });
         }),
-        "solve" => place(stage, out),
+        "solve" => place(fixture, out),
         _ => return false,
     }
     true
@@ -47,21 +47,21 @@ fn node(line: &Line<'_>) -> Node {
     }
 }
 
-fn place(stage: &mut Stage, out: &mut Vec<String>) {
-    let solution = solve(&stage.problem, &stage.assignment);
+fn place(fixture: &mut Fixture, out: &mut Vec<String>) {
+    let solution = solve(&fixture.problem, &fixture.assignment);
     assert_eq!(
-        solve(&stage.problem, &solution),
+        solve(&fixture.problem, &solution),
         solution,
         "solving twice moves nothing"
     );
-    for item in &stage.problem.items {
-        let (was, is) = (stage.assignment.get(&item.id), solution.get(&item.id));
+    for item in &fixture.problem.items {
+        let (was, is) = (fixture.assignment.get(&item.id), solution.get(&item.id));
         let place = is.map_or("nowhere", InstanceId::as_str);
         let moved = was
             .filter(|was| Some(*was) != is)
             .map(|was| format!(", was on {was}"))
             .unwrap_or_default();
-        out.push(format!("{} on {place}{moved}", stage.name(&item.id)));
+        out.push(format!("{} on {place}{moved}", fixture.name(&item.id)));
     }
-    stage.assignment = solution;
+    fixture.assignment = solution;
 }

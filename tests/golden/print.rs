@@ -6,17 +6,17 @@ use lepton_domain::ids::TaskId;
 use lepton_domain::ledger::{Command, Effect, Event};
 use lepton_domain::task::{Content, Payload, Task, TaskError};
 
-use crate::stage::{Stage, clock};
+use crate::fixture::{Fixture, clock};
 
-pub fn event(stage: &Stage, event: &Event) -> String {
-    let by = |attempt, worker| format!("{} on {worker}", stage.attempt_name(attempt));
+pub fn event(fixture: &Fixture, event: &Event) -> String {
+    let by = |attempt, worker| format!("{} on {worker}", fixture.attempt_name(attempt));
     match event {
         Event::EpochStarted { leader } => format!("EpochStarted by {leader}"),
         Event::FormatActivated { format } => format!("FormatActivated {format}"),
         Event::Submitted(new) => {
             format!(
                 "Submitted {} {} by {}:{}",
-                stage.name(&new.id),
+                fixture.name(&new.id),
                 new.spec.kind,
                 new.tenant,
                 new.request_id
@@ -50,45 +50,45 @@ pub fn event(stage: &Stage, event: &Event) -> String {
             error: cause,
         } => {
             let last = attempt
-                .map(|attempt| format!(" with {}", stage.attempt_name(&attempt)))
+                .map(|attempt| format!(" with {}", fixture.attempt_name(&attempt)))
                 .unwrap_or_default();
-            format!("Failed {}{last} {}", stage.name(task), error(cause))
+            format!("Failed {}{last} {}", fixture.name(task), error(cause))
         }
-        Event::Cancelled { task, message } => format!("Cancelled {} {message:?}", stage.name(task)),
-        Event::Expired { task } => format!("Expired {}", stage.name(task)),
-        Event::Purged { task } => format!("Purged {}", stage.name(task)),
+        Event::Cancelled { task, message } => format!("Cancelled {} {message:?}", fixture.name(task)),
+        Event::Expired { task } => format!("Expired {}", fixture.name(task)),
+        Event::Purged { task } => format!("Purged {}", fixture.name(task)),
     }
 }
 
-pub fn effect(stage: &Stage, effect: &Effect) -> String {
+pub fn effect(fixture: &Fixture, effect: &Effect) -> String {
     match effect {
-        Effect::Enqueue(task) => format!("enqueue {}", stage.name(task)),
-        Effect::Dequeue(task) => format!("dequeue {}", stage.name(task)),
-        Effect::Stop { attempt, worker } => format!("stop {} on {worker}", stage.attempt_name(attempt)),
-        Effect::Changed(task) => format!("changed {}", stage.name(task)),
-        Effect::Ended(task) => format!("ended {}", stage.name(task)),
-        Effect::DeleteBlobs(task) => format!("delete blobs of {}", stage.name(task)),
+        Effect::Enqueue(task) => format!("enqueue {}", fixture.name(task)),
+        Effect::Dequeue(task) => format!("dequeue {}", fixture.name(task)),
+        Effect::Stop { attempt, worker } => format!("stop {} on {worker}", fixture.attempt_name(attempt)),
+        Effect::Changed(task) => format!("changed {}", fixture.name(task)),
+        Effect::Ended(task) => format!("ended {}", fixture.name(task)),
+        Effect::DeleteBlobs(task) => format!("delete blobs of {}", fixture.name(task)),
     }
 }
 
 /// The commands that reconciling gives.
-pub fn command(stage: &Stage, command: &Command) -> String {
+pub fn command(fixture: &Fixture, command: &Command) -> String {
     match command {
-        Command::Start { attempt, worker } => format!("start {} on {worker}", stage.attempt_name(attempt)),
-        Command::Lose { attempt, worker } => format!("lose {} on {worker}", stage.attempt_name(attempt)),
+        Command::Start { attempt, worker } => format!("start {} on {worker}", fixture.attempt_name(attempt)),
+        Command::Lose { attempt, worker } => format!("lose {} on {worker}", fixture.attempt_name(attempt)),
         other => panic!("reconciling does not give {other:?}"),
     }
 }
 
-pub fn task(stage: &Stage, id: TaskId) -> String {
-    match stage.ledger.task(&id) {
-        Some(task) => record(stage, task),
-        None => format!("{}: gone", stage.name(&id)),
+pub fn task(fixture: &Fixture, id: TaskId) -> String {
+    match fixture.ledger.task(&id) {
+        Some(task) => record(fixture, task),
+        None => format!("{}: gone", fixture.name(&id)),
     }
 }
 
-fn record(stage: &Stage, task: &Task) -> String {
-    let mut text = format!("{}: {} version {}", stage.name(&task.id), task.state, task.version);
+fn record(fixture: &Fixture, task: &Task) -> String {
+    let mut text = format!("{}: {} version {}", fixture.name(&task.id), task.state, task.version);
     let mut add = |label: &str, value: Option<String>| {
         if let Some(value) = value {
             text.push_str(&format!(", {label} {value}"));

@@ -1,13 +1,13 @@
 //! Plays a script block by block.
 //!
 //! Promises: what is not output comes back byte for byte, so that an update changes outputs only. Leaves the
-//! commands to the stage.
+//! commands to the fixture.
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
 /// The script with the outputs that its commands give now.
 pub fn play(text: &str) -> String {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut played = String::new();
     let mut commands = Vec::new();
     let mut lines = text.lines();
@@ -17,7 +17,7 @@ pub fn play(text: &str) -> String {
         if line == "----" {
             // The old output goes, up to the empty line that ends the block.
             let ended = lines.find(|line| line.is_empty()).is_some();
-            for printed in stage.run(&std::mem::take(&mut commands)) {
+            for printed in fixture.run(&std::mem::take(&mut commands)) {
                 played.push_str(&printed);
                 played.push('\n');
             }

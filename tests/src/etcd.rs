@@ -13,8 +13,8 @@ use lepton_core::context::Context;
 use lepton_core::net::Net;
 use tempfile::TempDir;
 
+use crate::child_guard;
 use crate::process;
-use crate::tether;
 use crate::wait::eventually;
 
 /// How long a cluster may take to answer.
@@ -155,7 +155,7 @@ impl RealEtcd {
     fn launch(&mut self, member: usize) {
         let this = &self.members[member];
         let (client, peer) = (url(this.client_port), url(this.peer_port));
-        let mut command = tether::command("etcd");
+        let mut command = child_guard::command("etcd");
         command.args([
             "--name",
             &this.name,
@@ -176,7 +176,7 @@ impl RealEtcd {
             &self.cluster,
         ]);
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        let process = tether::spawn(command).expect("setpriv can be started");
+        let process = child_guard::spawn(command).expect("setpriv can be started");
         self.members[member].process = Some(process);
     }
 

@@ -13,10 +13,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
+use crate::child_guard;
 use crate::etcd::RealEtcd;
 use crate::process::{self, Process};
 use crate::rest::Rest;
-use crate::tether;
 
 /// How often it is looked whether workers have followed their parent: 5 s in all.
 const ORPHANS_LOOKS: u32 = 500;
@@ -318,7 +318,7 @@ impl Cluster {
             ("--blob", self.path("blobs")),
         ];
         let program = format!("lepton-{service}");
-        let mut command = tether::command(process::binary(&program));
+        let mut command = child_guard::command(process::binary(&program));
         for (name, value) in flags {
             command.arg(name).arg(value);
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::tether;
+use crate::child_guard;
 use crate::wait::eventually;
 
 /// How long a process may take to be ready.
@@ -52,12 +52,12 @@ pub fn binary(name: &str) -> PathBuf {
 impl Process {
     /// Starts a program of the workspace.
     pub fn start(program: &str, arguments: &[String]) -> Self {
-        let mut command = tether::command(binary(program));
+        let mut command = child_guard::command(binary(program));
         command.args(arguments);
         Self::spawn(program, command)
     }
 
-    /// Starts a command, such as `tether` makes. Its stdin is empty.
+    /// Starts a command, such as [`child_guard`] makes. Its stdin is empty.
     pub fn spawn(name: &str, mut command: Command) -> Self {
         let output = tempfile::Builder::new()
             .prefix("lepton-output-")
@@ -68,7 +68,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(file("stdout"))
             .stderr(file("stderr"));
-        let child = tether::spawn(command).unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let child = child_guard::spawn(command).unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         Self {
             name: name.to_owned(),
             child,

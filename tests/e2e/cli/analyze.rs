@@ -7,7 +7,7 @@ use lepton_tests::mesh::{Up, directory};
 use serde_json::Value;
 
 use super::{Said, lepton};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// The demo's table.
 fn patients() -> PathBuf {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::tasks::id;
 use super::{lepton, words};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 async fn submit(gateway: &str, input: &str) -> Value {
     lepton(

@@ -9,7 +9,7 @@ use lepton_tests::wait::eventually;
 use serde_json::Value;
 
 use super::words;
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// How long a journal may move on between two reads.
 const QUIET_MAX: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::lepton;
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// y = 3x + 1.
 const LINE: &str = "x,y\n1,4\n2,7\n3,10\n4,13\n5,16\n6,19\n";

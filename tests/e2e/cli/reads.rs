@@ -6,7 +6,7 @@ use lepton_tests::wait::eventually;
 use serde_json::Value;
 
 use super::words;
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// How long other tests may change what is compared.
 const QUIET_MAX: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use lepton_tests::process::binary;
 use serde_json::{Value, json};
 
 use super::{lepton, said, words};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const ABSENT: &str = "0190a1b2-0000-7000-8000-000000000000";
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use lepton_tests::process::binary;
 
 use super::{said, words};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";

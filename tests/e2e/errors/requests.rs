@@ -10,7 +10,7 @@ use serde_json::json;
 use tonic::Code;
 
 use super::{Refusal, analysis, channel, failed, invalid, message, not_found, refused, still_works};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const ANALYZE: &str = "/api/v1/analyze";
 const TASKS: &str = "/api/v1/tasks";

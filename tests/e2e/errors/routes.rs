@@ -9,7 +9,7 @@ use lepton_proto::model::v1::model_service_client::ModelServiceClient;
 use tonic::Code;
 
 use super::{Refusal, failed, invalid, message, not_found, refused};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const WRONG_METHOD: Refusal = Refusal {
     http: 405,

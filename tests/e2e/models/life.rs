@@ -8,7 +8,7 @@ use lepton_tests::wait::eventually;
 use serde_json::json;
 
 use super::{ask, call, deploy, files, push, refused, slope};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const SOON: Duration = Duration::from_secs(40);
 

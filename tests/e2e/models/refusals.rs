@@ -11,7 +11,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{call, deploy, file, files, push, refused};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_names_versions_and_bodies_are_named() {

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::json;
 
 use super::refused;
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_is_on_disk_when_it_is_answered_and_can_be_deleted() {

@@ -10,7 +10,7 @@ use lepton_tests::wait::eventually;
 use serde_json::{Value, json};
 
 use super::client;
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const BATCH: &str = "/api/v1/tasks:batchSubmit";
 const MANY: usize = 10_000;

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::{TASKS, end, path, run, version};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_gives_back_what_it_got() {

@@ -11,7 +11,7 @@ use lepton_tests::wait::eventually;
 use serde_json::{Value, json};
 
 use super::{TASKS, client, end, path, slow, version};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// How long a change of state may take.
 const CHANGE_MAX: Duration = Duration::from_secs(20);

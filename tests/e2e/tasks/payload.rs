@@ -13,7 +13,7 @@ use lepton_tests::mesh::Up;
 use serde_json::json;
 
 use super::{client, end, run};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 const MIB: usize = 1 << 20;
 

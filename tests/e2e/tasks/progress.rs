@@ -4,7 +4,7 @@ use lepton_tests::rest::Events;
 use serde_json::{Value, json};
 
 use super::{TASKS, path, version};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// A gradient descent that takes far longer than anybody watches it.
 fn endless() -> Value {

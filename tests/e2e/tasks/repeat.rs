@@ -7,7 +7,7 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::{TASKS, end};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_request_id_is_one_task() {

@@ -6,7 +6,7 @@ use lepton_tests::process::binary;
 use serde_json::json;
 
 use super::{fresh, post};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// Calls `lepton trace`; gives exit code, stdout and stderr.
 async fn trace(gateway: &str, arguments: &[&str]) -> (Option<i32>, String, String) {

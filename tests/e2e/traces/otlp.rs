@@ -10,7 +10,7 @@ use lepton_tests::wait::eventually;
 use serde_json::json;
 
 use super::{ARRIVAL_MAX, fresh, spans};
-use crate::stage::shared;
+use crate::shared_mesh::shared;
 
 /// Where the mesh takes traces, as its instances learn it.
 async fn receiver(up: &Up) -> Rest {
