@@ -6,7 +6,10 @@ LEPTON = target/release/lepton
 # What `--version` says: the release and the commit that it was built from.
 export LEPTON_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1) ($(shell git rev-parse --short HEAD 2>/dev/null || echo unknown))
 
-.PHONY: run build test compose-test fmt lint clean-demo
+# The one program is every service, called by its name.
+SERVICES = gateway scheduler worker monitor
+
+.PHONY: run build test compose-test fmt lint
 
 ## Builds, starts the mesh in the foreground and runs a short demo against it. Ctrl-C drains it and ends it.
 run: build
@@ -14,7 +17,8 @@ run: build
 
 build:
 	@deploy/setup build
-	$(CARGO) build --release --locked --workspace --exclude lepton-tests --bins
+	$(CARGO) build --release --locked --package lepton
+	@for service in $(SERVICES); do ln -sfn lepton "$(dir $(LEPTON))lepton-$$service"; done
 
 ## Installs what the tests need and runs all of them.
 test:

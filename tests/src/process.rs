@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use crate::child_guard;
 use crate::wait::eventually;
 
+/// The program that is the command and, by other names, every service.
+const PROGRAM: &str = "lepton";
 /// How long a process may take to be ready.
 pub const READY_MAX: Duration = Duration::from_secs(30);
 /// How long a process may take to end after SIGTERM: the drain's own cap and a little.
@@ -33,20 +35,37 @@ pub struct Process {
     status: Option<ExitStatus>,
 }
 
-/// The program of this name beside the running test.
+/// The program of this name beside the running test. A service's name is a link to the one program, as `make build`
+/// makes it.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let folder = test
         .ancestors()
         .nth(2)
         .expect("tests lie in deps/ of the target directory");
-    let program = folder.join(name);
+    let is_service = name.starts_with("lepton-");
+    let program = folder.join(if is_service { PROGRAM } else { name });
     assert!(
         program.is_file(),
         "{} is missing: `make test` builds it, as does `cargo build --bins`",
         program.display()
     );
-    program
+    if is_service { link(folder, name) } else { program }
+}
+
+/// Makes the link of a service beside the program, unless it is there. A file of that name, left by an older build, gives
+/// way.
+fn link(folder: &Path, name: &str) -> PathBuf {
+    let link = folder.join(name);
+    if !fs::read_link(&link).is_ok_and(|program| program == Path::new(PROGRAM)) {
+        // Other tests make the same link at the same time: a rename replaces theirs, or an older file, in one step.
+        let fresh = tempfile::tempdir_in(folder).expect("the target directory is writable");
+        let fresh = fresh.path().join(name);
+        // The link leads to a sibling of where it will lie, not of where it is made.
+        std::os::unix::fs::symlink(PROGRAM, &fresh).expect("a link in a fresh directory");
+        fs::rename(&fresh, &link).unwrap_or_else(|error| panic!("{}: {error}", link.display()));
+    }
+    link
 }
 
 impl Process {

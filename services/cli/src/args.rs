@@ -13,7 +13,7 @@ use model::{BenchInfer, Infer, Model, Train};
 pub mod model;
 
 /// The release with the commit, which the build script finds out.
-const VERSION: &str = env!("LEPTON_VERSION");
+pub(crate) const VERSION: &str = env!("LEPTON_VERSION");
 
 /// A mesh for AI tasks and inference.
 #[derive(Debug, Parser)]

@@ -23,7 +23,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let called = arguments.first().map(Path::new).and_then(Path::file_name);
     if let Some(service) = called.and_then(OsStr::to_str).and_then(service) {
-        return service(arguments);
+        return service(args::VERSION, arguments);
     }
     match args::parse(arguments) {
         Ok(args::Parsed {
@@ -36,7 +36,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// The `main` of the service that has this name.
-fn service(called: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
+fn service(called: &str) -> Option<fn(&'static str, Vec<OsString>) -> ExitCode> {
     match called {
         "lepton-gateway" => Some(entry::main::<lepton_gateway::Gateway>),
         "lepton-scheduler" => Some(entry::main::<lepton_scheduler::Scheduler>),
@@ -47,10 +47,10 @@ fn service(called: &str) -> Option<fn(Vec<OsString>) -> ExitCode> {
 }
 
 /// The worker, under its own name also where processes are listed.
-fn worker(arguments: Vec<OsString>) -> ExitCode {
+fn worker(version: &'static str, arguments: Vec<OsString>) -> ExitCode {
     // A system without /proc shows the program's name instead, which harms nobody.
     let _no_proc = std::fs::write("/proc/self/comm", up::WORKER);
-    lepton_worker::main(arguments)
+    lepton_worker::main(version, arguments)
 }
 
 #[cfg(test)]

@@ -59,9 +59,10 @@ pub trait Service: Sized + Send + 'static {
     fn run(self, sockets: Sockets, shutdown: Shutdown) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// The `main` of a service's binary. `arguments` are those of the process, its name first.
-pub fn main<S: Service>(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let command = flags::command::<S>();
+/// The `main` of a service. `arguments` are those of the process, its name first; `version` is what `--version` prints,
+/// which the caller knows, so that a new commit does not compile this crate and all above it anew.
+pub fn main<S: Service>(version: &'static str, arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let command = flags::command::<S>(version);
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return refusal::usage(&error),

@@ -27,7 +27,7 @@ pub use service::Worker;
 
 /// The `main` of the worker, by whichever name the program is called. `arguments` are those of the process, its name
 /// first. The same program is also the process that looks at a file which may become a model.
-pub fn main(arguments: Vec<std::ffi::OsString>) -> std::process::ExitCode {
+pub fn main(version: &'static str, arguments: Vec<std::ffi::OsString>) -> std::process::ExitCode {
     let looked = model::inspect::child::asked(&arguments);
-    looked.unwrap_or_else(|| lepton_mesh::entry::main::<Worker>(arguments))
+    looked.unwrap_or_else(|| lepton_mesh::entry::main::<Worker>(version, arguments))
 }

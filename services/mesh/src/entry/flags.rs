@@ -81,19 +81,9 @@ const COMMON: &[Flag] = &[
     },
 ];
 
-/// The release, with the commit if the build knows it, alone or behind the release.
-fn version() -> String {
-    let release = env!("CARGO_PKG_VERSION");
-    match option_env!("LEPTON_VERSION") {
-        None => release.to_owned(),
-        Some(version) if version.starts_with(release) => version.to_owned(),
-        Some(commit) => format!("{release} ({commit})"),
-    }
-}
-
 /// The command of a service's binary.
-pub(super) fn command<S: Service>() -> Command {
-    let command = Command::new(format!("lepton-{}", S::NAME)).version(version());
+pub(super) fn command<S: Service>(version: &'static str) -> Command {
+    let command = Command::new(format!("lepton-{}", S::NAME)).version(version);
     let file = Arg::new("config")
         .long("config")
         .value_name("FILE")
