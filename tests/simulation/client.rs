@@ -19,7 +19,7 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use tonic::transport::Channel;
 
-use crate::town::{GATEWAY, PORT, context, etcd_endpoints};
+use crate::cluster::{PORT, context, etcd_endpoints};
 
 /// What anything that has to happen may take, in the simulation's time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ impl Client {
     /// A client on the simulated host that calls this.
     pub fn new(history: History) -> Self {
         Self {
-            tasks: TaskServiceClient::new(Net::Simulated.channel(&format!("{GATEWAY}:{PORT}"))),
+            tasks: TaskServiceClient::new(Net::Simulated.channel(&format!("gateway-1:{PORT}"))),
             etcd: Etcd::connect(&context(Random::seeded(0)), &etcd_endpoints(), "lepton"),
             history,
         }

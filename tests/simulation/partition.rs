@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::chance::twice;
 use crate::client::{Client, History};
-use crate::town::{Orders, Town, WORKER};
+use crate::cluster::{Cluster, Control, Size};
+use crate::determinism::twice;
 
 /// How long the task takes: its end falls into the partition.
 const DELAY: Duration = Duration::from_secs(35);
@@ -14,27 +14,32 @@ const LULL: Duration = Duration::from_secs(10);
 const PARTITION: Duration = Duration::from_secs(20);
 
 /// What happens to the hosts while the task runs.
-async fn weather(client: &Client, orders: &Orders) {
+async fn faults(client: &Client, control: &Control) {
     tokio::time::sleep(LULL).await;
     let first = client.leader("").await;
-    orders.crash(&first);
+    control.crash(&first);
     let second = client.leader(&first).await;
     tokio::time::sleep(LULL).await;
-    orders.bounce(&first);
+    control.restart(&first);
     tokio::time::sleep(LULL / 2).await;
-    turmoil::partition(WORKER, second.as_str());
+    turmoil::partition("worker-1", second.as_str());
     tokio::time::sleep(PARTITION).await;
-    turmoil::repair(WORKER, second.as_str());
+    turmoil::repair("worker-1", second.as_str());
 }
 
-/// What a client saw of one task in a mesh of this seed.
+/// The history of one task in a mesh of this seed.
 fn one_task(seed: u64) -> Vec<String> {
-    let (town, history) = (Town::new(seed), History::default());
-    let (seen, orders) = (history.clone(), town.orders());
-    town.run(async move {
+    let size = Size {
+        schedulers: 2,
+        workers: 1,
+        gateways: 1,
+    };
+    let (cluster, history) = (Cluster::new(seed, size), History::default());
+    let (seen, control) = (history.clone(), cluster.control());
+    cluster.run(async move {
         let client = Client::new(seen);
         let id = client.submit_echo(DELAY).await;
-        tokio::join!(client.follow(&id), weather(&client, &orders));
+        tokio::join!(client.follow(&id), faults(&client, &control));
         client.audit().await;
         Ok(())
     });
@@ -43,19 +48,19 @@ fn one_task(seed: u64) -> Vec<String> {
 
 #[test]
 fn a_task_outlives_its_leader_and_a_partition() {
-    let told = twice("storm::a_task_outlives_its_leader_and_a_partition", || one_task(7));
-    let Some(story) = told else { return };
+    let simulated = twice("partition::a_task_outlives_its_leader_and_a_partition", || one_task(7));
+    let Some(history) = simulated else { return };
     let count = |event: &str| {
-        story
+        history
             .iter()
             .filter(|line| line.contains(&format!(": {event} ")))
             .count()
     };
-    assert_eq!(count("epoch_started"), 2, "the successor led to the end: {story:#?}");
+    assert_eq!(count("epoch_started"), 2, "the successor led to the end: {history:#?}");
     assert_eq!(
         count("attempt_lost"),
         1,
-        "the partition outlasted the leader's patience: {story:#?}"
+        "the partition outlasted the leader's patience: {history:#?}"
     );
-    assert_eq!(count("succeeded"), 1, "{story:#?}");
+    assert_eq!(count("succeeded"), 1, "{history:#?}");
 }
