@@ -111,6 +111,7 @@ fn role_name(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<&'stati
         Value::EnumNumber(2) => Ok("User"),
         Value::EnumNumber(3) => Ok("Operator"),
         Value::EnumNumber(4) => Ok("Service"),
+        Value::EnumNumber(5) => Ok("Viewer"),
         _ => Err(format!(
             "{} has no role: add `option (lepton.options.v1.role)`",
             method.full_name()

@@ -1,16 +1,48 @@
 //! Roles by RPC: a table that the build makes from the option `lepton.options.v1.role` of every RPC.
 //!
-//! Promises: every RPC of the contract has exactly one row. Leaves telling callers apart to `mesh::server`.
+//! Promises: every RPC of the contract has exactly one row. Leaves finding a caller's role to the gateway.
 
 pub use crate::options::v1::Role;
 
 /// Path of an RPC, as in `:path` of its request, and the least role that may call it; sorted by path.
 pub static TABLE: &[(&str, Role)] = include!(concat!(env!("OUT_DIR"), "/roles.rs"));
 
+/// The row of the RPC of this path, or `None` for an RPC that is not in the contract.
+pub fn row(path: &str) -> Option<(&'static str, Role)> {
+    let index = TABLE.binary_search_by_key(&path, |(row, _)| row).ok()?;
+    Some(TABLE[index])
+}
+
 /// The role that a call of this path needs, or `None` for an RPC that is not in the contract, which is denied.
 pub fn role_of(path: &str) -> Option<Role> {
-    TABLE
-        .binary_search_by_key(&path, |(row, _)| row)
-        .ok()
-        .map(|index| TABLE[index].1)
+    row(path).map(|(_, role)| role)
+}
+
+/// Whether a caller of role `held` may call what needs the role `needed`.
+pub fn includes(held: Role, needed: Role) -> bool {
+    needed != Role::Unspecified && rank(held) >= rank(needed)
+}
+
+/// The name of a role in configurations and messages.
+pub fn name(role: Role) -> &'static str {
+    match role {
+        Role::Unspecified => "unspecified",
+        Role::Public => "public",
+        Role::Viewer => "viewer",
+        Role::User => "user",
+        Role::Operator => "operator",
+        Role::Service => "service",
+    }
+}
+
+/// The place of a role in their order, which is not that of their numbers: those are by age.
+fn rank(role: Role) -> u8 {
+    match role {
+        Role::Unspecified => 0,
+        Role::Public => 1,
+        Role::Viewer => 2,
+        Role::User => 3,
+        Role::Operator => 4,
+        Role::Service => 5,
+    }
 }

@@ -3,7 +3,7 @@
 use prost_reflect::Value;
 
 use crate::descriptors::pool;
-use crate::roles::{Role, TABLE, role_of};
+use crate::roles::{Role, TABLE, includes, name, role_of};
 
 #[test]
 fn every_rpc_has_a_role_and_the_table_is_sorted() {
@@ -37,6 +37,19 @@ fn roles_are_found_by_path() {
     );
     assert_eq!(role_of("/lepton.task.v1.TaskService/Submit"), None);
     assert_eq!(role_of(""), None);
+}
+
+#[test]
+fn roles_include_those_below_them() {
+    let order = [Role::Public, Role::Viewer, Role::User, Role::Operator, Role::Service];
+    for (place, held) in order.iter().enumerate() {
+        for (needs, needed) in order.iter().enumerate() {
+            assert_eq!(includes(*held, *needed), place >= needs, "{held:?} {needed:?}");
+        }
+        assert!(!includes(*held, Role::Unspecified) && !includes(Role::Unspecified, *held));
+        assert_eq!(held.as_str_name(), format!("ROLE_{}", name(*held).to_uppercase()));
+    }
+    assert_eq!(role_of("/lepton.task.v1.TaskService/WatchTask"), Some(Role::Viewer));
 }
 
 #[test]

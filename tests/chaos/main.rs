@@ -12,6 +12,7 @@ mod exchange;
 mod fake_worker;
 mod fence;
 mod frozen;
+mod keep_alive;
 mod load;
 mod marks;
 mod ready;

@@ -132,6 +132,66 @@ async fn a_task_that_failed_once_shows_every_step() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_is_named_by_its_route_and_marked() {
+    let up = shared().await;
+    let rest = up.rest();
+    let refused = async |number: u128, path: &str, header: (&'static str, &str), body: &str| {
+        let trace = fresh(number);
+        let mut request = rest.request(Method::POST, path, body.to_owned().into());
+        let context = format!("00-{trace}-{CALLER}-01").parse().expect("plain text");
+        request.headers_mut().insert("traceparent", context);
+        request
+            .headers_mut()
+            .insert(header.0, header.1.parse().expect("a header"));
+        rest.send(request).await;
+        let spans = spans(&rest, &trace, |spans| !spans.is_empty()).await;
+        spans[0].clone()
+    };
+    let plain = ("x-nothing", "x");
+    let span = refused(40, "/api/v1/tasks", plain, "not json").await;
+    assert_eq!(
+        (&span["name"], &span["failed"]),
+        (&json!("POST /api/v1/tasks"), &json!(true)),
+        "{span}"
+    );
+    assert_eq!(span["attributes"]["http.route"], "/api/v1/tasks", "{span}");
+    assert_eq!(span["attributes"]["error.type"], "INVALID_JSON", "{span}");
+    // Refused before anything has routed it.
+    let span = refused(41, "/api/v1/tasks", ("origin", "https://evil.example"), "{}").await;
+    assert_eq!(
+        (&span["name"], &span["failed"]),
+        (&json!("POST /api/v1/tasks"), &json!(true)),
+        "{span}"
+    );
+    assert_eq!(span["attributes"]["error.type"], "ORIGIN_REFUSED", "{span}");
+    // What is not there is nobody's error.
+    let span = refused(42, "/api/v1/models/nope:deploy", plain, "{}").await;
+    assert_eq!(
+        (&span["name"], &span["failed"]),
+        (&json!("POST /api/v1/models/{name}:deploy"), &json!(false)),
+        "{span}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_contexts_are_none() {
+    let up = shared().await;
+    let rest = up.rest();
+    let trace = fresh(43);
+    let mut request = rest.request(
+        Method::POST,
+        "/api/v1/analyze",
+        json!({"data": [{"a": 1}]}).to_string().into(),
+    );
+    for parent in [CALLER, "00f067aa0ba902b8"] {
+        let context = format!("00-{trace}-{parent}-01").parse().expect("plain text");
+        request.headers_mut().append("traceparent", context);
+    }
+    let report = rest.send(request).await.json();
+    assert!(report["traceId"].is_string() && report["traceId"] != *trace, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_analysis_goes_from_the_gateway_to_a_worker() {
     let up = shared().await;
     let (rest, trace) = (up.rest(), fresh(2));

@@ -9,6 +9,7 @@ use lepton_mesh::server::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataConfig;
+use crate::edge::caller::CallerConfig;
 use crate::models::config::ModelsConfig;
 use crate::online::config::OnlineConfig;
 use crate::tasks::config::TasksConfig;
@@ -21,6 +22,8 @@ pub struct Config {
     pub common: Common,
     /// What clients may do.
     pub edge: EdgeConfig,
+    /// Callers without a credential.
+    pub caller: CallerConfig,
     /// Online calls.
     pub online: OnlineConfig,
     /// Calls about tasks.
@@ -58,6 +61,7 @@ impl Default for Config {
                 ..Common::default()
             },
             edge: EdgeConfig::default(),
+            caller: CallerConfig::default(),
             online: OnlineConfig::default(),
             tasks: TasksConfig::default(),
             models: ModelsConfig::default(),

@@ -6,6 +6,7 @@
 use lepton_core::blob::{Area, digest_of};
 use lepton_core::context::Context;
 use lepton_core::error;
+use lepton_domain::ids::Tenant;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::data::v1::data_service_server::DataService;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::edge::Caller;
 use crate::tasks::payloads::Payloads;
 
 /// What the names of uploads begin with.
@@ -50,7 +52,7 @@ pub struct Data {
 }
 
 impl Data {
-    async fn upload(&self, request: UploadBlobRequest) -> Result<UploadBlobResponse, Fault> {
+    async fn upload(&self, caller: &Caller, request: UploadBlobRequest) -> Result<UploadBlobResponse, Fault> {
         let content = request.content;
         if content.is_empty() {
             let message = "the body is empty; send CSV with a header line, or JSON rows";
@@ -59,7 +61,7 @@ impl Data {
         let blobs = self.store.store()?;
         let kept = blobs.list_objects(Area::Uploads).await?;
         let (count, bytes) = (kept.len(), kept.iter().map(|object| object.bytes).sum::<u64>());
-        self.check_room(count, bytes, content.len() as u64)?;
+        self.check_room(&caller.tenant, count, bytes, content.len() as u64)?;
         let id = uuid::Builder::from_random_bytes(self.context.random.next_u128().to_be_bytes()).into_uuid();
         let blob = Blob {
             blob: format!("{PREFIX}{}", id.hyphenated()),
@@ -72,7 +74,7 @@ impl Data {
     }
 
     /// Refuses an upload that there is no room for. Uploads at the same moment may go a little beyond.
-    fn check_room(&self, count: usize, bytes: u64, more: u64) -> Result<(), Fault> {
+    fn check_room(&self, tenant: &Tenant, count: usize, bytes: u64, more: u64) -> Result<(), Fault> {
         let DataConfig {
             uploads_max,
             uploads_bytes_max,
@@ -82,7 +84,7 @@ impl Data {
         }
         let used = format!("{count} of {uploads_max} uploads, {bytes} of {uploads_bytes_max} bytes");
         let message = format!("there is no room for {more} more bytes ({used}); delete uploads that no task needs");
-        Err(Fault::new(Reason::QuotaExceeded, message).quota("uploads", used))
+        Err(Fault::new(Reason::QuotaExceeded, message).quota(format!("tenant:{tenant}"), used))
     }
 
     async fn delete(&self, request: DeleteBlobRequest) -> Result<DeleteBlobResponse, Fault> {
@@ -107,7 +109,11 @@ fn is_upload(name: &str) -> bool {
 #[tonic::async_trait]
 impl DataService for Data {
     async fn upload_blob(&self, request: Request<UploadBlobRequest>) -> Result<Response<UploadBlobResponse>, Status> {
-        let answer = self.upload(request.into_inner()).await;
+        let upload = async {
+            let caller = Caller::of(request.extensions())?;
+            self.upload(&caller, request.into_inner()).await
+        };
+        let answer = upload.await;
         answer.map(Response::new).map_err(|fault| error::status(&fault))
     }
 

@@ -17,6 +17,7 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::channel::pool::{Pool, PoolConfig};
 use lepton_mesh::entry::{self, Flag, Sockets};
+use lepton_mesh::server::drain::StagedShutdown;
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::stats_service::StatsService;
 use lepton_mesh::{admin, server};
@@ -28,7 +29,10 @@ use tracing::Instrument as _;
 use crate::cluster::{Cluster, ELECTING};
 use crate::config::Config;
 use crate::data::Data;
-use crate::fleet::{Meter, Own};
+use crate::edge::caller::Callers;
+use crate::edge::router::{self, Router};
+use crate::edge::services::{self, Services};
+use crate::edge::stack;
 use crate::incidents::Incidents;
 use crate::models::board::Sources;
 use crate::models::{Import, Intake, Models, Routes, sweep};
@@ -36,9 +40,7 @@ use crate::online::analyze::Online;
 use crate::online::call::Calls;
 use crate::online::infer::Inference;
 use crate::readiness;
-use crate::room::Room;
-use crate::route::Front;
-use crate::stack::{self, Services};
+use crate::request_stats::{GatewayStats, RequestStats};
 use crate::tasks::payloads::Payloads;
 use crate::tasks::reach::Reach;
 use crate::tasks::{Tasks, intake};
@@ -111,12 +113,16 @@ impl entry::Service for Gateway {
 
         let (closing, readiness, metrics) = (Shutdown::new(), self.readiness.clone(), self.context.metrics.clone());
         let (limits, notice) = (self.config.server.clone(), self.config.edge.drain_notice);
-        let app = stack::apply(
-            &self.context.clone(),
-            self.front(mesh, tasks, models, &shutdown, &closing),
-        );
+        let (context, callers) = (self.context.clone(), Callers::new(&self.config.caller));
+        let router = self.router(mesh, tasks, models, &shutdown, &closing);
+        let app = stack::apply(&context, router, callers);
+        // Clients are asked to go while new connections are still accepted, and made to go later.
+        let leave = StagedShutdown {
+            announced: shutdown.clone(),
+            closing: closing.clone(),
+        };
         let serving = async {
-            let serve = server::serve(sockets.serve, app, limits, closing.clone());
+            let serve = server::serve(sockets.serve, app, limits, leave);
             let admin = admin::serve(sockets.admin, readiness.clone(), metrics, closing.clone());
             tokio::try_join!(serve, admin).map_err(not_served)
         };
@@ -217,7 +223,7 @@ impl Gateway {
         done
     }
 
-    fn front(self, mesh: Mesh, tasks: Tasks, models: Models, shutdown: &Shutdown, closing: &Shutdown) -> Front {
+    fn router(self, mesh: Mesh, tasks: Tasks, models: Models, shutdown: &Shutdown, closing: &Shutdown) -> Router {
         let Self {
             config,
             context,
@@ -232,10 +238,10 @@ impl Gateway {
             leaders,
             ..
         } = mesh;
-        let meter = Meter::new(context.clock);
-        let own = Own {
+        let stats = RequestStats::new(context.clock);
+        let own = GatewayStats {
             instance,
-            meter: meter.clone(),
+            requests: stats.clone(),
             readiness: readiness.clone(),
         };
         let routes = models.routes.clone();
@@ -265,19 +271,17 @@ impl Gateway {
             draining: shutdown.clone(),
         };
         let openapi = openapi::document(&table).into();
-        // A body of the largest size must fit in.
-        let room = Room::new(config.edge.bodies_bytes_max.max(config.edge.body_bytes_max));
-        Front {
+        Router {
+            memory: router::memory(&config.edge),
             config: config.edge,
-            room,
             table,
             openapi,
-            grpc: stack::grpc(services),
+            grpc: services::grpc(services),
             online,
             tasks,
             v2,
             readiness,
-            meter,
+            stats,
         }
     }
 }

@@ -12,7 +12,7 @@ use lepton_coordination::registry::Directory;
 use lepton_core::context::Context;
 use lepton_core::error;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::ids::{ContentDigest, RequestId, TaskId, Tenant};
+use lepton_domain::ids::{ContentDigest, RequestId, TaskId};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Encoding, Task};
 use lepton_mesh::channel::leader::LeaderChannel;
@@ -31,6 +31,7 @@ use self::payloads::Payloads;
 use self::reach::Reach;
 use self::sent::Sent;
 use self::view::View;
+use crate::edge::Caller;
 
 pub mod config;
 mod current;
@@ -49,8 +50,6 @@ mod submit;
 mod view;
 pub mod watch;
 
-/// The tenant of every call while nothing authenticates the callers.
-pub const TENANT: &str = "default";
 /// Tasks on a page where the request does not say.
 const PAGE_SIZE_DEFAULT: u32 = 50;
 /// Bytes of blobs on one page; a page that would hold more ends early and the next one goes on.
@@ -103,7 +102,7 @@ pub struct Page {
 
 impl Tasks {
     /// Submits a task and answers when it is durable.
-    pub async fn submit(&self, submit: Submit, deadline: Option<Deadline>) -> Result<View, Fault> {
+    pub async fn submit(&self, caller: &Caller, submit: Submit, deadline: Option<Deadline>) -> Result<View, Fault> {
         let Submit {
             mut request,
             encoding,
@@ -120,7 +119,7 @@ impl Tasks {
         let id = TaskId::v7(self.context.clock.now().as_millis(), self.context.random.next_u128());
         let envelope = Envelope {
             id,
-            tenant: Tenant::new(TENANT),
+            tenant: caller.tenant.clone(),
             request_id: RequestId::new(request.request_id.as_str()),
             traceparent: trace::traceparent().map(Into::into),
             input_digest: digest,
@@ -147,21 +146,28 @@ impl Tasks {
     /// Submits many, a bounded number at a time; the results come in the order of the submits.
     pub fn submit_all(
         &self,
+        caller: &Caller,
         submits: Vec<Result<Submit, Fault>>,
         deadline: Option<Deadline>,
     ) -> impl Stream<Item = Result<View, Fault>> + Send {
         // One deadline for all: the caller waits for the batch.
         let deadline = deadline.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.context.clock));
         let submits = futures::stream::iter(submits);
-        let results = submits.map(move |submit| async move { self.submit(submit?, Some(deadline)).await });
+        let results = submits.map(move |submit| async move { self.submit(caller, submit?, Some(deadline)).await });
         results.buffered(self.config.batch_in_flight.max(1))
     }
 
     /// Reads a task as it is now.
-    pub async fn get(&self, id: &str, view: TaskView, deadline: Option<Deadline>) -> Result<View, Fault> {
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        id: &str,
+        view: TaskView,
+        deadline: Option<Deadline>,
+    ) -> Result<View, Fault> {
         let query = GetQuery {
             task: task_id_bytes(parse_id(id)?),
-            tenant: TENANT.to_owned(),
+            tenant: caller.tenant.as_str().to_owned(),
         };
         let task = self.ask(Request::Get(query), Sent::no(), deadline).await?;
         match view {
@@ -171,10 +177,16 @@ impl Tasks {
     }
 
     /// Cancels a task.
-    pub async fn cancel(&self, id: &str, message: String, deadline: Option<Deadline>) -> Result<View, Fault> {
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        id: &str,
+        message: String,
+        deadline: Option<Deadline>,
+    ) -> Result<View, Fault> {
         let command = CancelCommand {
             task: task_id_bytes(parse_id(id)?),
-            tenant: TENANT.to_owned(),
+            tenant: caller.tenant.as_str().to_owned(),
             message,
         };
         let task = self.ask(Request::Cancel(command), Sent::no(), deadline).await?;
@@ -182,15 +194,20 @@ impl Tasks {
     }
 
     /// Lists one page.
-    pub async fn list(&self, request: &ListTasksRequest, deadline: Option<Deadline>) -> Result<Page, Fault> {
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        request: &ListTasksRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<Page, Fault> {
         let query = LeaderListRequest {
-            tenant: TENANT.to_owned(),
+            tenant: caller.tenant.as_str().to_owned(),
             page_size: if request.page_size == 0 {
                 PAGE_SIZE_DEFAULT
             } else {
                 request.page_size
             },
-            before_seq: page::before_seq(TENANT, request)?,
+            before_seq: page::before_seq(caller.tenant.as_str(), request)?,
             state: u32::try_from(request.state).unwrap_or_default(),
             kind: request.kind.clone(),
         };
@@ -220,17 +237,23 @@ impl Tasks {
         let next = if next == 0 {
             String::new()
         } else {
-            page::token(next, TENANT, request)
+            page::token(next, caller.tenant.as_str(), request)
         };
         Ok(Page { tasks, next })
     }
 
     /// Waits until a task ends or `timeout` passes, and gives it as it is then.
-    pub async fn wait(&self, id: &str, timeout: Duration, deadline: Option<Deadline>) -> Result<View, Fault> {
+    pub async fn wait(
+        &self,
+        caller: &Caller,
+        id: &str,
+        timeout: Duration,
+        deadline: Option<Deadline>,
+    ) -> Result<View, Fault> {
         let clock = self.context.clock;
         // A little before the caller gives up, so that it gets the task and not an error.
         let timeout = deadline.map_or(timeout, |deadline| timeout.min(deadline.remaining(&clock).mul_f64(0.9)));
-        let mut states = Box::pin(self.follow(parse_id(id)?));
+        let mut states = Box::pin(self.follow(caller, parse_id(id)?));
         let started = clock.monotonic();
         let first = tokio::select! {
             first = states.next() => first.ok_or_else(no_leader)??,
@@ -252,13 +275,17 @@ impl Tasks {
 
     /// The committed states of a task, the present one first, and its progress in between, until it has ended. The last
     /// item may be a fault.
-    pub fn watch(&self, id: &str) -> Result<impl Stream<Item = Result<View, Fault>> + Send + use<>, Fault> {
-        let states = Box::pin(self.follow(parse_id(id)?));
+    pub fn watch(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<impl Stream<Item = Result<View, Fault>> + Send + use<>, Fault> {
+        let states = Box::pin(self.follow(caller, parse_id(id)?));
         Ok(show::views(states, self.payloads.clone(), self.context.clock))
     }
 
-    fn follow(&self, task: TaskId) -> impl Stream<Item = Result<Current, Fault>> + Send + use<> {
-        watch::follow(self.leader.clone(), task, self.draining.clone())
+    fn follow(&self, caller: &Caller, task: TaskId) -> impl Stream<Item = Result<Current, Fault>> + Send + use<> {
+        watch::follow(self.leader.clone(), caller.tenant.clone(), task, self.draining.clone())
     }
 
     /// Asks the leader, whoever it is, until the deadline; says honestly what is known when no answer came.

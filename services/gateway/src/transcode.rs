@@ -12,7 +12,7 @@ use lepton_mesh::server::deadline::Deadline;
 
 use self::path::Fields;
 use self::table::Binding;
-use crate::frames;
+use crate::edge::{Caller, grpc_framing};
 
 pub mod call;
 pub mod json_error;
@@ -28,6 +28,8 @@ pub mod url;
 pub struct Bound<'a> {
     /// The binding.
     pub binding: &'a Binding,
+    /// Who makes it.
+    pub caller: &'a Caller,
     /// The fields in its path.
     pub path: Fields<'a>,
     /// Its query, undecoded.
@@ -42,6 +44,7 @@ pub struct Bound<'a> {
 pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
     let Bound {
         binding,
+        caller,
         path,
         query,
         key: _,
@@ -50,9 +53,9 @@ pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Respon
     let message = request::message(binding, &path, query, &body)?;
     // Encoded from here on: the JSON must not lie in memory beside it for the length of the call.
     drop(body);
-    let framed = frames::framed(&message);
+    let framed = grpc_framing::framed(&message);
     drop(message);
-    let answers = call::start(grpc, &binding.rpc_path(), deadline, framed).await?;
+    let answers = call::start(grpc, &binding.rpc_path(), caller, deadline, framed).await?;
     match binding.rpc.is_server_streaming() {
         true => response::stream(binding, answers).await,
         false => response::unary(binding, answers.only().await?).await,

@@ -7,29 +7,30 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::Deadline;
-use lepton_mesh::server::stack::Route;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 use lepton_proto::inference::{ModelInferRequest, ModelInferResponse};
 use prost::Message as _;
 use serde_json::{Value, json};
 
 use self::request::{Asked, Form, JSON_LENGTH};
-use crate::body::Incoming;
-use crate::bulk;
+use self::target::About;
+use crate::edge::body::Incoming;
+use crate::edge::offload;
 use crate::online::call::Wanted;
 use crate::online::infer::{self, Inference};
 use crate::online::message::Message;
 use crate::transcode::response;
-use crate::transcode::table::Miss;
-use crate::transcode::url;
+
+pub use self::target::Target;
 
 mod answer;
 mod elements;
 mod print;
 mod request;
+mod target;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -37,30 +38,6 @@ mod tests;
 /// Whether a path belongs here.
 pub fn serves(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
-}
-
-/// What is asked about a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
-    /// What it takes and gives.
-    Signature,
-    /// Whether it would answer.
-    Readiness,
-    /// What it says to tensors.
-    Answer,
-}
-
-/// What a path names.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The server.
-    Server,
-    /// Whether it is up.
-    Live,
-    /// Whether a request would succeed.
-    Ready,
-    /// A model.
-    Model(Wanted, About),
 }
 
 /// What answers under `/v2`.
@@ -73,40 +50,25 @@ pub struct V2 {
 }
 
 impl V2 {
-    /// Answers a request.
-    pub async fn answer(&self, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
-        let (method, path) = (request.method(), request.uri().path());
-        let target = target(path)?;
-        let allowed = match target {
-            Target::Model(_, About::Answer) => Method::POST,
-            _ => Method::GET,
-        };
-        if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
-            return Err(Miss::Verb(vec![allowed.clone()]).fault(method, path));
-        }
+    /// Answers a request with this target.
+    pub async fn answer(
+        &self,
+        target: &Target,
+        request: &Request<()>,
+        body: &mut Incoming,
+    ) -> Result<Response<Body>, Fault> {
         let deadline = request.extensions().get().copied();
-        let (result, route) = match target {
-            Target::Server => (Ok(response::json(server().to_string())), "/v2"),
-            Target::Live => (Ok(health(true)), "/v2/health/live"),
-            Target::Ready => (Ok(health(self.inference.is_ready())), "/v2/health/ready"),
-            Target::Model(wanted, About::Readiness) => (
-                self.inference
-                    .check_ready(&wanted, deadline)
-                    .await
-                    .map(|()| health(true)),
-                "/v2/models/{model}/ready",
-            ),
-            Target::Model(wanted, About::Signature) => (self.describe(&wanted, deadline).await, "/v2/models/{model}"),
-            Target::Model(wanted, About::Answer) => {
-                (self.infer(&wanted, request, body).await, "/v2/models/{model}/infer")
+        match target {
+            Target::Server => Ok(response::json(server().to_string())),
+            Target::Live => Ok(health(true)),
+            Target::Ready => Ok(health(self.inference.is_ready())),
+            Target::Model(wanted, About::Readiness) => {
+                let ready = self.inference.check_ready(wanted, deadline).await;
+                ready.map(|()| health(true))
             }
-        };
-        result.map(|mut response| {
-            response
-                .extensions_mut()
-                .insert(Route(format!("{allowed} {route}").into()));
-            response
-        })
+            Target::Model(wanted, About::Signature) => self.describe(wanted, deadline).await,
+            Target::Model(wanted, About::Answer) => self.infer(wanted, request, body).await,
+        }
     }
 
     async fn describe(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
@@ -133,16 +95,16 @@ impl V2 {
         self.inference.check(wanted, deadline).await?;
         body.check(request.headers())?;
         let json_length = json_length(request.headers())?;
-        let body = self.inference.within(deadline, body.all()).await?;
+        let body = self.inference.within(deadline, async { Ok(body.all().await?) }).await?;
         let _inside = self.inference.enter()?;
         let bytes_max = self.bytes_max;
         let asked = match json_length {
             Some(0) => request::raw::read(body, &self.inference.describe(wanted, deadline).await?.inputs)?,
-            _ => bulk::run(body.len(), move || request::read(&body, json_length, bytes_max)).await?,
+            _ => offload::run(body.len(), move || request::read(&body, json_length, bytes_max)).await?,
         };
         let (message, form) = message(wanted, asked);
         let encoded = self.inference.infer(wanted, message, deadline).await?;
-        bulk::run(encoded.len(), move || printed(encoded, &form))
+        offload::run(encoded.len(), move || printed(encoded, &form))
             .await
             .map(answer::respond)
     }
@@ -167,33 +129,6 @@ fn message(wanted: &Wanted, asked: Asked) -> (Message, Form) {
         raw_input_contents: Vec::new(),
     };
     (Message::with_contents(&head, asked.contents), asked.form)
-}
-
-/// What a path names.
-fn target(path: &str) -> Result<Target, Fault> {
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    match segments.as_slice() {
-        ["v2"] => Ok(Target::Server),
-        ["v2", "health", "live"] => Ok(Target::Live),
-        ["v2", "health", "ready"] => Ok(Target::Ready),
-        ["v2", "models", name, rest @ ..] if !name.is_empty() => model(name, rest, path),
-        _ => Err(no_route(path)),
-    }
-}
-
-fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
-    let name = url::decode(name).ok_or_else(|| no_route(path))?;
-    let (version, rest) = match rest {
-        ["versions", version, rest @ ..] if !version.is_empty() => (*version, rest),
-        rest => ("", rest),
-    };
-    let about = match rest {
-        [] => About::Signature,
-        ["ready"] => About::Readiness,
-        ["infer"] => About::Answer,
-        _ => return Err(no_route(path)),
-    };
-    Ok(Target::Model(infer::wanted(name, version)?, about))
 }
 
 /// How many bytes of the body are JSON, if the client says so.
@@ -224,8 +159,4 @@ fn tensors(tensors: &[TensorMetadata]) -> Value {
     tensors
         .map(|it| json!({ "name": it.name, "datatype": it.datatype, "shape": it.shape }))
         .collect()
-}
-
-fn no_route(path: &str) -> Fault {
-    Fault::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
 }

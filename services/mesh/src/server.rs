@@ -1,8 +1,8 @@
 //! Serving: one accept loop for gRPC and HTTP on one port.
 //!
 //! Promises: every connection is bounded in what it can ask for and in how long it may idle before it asks; on shutdown
-//! each is told to go, finishes what it began and is cut off at the end of the drain. Leaves what is served to the
-//! router, and its layers to `stack`.
+//! each is asked to go, finishes what it began and is cut off at the end of the drain. Leaves what is served to the router, and
+//! its layers to [`stack`].
 
 use std::convert::Infallible;
 use std::io;
@@ -14,31 +14,40 @@ use hyper::body::Incoming;
 use tower::{Service, ServiceExt};
 
 use lepton_core::net::Listener;
-use lepton_core::shutdown::Shutdown;
 
-use drain::Connections;
+use drain::{Connections, StagedShutdown};
 use limits::Limits;
 
+mod catch_panic;
 mod connection;
 pub mod deadline;
 pub mod drain;
 pub mod health;
+pub mod host;
 pub mod limits;
 mod observe;
 pub mod raw;
 pub mod reflection;
+pub mod refusal;
 pub mod stack;
 #[cfg(test)]
 mod tests;
+mod timeout;
 
-/// Serves `app` until `shutdown`, then drains. An error of one connection ends that connection only; accepting goes on
-/// when the system is short of something. Runs in the caller's span, and so does all that it spawns.
-pub async fn serve(listener: Listener, app: Router, limits: Limits, shutdown: Shutdown) -> io::Result<()> {
+/// Serves `app` until the shutdown, then drains. An error of one connection ends that connection only; accepting goes on when
+/// the system is short of something. Runs in the caller's span, and so does all that it spawns.
+pub async fn serve(
+    listener: Listener,
+    app: Router,
+    limits: Limits,
+    shutdown: impl Into<StagedShutdown>,
+) -> io::Result<()> {
+    let shutdown = shutdown.into();
     let builder = connection::builder(&limits);
     let mut connections = Connections::new(limits.connections_max);
     loop {
         let accepted = tokio::select! {
-            () = shutdown.triggered() => break,
+            () = shutdown.closing.triggered() => break,
             // With all places taken, new connections wait in the system's backlog.
             accepted = listener.accept(), if connections.has_room() => accepted,
             () = connections.one_ended(), if !connections.is_empty() => continue,

@@ -22,7 +22,7 @@ use lepton_mesh::config::Common;
 use lepton_mesh::entry::{self, Flag, Service, Sockets};
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
-use lepton_mesh::server::stack::{self, StackConfig, mount};
+use lepton_mesh::server::stack::{self, StackConfig, mount, mount_protocol};
 use lepton_mesh::server::{reflection, serve};
 use lepton_mesh::stats_service::StatsService;
 use lepton_proto::fleet::v1::fleet_service_server::{FleetServiceServer, SERVICE_NAME as FLEET};
@@ -40,6 +40,9 @@ use crate::incidents::Listing;
 use crate::otlp::{Traces, receive};
 use crate::store::{self, Store};
 use crate::view::View;
+
+/// Streams of figures stay open, too long for a span.
+const UNTRACED: &[&str] = &["/lepton.fleet.v1.FleetService/"];
 
 /// The services that elect a leader.
 const ELECTING: [&str; 2] = ["scheduler", Monitor::NAME];
@@ -177,15 +180,14 @@ impl Monitor {
         // What counts as load is what people and programs ask, not the streams of those who watch it.
         let router = router.layer(from_fn_with_state(requests, fleet::count));
         let router = mount(router, FleetServiceServer::new(told));
-        let router = mount(
+        let router = mount_protocol(
             router,
             health::service(self.readiness.clone(), &names, shutdown.clone()),
         );
         let router = reflection::mount_on(router, &names);
         let config = StackConfig {
-            service: Self::NAME,
-            clock: self.context.clock,
-            metrics: self.context.metrics.clone(),
+            untraced: UNTRACED,
+            ..StackConfig::new(Self::NAME, self.context.clock, self.context.metrics.clone())
         };
         stack::apply(router, config).layer(map_request(console::untraced))
     }

@@ -19,7 +19,7 @@ use lepton_mesh::admin;
 use lepton_mesh::entry::{Service, Sockets};
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::limits::Limits;
-use lepton_mesh::server::stack::{StackConfig, apply, mount};
+use lepton_mesh::server::stack::{StackConfig, apply, mount, mount_protocol};
 use lepton_mesh::server::{reflection, serve};
 use lepton_mesh::stats_service::StatsService;
 use lepton_proto::fleet::v1::fleet_service_server::FleetServiceServer;
@@ -40,6 +40,14 @@ use crate::standby::Standby;
 
 /// Largest message between services: a page of a thousand records with inline payloads.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Streams that services keep open among themselves, and what they ask all the time: too long or too many for spans.
+const UNTRACED: &[&str] = &[
+    "/lepton.fleet.v1.FleetService/",
+    "/lepton.scheduler.v1.SchedulerService/GetPosition",
+    "/lepton.scheduler.v1.SchedulerService/Intake",
+    "/lepton.worker.v1.SessionService/OpenSession",
+];
 
 /// What this server serves beside health and reflection.
 const SERVICES: [&str; 3] = [
@@ -188,12 +196,11 @@ impl Scheduler {
         let router = mount(Router::new(), queries);
         let router = mount(router, sessions);
         let router = mount(router, FleetServiceServer::new(fleet));
-        let router = mount(router, health::service(self.readiness.clone(), &SERVICES, closing));
+        let router = mount_protocol(router, health::service(self.readiness.clone(), &SERVICES, closing));
         let router = reflection::mount_on(router, &SERVICES);
         let stack = StackConfig {
-            service: Self::NAME,
-            clock: self.context.clock,
-            metrics: self.context.metrics.clone(),
+            untraced: UNTRACED,
+            ..StackConfig::new(Self::NAME, self.context.clock, self.context.metrics.clone())
         };
         apply(router, stack)
     }

@@ -83,10 +83,19 @@ pub fn inject(headers: &mut HeaderMap) {
     }
 }
 
+/// The caller's `traceparent` as it came; empty without one. Of two none counts: the trace begins anew, as W3C Trace Context
+/// has it.
+pub fn remote_parent(headers: &HeaderMap) -> &str {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => only.to_str().unwrap_or_default(),
+        _ => "",
+    }
+}
+
 /// The caller's `traceparent`, if it is a valid one.
 pub fn extract(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
-    TraceContext::parse(text).map(|context| context.to_string())
+    TraceContext::parse(remote_parent(headers)).map(|context| context.to_string())
 }
 
 /// Reads or changes what a span carries.

@@ -52,6 +52,27 @@ async fn text_that_is_not_json_is_shown_by_line_and_column() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_formats_and_encodings_are_named_with_what_to_do() {
+    let mesh = shared().await;
+    let rest = mesh.rest();
+    let wide: Vec<u8> = "{\"data\":[]}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cases: [(&[u8], &str); 4] = [
+        (b"\xef\xbb\xbf{\"data\":[{\"a\":1}]}", "byte order mark"),
+        (&wide, "UTF-8"),
+        (b"{\"a\":1}\n{\"a\":2}\n", "jq -s"),
+        (b"a,b\n1,2\n", "/api/v1/blobs"),
+    ];
+    for path in [ANALYZE, TASKS] {
+        for (body, advice) in cases {
+            let answer = rest.post(path, body.to_vec()).await;
+            refused(&answer, invalid("INVALID_JSON"));
+            assert!(message(&answer).contains(advice), "{advice}: {}", answer.text());
+        }
+    }
+    still_works(&rest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn numbers_that_json_does_not_have_come_with_advice() {
     let mesh = shared().await;
     for word in ["NaN", "Infinity", "-Infinity"] {

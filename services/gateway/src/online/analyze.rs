@@ -15,7 +15,7 @@ use super::call::{Calls, Wanted};
 use super::grpc::Bytewise;
 use super::message::{self, Message};
 use super::rows::{Decoded, Decoder};
-use crate::body::Incoming;
+use crate::edge::body::Incoming;
 
 /// The RPC, here and at the workers.
 pub const PATH: &str = "/lepton.analysis.v1.AnalysisService/Analyze";

@@ -13,7 +13,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tower::ServiceExt as _;
 
-use crate::frames;
+use crate::edge::grpc_framing;
 
 /// The header that tells a worker which version of the model is meant.
 pub const MODEL_VERSION: &str = "lepton-model-version";
@@ -46,7 +46,7 @@ pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fa
         .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
     let sent = Propagate::to("worker", channel).oneshot(request).await;
     let response = sent.map_err(|failure| error::fault(&Status::from_error(failure.into())))?;
-    frames::answers(response.map(Body::new))?.only().await
+    Ok(grpc_framing::messages(response.map(Body::new))?.only().await?)
 }
 
 /// A duration in the form of the header: at most eight digits and a unit.

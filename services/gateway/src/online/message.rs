@@ -1,7 +1,8 @@
 //! A request as it is sent to a worker: bytes that nobody decodes on the way.
 //!
 //! Promises: columns are encoded one at a time while they are sent, and dropped, so that a table lies in memory once;
-//! tensors are sent as the slices that came. Leaves the framing to `frames`.
+//! tensors are sent as the slices that came. Leaves the framing to
+//! [`grpc_framing`].
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,7 +16,7 @@ use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::rows::Decoded;
-use crate::frames;
+use crate::edge::grpc_framing;
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +111,7 @@ impl Message {
 
     /// The body of the call.
     pub fn into_body(self) -> Body {
-        let prefix = Bytes::copy_from_slice(&frames::prefix(self.bytes()));
+        let prefix = Bytes::copy_from_slice(&grpc_framing::prefix(self.bytes()));
         let columns = VecDeque::from(self.columns);
         let columns = futures::stream::unfold(columns, |mut columns| async {
             let column = columns.pop_front()?;

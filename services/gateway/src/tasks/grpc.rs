@@ -15,6 +15,7 @@ use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
 use super::{Tasks, submit};
+use crate::edge::Caller;
 
 /// How long a wait lasts when the request does not say.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
@@ -26,9 +27,9 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl TaskService for Tasks {
     async fn submit_task(&self, request: Request<SubmitTaskRequest>) -> Answer<SubmitTaskResponse> {
-        let deadline = deadline(&request);
+        let (caller, deadline) = (caller(&request), deadline(&request));
         let submitted = async {
-            self.submit(submit::message(request.into_inner())?, deadline)
+            self.submit(&caller?, submit::message(request.into_inner())?, deadline)
                 .await?
                 .to_wire()
         };
@@ -37,10 +38,11 @@ impl TaskService for Tasks {
 
     async fn batch_submit_tasks(&self, request: Request<BatchSubmitTasksRequest>) -> Answer<BatchSubmitTasksResponse> {
         let deadline = deadline(&request);
+        let caller = caller(&request).map_err(|fault| error::status(&fault))?;
         let requests = request.into_inner().requests;
         submit::check_count(requests.len()).map_err(|fault| error::status(&fault))?;
         let submits = requests.into_iter().map(submit::message).collect();
-        let results = self.submit_all(submits, deadline).map(|result| {
+        let results = self.submit_all(&caller, submits, deadline).map(|result| {
             let outcome = result.and_then(|view| view.to_wire());
             let outcome = outcome.map_or_else(
                 |fault| Outcome::Error(detail(&fault)),
@@ -54,20 +56,22 @@ impl TaskService for Tasks {
     }
 
     async fn get_task(&self, request: Request<GetTaskRequest>) -> Answer<GetTaskResponse> {
-        let deadline = deadline(&request);
+        let (caller, deadline) = (caller(&request), deadline(&request));
         let task = async {
             validate::check_typed("lepton.task.v1.GetTaskRequest", request.get_ref())?;
             let request = request.get_ref();
-            self.get(&request.id, request.view(), deadline).await?.to_wire()
+            self.get(&caller?, &request.id, request.view(), deadline)
+                .await?
+                .to_wire()
         };
         answer(task.await.map(|task| GetTaskResponse { task: Some(task) }))
     }
 
     async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Answer<ListTasksResponse> {
-        let (deadline, request) = (deadline(&request), request.into_inner());
+        let (caller, deadline, request) = (caller(&request), deadline(&request), request.into_inner());
         let page = async {
             validate::check_typed("lepton.task.v1.ListTasksRequest", &request)?;
-            let page = self.list(&request, deadline).await?;
+            let page = self.list(&caller?, &request, deadline).await?;
             let tasks = page.tasks.iter().map(super::View::to_wire).collect::<Result<_, _>>()?;
             Ok(ListTasksResponse {
                 tasks,
@@ -78,20 +82,22 @@ impl TaskService for Tasks {
     }
 
     async fn cancel_task(&self, request: Request<CancelTaskRequest>) -> Answer<CancelTaskResponse> {
-        let (deadline, request) = (deadline(&request), request.into_inner());
+        let (caller, deadline, request) = (caller(&request), deadline(&request), request.into_inner());
         let task = async {
             validate::check_typed("lepton.task.v1.CancelTaskRequest", &request)?;
-            self.cancel(&request.id, request.message, deadline).await?.to_wire()
+            self.cancel(&caller?, &request.id, request.message, deadline)
+                .await?
+                .to_wire()
         };
         answer(task.await.map(|task| CancelTaskResponse { task: Some(task) }))
     }
 
     async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Answer<WaitTaskResponse> {
-        let (deadline, request) = (deadline(&request), request.into_inner());
+        let (caller, deadline, request) = (caller(&request), deadline(&request), request.into_inner());
         let task = async {
             validate::check_typed("lepton.task.v1.WaitTaskRequest", &request)?;
             let timeout = wait_timeout(&request)?;
-            self.wait(&request.id, timeout, deadline).await?.to_wire()
+            self.wait(&caller?, &request.id, timeout, deadline).await?.to_wire()
         };
         answer(task.await.map(|task| WaitTaskResponse { task: Some(task) }))
     }
@@ -99,9 +105,9 @@ impl TaskService for Tasks {
     type WatchTaskStream = Pin<Box<dyn Stream<Item = Result<WatchTaskResponse, Status>> + Send>>;
 
     async fn watch_task(&self, request: Request<WatchTaskRequest>) -> Answer<Self::WatchTaskStream> {
-        let request = request.into_inner();
+        let (caller, request) = (caller(&request), request.into_inner());
         let checked = validate::check_typed("lepton.task.v1.WatchTaskRequest", &request);
-        let states = checked.and_then(|()| self.watch(&request.id));
+        let states = checked.and_then(|()| self.watch(&caller?, &request.id));
         let states = states.map_err(|fault| error::status(&fault))?;
         let states = states.map(|view| view?.to_wire().map(|task| WatchTaskResponse { task: Some(task) }));
         let states = states.map(|state| state.map_err(|fault| error::status(&fault)));
@@ -112,6 +118,11 @@ impl TaskService for Tasks {
 /// When the caller of a request gives up.
 fn deadline<T>(request: &Request<T>) -> Option<Deadline> {
     request.extensions().get().copied()
+}
+
+/// The caller of a request, as the edge found it.
+fn caller<T>(request: &Request<T>) -> Result<Caller, Fault> {
+    Ok(Caller::of(request.extensions())?)
 }
 
 fn answer<T>(result: Result<T, Fault>) -> Answer<T> {

@@ -16,7 +16,7 @@ use prost_reflect::DynamicMessage;
 
 use super::view::View;
 use super::{Tasks, grpc, key, submit};
-use crate::bulk;
+use crate::edge::{Caller, offload};
 use crate::transcode::{Bound, request, response};
 
 /// Whether an RPC is served here rather than by transcoding.
@@ -31,27 +31,29 @@ pub fn submits(rpc: &str) -> bool {
 
 /// Answers a request whose RPC is served here.
 pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
-    let deadline = bound.deadline;
+    let (caller, deadline) = (bound.caller, bound.deadline);
     match bound.binding.rpc.name() {
         "SubmitTask" => {
-            let mut submit = bulk::run(body.len(), move || submit::one(&body)).await?;
+            let mut submit = offload::run(body.len(), move || submit::one(&body)).await?;
             key::name(&mut submit, bound.key);
-            one(tasks.submit(submit, deadline).await?)
+            one(tasks.submit(caller, submit, deadline).await?)
         }
         "BatchSubmitTasks" => batch(tasks, body, &bound).await,
-        "ListTasks" => list(tasks, &typed(&bound, &body)?, deadline).await,
+        "ListTasks" => list(tasks, caller, &typed(&bound, &body)?, deadline).await,
         "CancelTask" => {
             let CancelTaskRequest { id, message } = typed(&bound, &body)?;
-            one(tasks.cancel(&id, message, deadline).await?)
+            one(tasks.cancel(caller, &id, message, deadline).await?)
         }
         "WaitTask" => {
             let request: WaitTaskRequest = typed(&bound, &body)?;
-            one(tasks.wait(&request.id, grpc::wait_timeout(&request)?, deadline).await?)
+            one(tasks
+                .wait(caller, &request.id, grpc::wait_timeout(&request)?, deadline)
+                .await?)
         }
-        "WatchTask" => watch(tasks, &typed(&bound, &body)?).await,
+        "WatchTask" => watch(tasks, caller, &typed(&bound, &body)?).await,
         _ => {
             let request: GetTaskRequest = typed(&bound, &body)?;
-            one(tasks.get(&request.id, request.view(), deadline).await?)
+            one(tasks.get(caller, &request.id, request.view(), deadline).await?)
         }
     }
 }
@@ -70,10 +72,10 @@ fn one(view: View) -> Result<Response<Body>, Fault> {
 }
 
 async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, Fault> {
-    let mut submits = bulk::run(body.len(), move || submit::batch(&body)).await?;
+    let mut submits = offload::run(body.len(), move || submit::batch(&body)).await?;
     key::name_all(&mut submits, bound.key);
     let mut json = b"{\"results\":[".to_vec();
-    let mut results = std::pin::pin!(tasks.submit_all(submits, bound.deadline));
+    let mut results = std::pin::pin!(tasks.submit_all(bound.caller, submits, bound.deadline));
     let mut separator: &[u8] = b"";
     while let Some(result) = results.next().await {
         json.extend_from_slice(separator);
@@ -91,8 +93,13 @@ async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response
     Ok(response::json(json))
 }
 
-async fn list(tasks: &Tasks, request: &ListTasksRequest, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
-    let page = tasks.list(request, deadline).await?;
+async fn list(
+    tasks: &Tasks,
+    caller: &Caller,
+    request: &ListTasksRequest,
+    deadline: Option<Deadline>,
+) -> Result<Response<Body>, Fault> {
+    let page = tasks.list(caller, request, deadline).await?;
     let mut json = b"{\"tasks\":[".to_vec();
     for (index, view) in page.tasks.iter().enumerate() {
         if index > 0 {
@@ -105,8 +112,8 @@ async fn list(tasks: &Tasks, request: &ListTasksRequest, deadline: Option<Deadli
     Ok(response::json(json))
 }
 
-async fn watch(tasks: &Tasks, request: &WatchTaskRequest) -> Result<Response<Body>, Fault> {
-    let mut states = Box::pin(tasks.watch(&request.id)?);
+async fn watch(tasks: &Tasks, caller: &Caller, request: &WatchTaskRequest) -> Result<Response<Body>, Fault> {
+    let mut states = Box::pin(tasks.watch(caller, &request.id)?);
     // The first state decides between an answer and an error.
     let first = states.next().await.transpose()?;
     let states = futures::stream::iter(first.map(Ok)).chain(states);

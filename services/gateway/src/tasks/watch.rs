@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::Stream;
 use lepton_core::error;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::ids::TaskId;
+use lepton_domain::ids::{TaskId, Tenant};
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_proto::convert::task_id_bytes;
@@ -16,7 +16,7 @@ use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
 use tonic::Streaming;
 
 use super::current::{Current, Seen};
-use super::{TENANT, leader};
+use super::leader;
 
 /// How long a watcher waits for a leader before it is told that there is none.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,11 +30,13 @@ const RETRY: Duration = Duration::from_secs(1);
 /// From `draining` on it ends, so that a watcher goes elsewhere and does not hold up the drain.
 pub fn follow(
     leader: LeaderChannel,
+    tenant: Tenant,
     task: TaskId,
     draining: Shutdown,
 ) -> impl Stream<Item = Result<Current, Fault>> + Send {
     let watcher = Watcher {
         leader,
+        tenant,
         task,
         draining,
         stream: None,
@@ -53,6 +55,7 @@ pub fn follow(
 
 struct Watcher {
     leader: LeaderChannel,
+    tenant: Tenant,
     task: TaskId,
     draining: Shutdown,
     stream: Option<(LeaderLink, Streaming<WatchTaskResponse>)>,
@@ -99,7 +102,7 @@ impl Watcher {
     async fn connect(&mut self) -> Result<(), Fault> {
         let request = WatchTaskRequest {
             task: task_id_bytes(self.task),
-            tenant: TENANT.to_owned(),
+            tenant: self.tenant.as_str().to_owned(),
         };
         loop {
             let opened = leader::call(&self.leader, |mut leader| {

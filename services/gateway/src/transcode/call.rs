@@ -10,18 +10,26 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::Deadline;
 use tower::ServiceExt as _;
 
-use crate::frames::{self, Answers};
+use crate::edge::Caller;
+use crate::edge::grpc_framing::{self, MessageStream};
 
 /// Starts a call with a message behind its prefix. Refusals that come before the first answer are errors here.
-pub async fn start(grpc: Router, path: &str, deadline: Option<Deadline>, framed: Bytes) -> Result<Answers, Fault> {
+pub async fn start(
+    grpc: Router,
+    path: &str,
+    caller: &Caller,
+    deadline: Option<Deadline>,
+    framed: Bytes,
+) -> Result<MessageStream, Fault> {
     let mut request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
         .body(Body::from(framed))
         .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
+    request.extensions_mut().insert(caller.clone());
     if let Some(deadline) = deadline {
         request.extensions_mut().insert(deadline);
     }
     let Ok(response) = grpc.oneshot(request).await;
-    frames::answers(response)
+    Ok(grpc_framing::messages(response)?)
 }

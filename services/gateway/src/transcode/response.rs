@@ -17,8 +17,8 @@ use lepton_proto::proto_json::{self, PrintError};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use super::table::Binding;
-use crate::bulk;
-use crate::frames::Answers;
+use crate::edge::grpc_framing::MessageStream;
+use crate::edge::offload;
 
 /// Longest silence of a stream of events. Proxies close silent connections after 30 to 60 s.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -26,17 +26,17 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// The answer of a unary RPC.
 pub async fn unary(binding: &Binding, answer: Bytes) -> Result<Response<Body>, Fault> {
     let (output, field) = (binding.rpc.output(), binding.answer.clone());
-    let printed = bulk::run(answer.len(), move || print(output, field.as_ref(), &answer)).await;
+    let printed = offload::run(answer.len(), move || print(output, field.as_ref(), &answer)).await;
     printed.map(json)
 }
 
 /// The answers of a streaming RPC.
-pub async fn stream(binding: &Binding, mut answers: Answers) -> Result<Response<Body>, Fault> {
+pub async fn stream(binding: &Binding, mut answers: MessageStream) -> Result<Response<Body>, Fault> {
     let first = answers.next().await?;
     let answers = futures::stream::iter(first.map(Ok)).chain(answers.stream());
     let (output, answer) = (binding.rpc.output(), binding.answer.clone());
     let texts = answers.map(move |bytes| {
-        let json = bytes.and_then(|bytes| print(output.clone(), answer.as_ref(), &bytes))?;
+        let json = print(output.clone(), answer.as_ref(), &bytes?)?;
         String::from_utf8(json).map_err(|_| Fault::new(Reason::Internal, "JSON is not UTF-8"))
     });
     Ok(events(texts.map(|text| text.map(|data| Event::default().data(data)))))

@@ -3,6 +3,8 @@
 //! Promises: a rule that names a field that does not exist ends the start, not a request. Leaves carrying a request
 //! over to `request` and `call`.
 
+use std::sync::Arc;
+
 use http::Method;
 use lepton_domain::reason::{Fault, Reason};
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor};
@@ -15,7 +17,7 @@ mod tests;
 /// Every binding of the contract.
 #[derive(Debug)]
 pub struct Table {
-    bindings: Vec<Binding>,
+    bindings: Vec<Arc<Binding>>,
 }
 
 /// One way to call an RPC over REST.
@@ -81,7 +83,7 @@ impl Table {
                 continue;
             }
             if let Some(rule) = options.get_extension(&extension).as_message() {
-                bindings.push(Binding::of(&rpc, rule)?);
+                bindings.push(Arc::new(Binding::of(&rpc, rule)?));
                 let more = rule.get_field_by_name("additional_bindings");
                 for rule in more
                     .iter()
@@ -89,7 +91,7 @@ impl Table {
                     .flatten()
                     .filter_map(|rule| rule.as_message())
                 {
-                    bindings.push(Binding::of(&rpc, rule)?);
+                    bindings.push(Arc::new(Binding::of(&rpc, rule)?));
                 }
             }
         }
@@ -97,12 +99,12 @@ impl Table {
     }
 
     /// The binding of a request and the fields in its path.
-    pub fn find(&self, verb: &Method, path: &str) -> Result<(&Binding, Fields<'_>), Miss> {
+    pub fn find(&self, verb: &Method, path: &str) -> Result<(Arc<Binding>, Fields<'_>), Miss> {
         let mut allowed = Vec::new();
         for binding in &self.bindings {
             if let Some(fields) = binding.template.matches(path) {
                 if binding.verb == *verb {
-                    return Ok((binding, fields));
+                    return Ok((Arc::clone(binding), fields));
                 }
                 allowed.push(binding.verb.clone());
             }
@@ -115,7 +117,7 @@ impl Table {
     }
 
     /// Every binding.
-    pub fn bindings(&self) -> &[Binding] {
+    pub fn bindings(&self) -> &[Arc<Binding>] {
         &self.bindings
     }
 }

@@ -1,5 +1,6 @@
 //! Paths under `/v2`.
 
+use super::target::parse;
 use super::*;
 
 fn model(name: &str, version: Option<u32>, about: About) -> Target {
@@ -22,13 +23,13 @@ fn paths_name_the_server_and_models() {
         ("/v2/models/m/versions/7/infer", model("m", Some(7), About::Answer)),
     ];
     for (path, expected) in cases {
-        assert_eq!(target(path), Ok(expected), "{path}");
+        assert_eq!(parse(path), Ok(expected), "{path}");
     }
 }
 
 #[test]
 fn other_paths_are_refused() {
-    let reason = |path| target(path).expect_err(path).reason;
+    let reason = |path| parse(path).expect_err(path).reason;
     for path in [
         "/v2/nothing",
         "/v2/models/",
@@ -40,6 +41,24 @@ fn other_paths_are_refused() {
     }
     for path in ["/v2/models/m/versions/x", "/v2/models/m/versions/-1/infer"] {
         assert_eq!(reason(path), Reason::FieldInvalid, "{path}");
+    }
+}
+
+#[test]
+fn targets_have_one_method_and_the_role_of_their_rpc() {
+    use http::Method;
+    for (method, path) in [
+        (Method::GET, "/v2"),
+        (Method::HEAD, "/v2/health/live"),
+        (Method::GET, "/v2/health/ready"),
+        (Method::GET, "/v2/models/m"),
+        (Method::GET, "/v2/models/m/ready"),
+        (Method::POST, "/v2/models/m/infer"),
+    ] {
+        let target = Target::of(&method, path).expect(path);
+        assert!(lepton_proto::roles::role_of(target.rpc()).is_some(), "{}", target.rpc());
+        let wrong = Target::of(&Method::DELETE, path).expect_err(path);
+        assert_eq!(wrong.reason, Reason::MethodNotAllowed, "{path}");
     }
 }
 

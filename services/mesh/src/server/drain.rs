@@ -1,12 +1,33 @@
 //! The connections of a server, and their end.
 //!
-//! Promises: none outlives its server. Leaves saying goodbye on the wire to `connection`.
+//! Promises: none outlives its server. Leaves what is sent at the end of one to [`super::connection`].
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tracing::Instrument;
+
+use lepton_core::shutdown::Shutdown;
+
+/// A shutdown in two stages, so that clients go by themselves before they are made to.
+#[derive(Clone, Debug)]
+pub struct StagedShutdown {
+    /// From now on each answer of HTTP/1 announces that its connection closes.
+    pub announced: Shutdown,
+    /// No more connections are accepted, and those that are there end.
+    pub closing: Shutdown,
+}
+
+impl From<Shutdown> for StagedShutdown {
+    /// Both stages at once.
+    fn from(shutdown: Shutdown) -> Self {
+        Self {
+            announced: shutdown.clone(),
+            closing: shutdown,
+        }
+    }
+}
 
 /// Connections at work.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
-use lepton_domain::reason::Code;
+use lepton_domain::reason::{Code, Reason};
 use tracing::Span;
 
 pub(super) use call::Call;
@@ -23,7 +23,7 @@ use lepton_core::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Metrics};
 
 mod call;
 
-/// The name of the route that answered, among a response's extensions: for routers that match by themselves.
+/// The name of a request's route, among its extensions or those of its response: for routers that match by themselves.
 #[derive(Clone, Debug)]
 pub struct Route(pub Arc<str>);
 
@@ -36,13 +36,21 @@ pub(super) struct Observer {
     rpc_seconds: Histograms,
     http_seconds: Histograms,
     in_flight: Gauge,
+    /// The beginnings of paths whose requests have no span.
+    untraced: &'static [&'static str],
 }
 
 impl Observer {
-    pub(super) fn new(service: &'static str, clock: Clock, metrics: &Metrics) -> Self {
+    pub(super) fn new(
+        service: &'static str,
+        clock: Clock,
+        metrics: &Metrics,
+        untraced: &'static [&'static str],
+    ) -> Self {
         Self {
             service,
             clock,
+            untraced,
             requests: metrics.counters("lepton_requests_total", "Requests that have ended, by method and code"),
             rpc_seconds: metrics.histograms(
                 "lepton_rpc_server_call_duration_seconds",
@@ -62,10 +70,11 @@ impl Observer {
         }
     }
 
-    /// Notes that a request has arrived.
-    pub(super) fn begin(self: &Arc<Self>, call: Call, headers: &HeaderMap) -> Observation {
+    /// Notes that a request has arrived. Its route is known already where a layer further out has found it.
+    pub(super) fn begin(self: &Arc<Self>, request: &Request<Body>) -> Observation {
         self.in_flight.inc();
-        let span = call.span(headers);
+        let call = Call::of(request);
+        let span = call.span(request.headers(), self.untraced);
         let begun = self.clock.monotonic();
         Observation {
             observer: self.clone(),
@@ -73,7 +82,8 @@ impl Observer {
             span,
             begun,
             outcome: None,
-            route: None,
+            route: request.extensions().get().cloned(),
+            reason: None,
         }
     }
 }
@@ -87,6 +97,8 @@ pub(super) struct Observation {
     /// None until the end is known; a request that is dropped before was given up by its caller.
     outcome: Option<Outcome>,
     route: Option<Route>,
+    /// Why it was refused.
+    reason: Option<Reason>,
 }
 
 /// How a request ended.
@@ -105,7 +117,8 @@ impl Observation {
 
     /// Goes on observing while the body of the answer is sent.
     pub(super) fn until_the_end_of(mut self, mut response: Response<Body>) -> Response<Body> {
-        self.route = response.extensions_mut().remove::<Route>();
+        self.route = response.extensions_mut().remove::<Route>().or(self.route.take());
+        self.reason = response.extensions().get().copied();
         if self.call.is_grpc() {
             self.note(response.headers());
         } else {
@@ -138,6 +151,9 @@ impl Drop for Observation {
             false => Outcome::HungUp,
         });
         let end = outcome.tell(&self.span);
+        if let Some(reason) = self.reason {
+            note_refusal(&self.span, reason);
+        }
         if let (Some(route), false) = (&self.route, self.call.is_grpc()) {
             self.call.name_route(&self.span, &route.0);
         }
@@ -192,6 +208,16 @@ impl Outcome {
         }
         End { code, status, error }
     }
+}
+
+/// Marks the span of a refused request, with the reason. The conventions leave a client's error unmarked unless the server knows
+/// better, and here it does: the request was not what it should have been, and its trace must not look like a success. What is
+/// merely not there, or was given up, is no error of anybody.
+fn note_refusal(span: &Span, reason: Reason) {
+    if ![Code::NotFound, Code::AlreadyExists, Code::Cancelled].contains(&reason.code()) {
+        span.record("otel.status_code", "error");
+    }
+    span.record("error.type", reason.as_str());
 }
 
 /// Whether a code is the server's fault, as the semantic conventions have it.

@@ -10,14 +10,21 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::HealthServer;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1alpha;
 
 use super::*;
 use crate::server::health::Readiness;
-use crate::server::stack::{StackConfig, mount};
+use crate::server::stack::{StackConfig, mount, mount_protocol};
 use lepton_core::clock::Clock;
 use lepton_core::error;
 use lepton_core::metrics::Metrics;
 use lepton_core::net::Net;
+
+mod drain;
 
 /// A server with a few routes.
 struct Running {
@@ -65,15 +72,18 @@ async fn start(limits: Limits) -> Running {
             "/slow",
             get(async || tokio::time::sleep(Duration::from_millis(300)).await),
         )
+        .route("/", get(async || "hello"))
         // Still at work when the drain begins, and done soon after.
         .route("/until-drain", get(async move || draining.triggered().await))
         .route("/never", get(std::future::pending::<()>));
     let router = mount(router, Renamed(health.clone().max_decoding_message_size(64)));
-    let router = reflection::mount_on(mount(router, health), &[]);
+    let router = reflection::mount_on(mount_protocol(router, health), &["lepton.test.v1.TestService"]);
     let config = StackConfig {
-        service: "test",
-        clock: Clock::system(),
-        metrics: metrics.clone(),
+        form_of: |request| match request.uri().path().starts_with("/other/") {
+            true => error::v2,
+            false => refusal::form_by_content_type(request),
+        },
+        ..StackConfig::new("test", Clock::system(), metrics.clone())
     };
     let listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().to_string();
@@ -208,41 +218,8 @@ async fn a_deadline_ends_what_is_late() {
             "{answer}"
         );
     }
-    for path in ["/v2", "/v2/models/m"] {
-        let answer = server.http(path, "grpc-timeout: 0m\r\n").await;
-        assert!(answer.contains("lepton-reason: DEADLINE_EXCEEDED"), "{answer}");
-    }
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_drain_finishes_what_was_begun_and_cuts_off_the_rest() {
-    let server = start(Limits {
-        drain_timeout: Duration::from_secs(1),
-        ..Limits::default()
-    })
-    .await;
-    let (slow, never) = tokio::join!(server.http("/until-drain", ""), async {
-        let mut stream = Net::Os.connect(&server.address).await.unwrap();
-        stream
-            .write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .unwrap();
-        // Only once both are at work, the shutdown comes.
-        let at_work = "lepton_requests_in_flight{service=\"test\"} 2.0";
-        let both = async {
-            while !server.metrics.text().unwrap().contains(at_work) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
-        server.shutdown.trigger();
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest).await;
-        rest
-    });
-    assert!(slow.starts_with("HTTP/1.1 200 "), "{slow}");
-    assert!(never.is_empty());
+    let answer = server.http("/other/form", "grpc-timeout: 0m\r\n").await;
+    assert!(answer.contains("lepton-reason: DEADLINE_EXCEEDED"), "{answer}");
     server.stop().await;
 }
 
@@ -259,5 +236,76 @@ async fn silent_connections_are_ended_and_places_are_limited() {
     assert!(server.http("/slow", "").await.starts_with("HTTP/1.1 200 "));
     let mut rest = Vec::new();
     let _ = silent.read_to_end(&mut rest).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn requests_without_one_valid_host_are_refused() {
+    let server = start(Limits::default()).await;
+    let cases = [
+        ("HTTP/1.1", "", "400"),
+        ("HTTP/1.1", "host: x\r\nhost: x\r\n", "400"),
+        ("HTTP/1.1", "host: a b\r\n", "400"),
+        ("HTTP/1.1", "host: x:8000\r\n", "200"),
+        ("HTTP/1.0", "", "200"),
+    ];
+    for (version, hosts, status) in cases {
+        let mut stream = Net::Os.connect(&server.address).await.unwrap();
+        let request = format!("GET / {version}\r\n{hosts}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.get(9..12), Some(status), "{version} {hosts}: {answer}");
+        assert!(
+            status == "200" || answer.contains("\"reason\":\"FIELD_INVALID\""),
+            "{answer}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn reflection_answers_what_is_not_there_and_goes_on() {
+    let server = start(Limits::default()).await;
+    let wanted = |message| ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(message),
+    };
+    let requests = [
+        MessageRequest::FileContainingSymbol("lepton.Nope".into()),
+        MessageRequest::ListServices(String::new()),
+    ]
+    .map(wanted);
+    let mut client = ServerReflectionClient::new(server.channel());
+    let stream = client
+        .server_reflection_info(futures::stream::iter(requests.clone()))
+        .await;
+    let mut stream = stream.unwrap().into_inner();
+    let first = stream.message().await.unwrap().unwrap().message_response;
+    assert!(
+        matches!(&first, Some(MessageResponse::ErrorResponse(error)) if error.error_code == 5),
+        "{first:?}"
+    );
+    let second = stream.message().await.unwrap().unwrap().message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = second else {
+        panic!("no list: {second:?}")
+    };
+    assert!(list.service.iter().any(|it| it.name == "lepton.test.v1.TestService"));
+    assert!(stream.message().await.unwrap().is_none());
+
+    // The same over the older version.
+    use v1alpha::server_reflection_response::MessageResponse as OlderResponse;
+    let symbol = v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol("lepton.Nope".into());
+    let request = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(symbol),
+    };
+    let requests = futures::stream::iter([request.clone(), request]);
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(server.channel());
+    let mut stream = client.server_reflection_info(requests).await.unwrap().into_inner();
+    for _ in 0..2 {
+        let response = stream.message().await.unwrap().unwrap().message_response;
+        assert!(matches!(&response, Some(OlderResponse::ErrorResponse(error)) if error.error_code == 5));
+    }
     server.stop().await;
 }

@@ -5,7 +5,7 @@
 
 use axum::Router;
 use lepton_core::shutdown::Shutdown;
-use lepton_mesh::server::stack::{StackConfig, apply, mount};
+use lepton_mesh::server::stack::{StackConfig, apply, mount, mount_protocol};
 use lepton_mesh::server::{health, reflection};
 use lepton_mesh::stats_service::StatsService;
 use lepton_proto::analysis::v1::analysis_service_server::{AnalysisServiceServer, SERVICE_NAME as ANALYSIS};
@@ -24,6 +24,8 @@ use crate::stats::fleet::Own;
 
 /// The gRPC services of a worker.
 const SERVICES: &[&str] = &[ANALYSIS, FLEET, INFERENCE, MODEL_HOST];
+/// Streams of figures stay open, too long for a span.
+const UNTRACED: &[&str] = &["/lepton.fleet.v1.FleetService/"];
 
 /// Everything on the gRPC port. `draining` is told to watchers, `closing` ends their streams.
 pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -> Router {
@@ -46,16 +48,15 @@ pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -
         .max_encoding_message_size(usize::MAX);
     let fleet = FleetServiceServer::new(StatsService::new(own, draining.clone(), closing.clone()));
     let health = health::service(worker.readiness.clone(), SERVICES, draining.clone());
-    let router = mount(mount(mount(Router::new(), analysis), fleet), health);
+    let router = mount_protocol(mount(mount(Router::new(), analysis), fleet), health);
     let router = mount(mount(router, inference), looks);
     let router = reflection::mount_on(router, SERVICES);
     let (clock, metrics) = (worker.context.clock, worker.context.metrics.clone());
     apply(
         router,
         StackConfig {
-            service: "worker",
-            clock,
-            metrics,
+            untraced: UNTRACED,
+            ..StackConfig::new("worker", clock, metrics)
         },
     )
 }

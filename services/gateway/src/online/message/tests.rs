@@ -34,8 +34,8 @@ proptest! {
         let message = Message::of(decoded(&cells));
         prop_assert_eq!(message.bytes(), whole.len());
         let body = futures::executor::block_on(message.into_body().collect()).expect("infallible").to_bytes();
-        prop_assert_eq!(&body[frames::PREFIX_BYTES..], &whole[..]);
-        prop_assert_eq!(&body[..frames::PREFIX_BYTES], &frames::prefix(whole.len())[..]);
+        prop_assert_eq!(&body[grpc_framing::PREFIX_BYTES..], &whole[..]);
+        prop_assert_eq!(&body[..grpc_framing::PREFIX_BYTES], &grpc_framing::prefix(whole.len())[..]);
         // NaN differs from itself: compare the encodings.
         let read = AnalyzeRequest::decode(whole).expect("well formed");
         prop_assert_eq!(read.encode_to_vec(), expected.encode_to_vec());
@@ -78,9 +78,9 @@ async fn tensors_are_sent_as_they_came() {
     let message = Message::with_contents(&request, contents);
     let length = message.bytes();
     let body = message.into_body().collect().await.expect("infallible").to_bytes();
-    assert_eq!(length, body.len() - frames::PREFIX_BYTES);
-    let sent = ModelInferRequest::decode(body.slice(frames::PREFIX_BYTES..)).expect("well formed");
+    assert_eq!(length, body.len() - grpc_framing::PREFIX_BYTES);
+    let sent = ModelInferRequest::decode(body.slice(grpc_framing::PREFIX_BYTES..)).expect("well formed");
     assert_eq!(sent, expected);
     let whole = Message::with_contents(&request, expected.raw_input_contents.clone()).into_whole();
-    assert_eq!(whole, body.slice(frames::PREFIX_BYTES..));
+    assert_eq!(whole, body.slice(grpc_framing::PREFIX_BYTES..));
 }

@@ -10,7 +10,7 @@ use super::*;
 fn request(verb: Method, path: &str, query: &str, body: &str) -> Result<DynamicMessage, Fault> {
     let table = Table::of(pool()).expect("the contract's rules are supported");
     let (binding, fields) = table.find(&verb, path).expect("bound");
-    message(binding, &fields, Some(query), &Bytes::copy_from_slice(body.as_bytes()))
+    message(&binding, &fields, Some(query), &Bytes::copy_from_slice(body.as_bytes()))
 }
 
 fn text(message: &DynamicMessage) -> String {

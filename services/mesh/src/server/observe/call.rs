@@ -12,9 +12,10 @@ use http::{HeaderMap, Method, Request};
 use lepton_proto::descriptors;
 use tracing::{Span, field, info_span};
 
+use super::super::reflection::PROTOCOLS;
 use super::{End, Route};
 use lepton_core::metrics::Labels;
-use lepton_telemetry::trace::TRACEPARENT;
+use lepton_telemetry::trace;
 
 #[cfg(test)]
 mod tests;
@@ -67,18 +68,10 @@ impl Call {
         self.grpc
     }
 
-    pub(in crate::server) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// A span in the caller's trace. Probes, reflection and the streams that services keep among themselves have none:
-    /// they are too many, too dull or too long for one. Looking at traces makes none.
-    pub(super) fn span(&self, headers: &HeaderMap) -> Span {
-        let parent = headers
-            .get(TRACEPARENT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("");
-        if self.is_dull() {
+    /// A span in the caller's trace. Probes, reflection and streams that stay open have none: they are too many, or too long.
+    pub(super) fn span(&self, headers: &HeaderMap, untraced: &[&str]) -> Span {
+        let parent = trace::remote_parent(headers);
+        if !self.is_traced(untraced) {
             return Span::none();
         }
         if !self.grpc {
@@ -145,15 +138,10 @@ impl Call {
         self.path.strip_prefix('/').unwrap_or(&self.path)
     }
 
-    fn is_dull(&self) -> bool {
-        const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
-        const KEPT_OPEN: [&str; 4] = ["WatchStats", "Intake", "OpenSession", "GetPosition"];
-        if !self.grpc {
-            return PROBES.contains(&&*self.path) || self.path.starts_with("/api/v1/traces");
-        }
-        let method = self.path.rsplit('/').next().unwrap_or_default();
-        let ours = self.path.starts_with("/lepton.");
-        self.path.starts_with("/grpc.") || (ours && KEPT_OPEN.contains(&method))
+    /// Whether requests of this path have spans: those of the standard protocols never do.
+    fn is_traced(&self, untraced: &[&str]) -> bool {
+        let service = self.asked_method().split('/').next().unwrap_or_default();
+        !PROTOCOLS.contains(&service) && !untraced.iter().any(|beginning| self.path.starts_with(beginning))
     }
 
     /// The label of the metrics: never text that a caller made up.

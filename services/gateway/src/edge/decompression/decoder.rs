@@ -1,4 +1,4 @@
-//! Packed bodies: gzip, and deflate, which HTTP and gRPC mean as zlib's format (RFC 1950).
+//! Decoders of compressed bodies: gzip, and deflate, which HTTP and gRPC mean as zlib's format (RFC 1950).
 //!
 //! Promises: a body that ends too early is not taken for a whole one. Leaves limits to its caller, who gives small pieces.
 
@@ -7,19 +7,19 @@ use std::io::{self, Write as _};
 use flate2::write::MultiGzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// Room for what comes out in one go.
-const ROOM_BYTES: usize = 32 * 1024;
+/// Bytes that come out in one go.
+const OUT_BYTES: usize = 32 * 1024;
 
-/// Unpacks a body piece by piece.
+/// Decompresses a body piece by piece.
 #[derive(Debug)]
-pub enum Unpacker {
+pub enum Decoder {
     /// gzip. Boxed, as it is much larger than the other.
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     /// zlib.
     Deflate(Inflater),
 }
 
-/// Unpacks zlib's format.
+/// Decompresses zlib's format.
 #[derive(Debug)]
 pub struct Inflater {
     state: Decompress,
@@ -27,8 +27,8 @@ pub struct Inflater {
     ended: bool,
 }
 
-impl Unpacker {
-    /// For a `content-encoding` of this name, in any case, if it is known.
+impl Decoder {
+    /// The decoder of a `content-encoding` of this name, in any case, if it is known.
     pub fn named(name: &[u8]) -> Option<Self> {
         match name.to_ascii_lowercase().as_slice() {
             b"gzip" | b"x-gzip" => Some(Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))),
@@ -49,21 +49,21 @@ impl Unpacker {
         }
     }
 
-    /// Unpacks a piece.
-    pub fn unpack(&mut self, piece: &[u8]) -> io::Result<Vec<u8>> {
+    /// Decompresses a piece.
+    pub fn decode(&mut self, piece: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Gzip(gzip) => {
                 gzip.write_all(piece)?;
                 Ok(std::mem::take(gzip.get_mut()))
             }
             Self::Deflate(inflater) => {
-                inflater.unpack(piece)?;
+                inflater.decode(piece)?;
                 Ok(std::mem::take(&mut inflater.out))
             }
         }
     }
 
-    /// What is left at the end.
+    /// The rest at the end.
     pub fn finish(&mut self) -> io::Result<Vec<u8>> {
         match self {
             Self::Gzip(gzip) => {
@@ -77,15 +77,15 @@ impl Unpacker {
 }
 
 impl Inflater {
-    fn unpack(&mut self, mut piece: &[u8]) -> io::Result<()> {
+    fn decode(&mut self, mut piece: &[u8]) -> io::Result<()> {
         while !self.ended {
-            self.out.reserve(ROOM_BYTES);
+            self.out.reserve(OUT_BYTES);
             let before = self.state.total_in();
             let status = self.state.decompress_vec(piece, &mut self.out, FlushDecompress::None)?;
             let taken = self.state.total_in() - before;
             piece = &piece[usize::try_from(taken).expect("a piece lies in memory")..];
             self.ended = matches!(status, Status::StreamEnd);
-            // Room that is left says that nothing waits for more of it.
+            // Space that is left shows that nothing waits for more of it.
             if piece.is_empty() && self.out.len() < self.out.capacity() {
                 return Ok(());
             }

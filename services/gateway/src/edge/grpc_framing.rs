@@ -1,7 +1,7 @@
 //! gRPC's framing over HTTP: messages behind a prefix, and the status in the trailers.
 //!
-//! Promises: messages come out however the transport cut them; an answer beyond the limit is a fault, not memory.
-//! Leaves what the messages mean to its callers, who pass encoded bytes on without reading them.
+//! Promises: messages come out however the transport cut them; an answer beyond the limit is an error, not memory. Leaves what
+//! the messages mean to its callers, who pass encoded bytes on without reading them.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -12,8 +12,9 @@ use futures::Stream;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
 use prost::Message;
+
+use super::error::UpstreamError;
 
 #[cfg(test)]
 mod tests;
@@ -47,25 +48,22 @@ pub fn framed(message: &impl Message) -> Bytes {
     framed.freeze()
 }
 
-/// Answers of a call, as they come in.
-pub struct Answers {
+/// The messages of an answer, as they come in.
+pub struct MessageStream {
     body: Body,
     buffer: BytesMut,
     ready: VecDeque<Bytes>,
     ended: bool,
 }
 
-/// Reads the head of an answer; a call that failed at once is an error here.
-pub fn answers(response: Response<Body>) -> Result<Answers, Fault> {
+/// The messages of an answer. A call that failed at once is an error here.
+pub fn messages(response: Response<Body>) -> Result<MessageStream, UpstreamError> {
     let (head, body) = response.into_parts();
     if head.status != StatusCode::OK {
-        return Err(Fault::new(
-            Reason::Internal,
-            format!("a service answered HTTP {}", head.status),
-        ));
+        return Err(UpstreamError::Http(head.status));
     }
     outcome(&head.headers)?;
-    Ok(Answers {
+    Ok(MessageStream {
         body,
         buffer: BytesMut::new(),
         ready: VecDeque::new(),
@@ -73,12 +71,12 @@ pub fn answers(response: Response<Body>) -> Result<Answers, Fault> {
     })
 }
 
-impl Answers {
-    /// The next answer, or `None` after the last.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+impl MessageStream {
+    /// The next message, or `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
         loop {
-            if let Some(answer) = self.ready.pop_front() {
-                return Ok(Some(answer));
+            if let Some(message) = self.ready.pop_front() {
+                return Ok(Some(message));
             }
             if self.ended {
                 return Ok(None);
@@ -97,38 +95,34 @@ impl Answers {
         }
     }
 
-    /// The only answer of a unary call.
-    pub async fn only(mut self) -> Result<Bytes, Fault> {
-        let answer = self.next().await?;
+    /// The only message of a unary call.
+    pub async fn only(mut self) -> Result<Bytes, UpstreamError> {
+        let message = self.next().await?;
         // The status comes behind the message.
         while self.next().await?.is_some() {}
-        answer.ok_or_else(|| Fault::new(Reason::Internal, "a service gave no answer"))
+        message.ok_or(UpstreamError::Empty)
     }
 
-    /// The remaining answers; ends after the first error.
-    pub fn stream(self) -> impl Stream<Item = Result<Bytes, Fault>> {
+    /// The remaining messages; ends after the first error.
+    pub fn stream(self) -> impl Stream<Item = Result<Bytes, UpstreamError>> {
         futures::stream::unfold(Some(self), |state| async {
-            let mut answers = state?;
-            match answers.next().await {
-                Ok(answer) => answer.map(|answer| (Ok(answer), Some(answers))),
-                Err(fault) => Some((Err(fault), None)),
+            let mut messages = state?;
+            match messages.next().await {
+                Ok(message) => message.map(|message| (Ok(message), Some(messages))),
+                Err(error) => Some((Err(error), None)),
             }
         })
     }
 
-    fn take(&mut self, data: Bytes) -> Result<(), Fault> {
+    fn take(&mut self, data: Bytes) -> Result<(), UpstreamError> {
         self.buffer.extend_from_slice(&data);
         while self.buffer.len() >= PREFIX_BYTES {
             let length = (&self.buffer[1..PREFIX_BYTES]).get_u32() as usize;
             if self.buffer[0] != 0 {
-                // We never say that we take compressed answers.
-                return Err(Fault::new(Reason::Internal, "the service compressed its answer"));
+                return Err(UpstreamError::Compressed);
             }
             if length > ANSWER_BYTES_MAX {
-                return Err(Fault::new(
-                    Reason::RequestTooLarge,
-                    format!("the answer has {length} bytes; ask for less"),
-                ));
+                return Err(UpstreamError::TooLarge(length));
             }
             if self.buffer.len() < PREFIX_BYTES + length {
                 break;
@@ -140,17 +134,17 @@ impl Answers {
     }
 }
 
-/// Whoever answers died in the middle of it, or the way to it broke: nobody knows what it did.
-fn broke_off(error: &axum::Error) -> Fault {
+/// The error of an answer whose service died in the middle of it, or the way to it broke.
+fn broke_off(error: &axum::Error) -> UpstreamError {
     let causes = std::iter::successors(error.source(), |cause| (**cause).source());
     let cause = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
-    Fault::new(Reason::OutcomeUnknown, format!("the answer broke off: {cause}"))
+    UpstreamError::BrokeOff(cause)
 }
 
-/// The fault in headers or trailers, if they carry a status that is not OK.
-fn outcome(headers: &HeaderMap) -> Result<(), Fault> {
+/// The error in headers or trailers, if they carry a status that is not OK.
+fn outcome(headers: &HeaderMap) -> Result<(), UpstreamError> {
     match tonic::Status::from_header_map(headers) {
-        Some(status) if status.code() != tonic::Code::Ok => Err(error::fault(&status)),
+        Some(status) if status.code() != tonic::Code::Ok => Err(UpstreamError::Refused(error::fault(&status))),
         _ => Ok(()),
     }
 }

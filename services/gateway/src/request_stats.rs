@@ -1,6 +1,7 @@
-//! What this gateway tells of its own load.
+//! Statistics of this gateway's requests, for the monitor.
 //!
-//! Promises: counting costs a request a few atomics. Leaves the stream to `mesh::fleet` and metrics to `mesh::server`.
+//! Promises: counting costs a request a few atomics. Leaves the stream to [`lepton_mesh::stats_service`] and metrics to
+//! [`lepton_mesh::server`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use lepton_proto::fleet::v1::WatchStatsResponse;
 
 /// Counts requests. Clones share the counts.
 #[derive(Debug, Clone)]
-pub struct Meter {
+pub struct RequestStats {
     counts: Arc<Counts>,
     clock: Clock,
 }
@@ -30,14 +31,14 @@ struct Counts {
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub struct Measured {
-    meter: Meter,
+pub struct InFlight {
+    requests: RequestStats,
     begun: Duration,
     failed: bool,
 }
 
-impl Meter {
-    /// Nothing counted yet.
+impl RequestStats {
+    /// Statistics without a request yet.
     pub fn new(clock: Clock) -> Self {
         Self {
             counts: Arc::default(),
@@ -45,51 +46,51 @@ impl Meter {
         }
     }
 
-    /// Notes that a request has come; it is counted as finished when the result is dropped.
-    pub fn begin(&self) -> Measured {
+    /// Counts a request as begun; it counts as finished when the result is dropped.
+    pub fn begin(&self) -> InFlight {
         self.counts.in_flight.fetch_add(1, Ordering::Relaxed);
-        Measured {
-            meter: self.clone(),
+        InFlight {
+            requests: self.clone(),
             begun: self.clock.monotonic(),
             failed: false,
         }
     }
 }
 
-impl Measured {
-    /// Notes that the gateway or what is behind it failed.
+impl InFlight {
+    /// Counts it as failed, by the gateway or what is behind it.
     pub fn fail(&mut self) {
         self.failed = true;
     }
 }
 
-impl Drop for Measured {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        let counts = &self.meter.counts;
+        let counts = &self.requests.counts;
         counts.in_flight.fetch_sub(1, Ordering::Relaxed);
         counts.finished.fetch_add(1, Ordering::Relaxed);
         counts.failed.fetch_add(self.failed.into(), Ordering::Relaxed);
-        let took = self.meter.clock.monotonic().saturating_sub(self.begun);
+        let took = self.requests.clock.monotonic().saturating_sub(self.begun);
         counts.latencies.add(took);
     }
 }
 
-/// This gateway, as it tells of itself.
+/// The source of this gateway's stream of statistics.
 #[derive(Debug, Clone)]
-pub struct Own {
+pub struct GatewayStats {
     /// Its id.
     pub instance: InstanceId,
     /// Its requests.
-    pub meter: Meter,
-    /// Whether a request would succeed.
+    pub requests: RequestStats,
+    /// Readiness for requests.
     pub readiness: Readiness,
 }
 
-impl StatsSource for Own {
+impl StatsSource for GatewayStats {
     type Cursor = Seen;
 
     fn snapshot(&self, seen: &mut Seen) -> WatchStatsResponse {
-        let counts = &self.meter.counts;
+        let counts = &self.requests.counts;
         let latency = counts.latencies.look(seen);
         WatchStatsResponse {
             instance: self.instance.to_string(),
@@ -111,15 +112,15 @@ mod tests {
 
     #[test]
     fn requests_are_counted_and_measured() {
-        let meter = Meter::new(Clock::system());
-        let own = Own {
+        let requests = RequestStats::new(Clock::system());
+        let own = GatewayStats {
             instance: InstanceId::new("gateway-1"),
-            meter: meter.clone(),
+            requests: requests.clone(),
             readiness: Readiness::new(),
         };
         let mut seen = Seen::default();
         assert_eq!(own.snapshot(&mut seen), own.snapshot(&mut seen));
-        let (mut failing, running) = (meter.begin(), meter.begin());
+        let (mut failing, running) = (requests.begin(), requests.begin());
         failing.fail();
         std::thread::sleep(Duration::from_micros(10));
         drop(failing);

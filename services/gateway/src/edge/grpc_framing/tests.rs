@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 
+use lepton_domain::reason::{Fault, Reason};
 use proptest::prelude::*;
 
 use super::*;
 
-fn parts(parts: Vec<Bytes>) -> Answers {
+fn parts(parts: Vec<Bytes>) -> MessageStream {
     let body = Body::from_stream(futures::stream::iter(parts.into_iter().map(Ok::<_, Infallible>)));
-    answers(Response::new(body)).expect("an answer without a status goes on")
+    messages(Response::new(body)).expect("an answer without a status goes on")
 }
 
 #[test]
@@ -17,8 +18,8 @@ fn a_status_in_the_headers_is_the_answer() {
     response
         .headers_mut()
         .insert("grpc-status", http::HeaderValue::from_static("14"));
-    let fault = answers(response).map(drop).expect_err("refused");
-    assert_eq!(fault.code().name(), "UNAVAILABLE");
+    let error = messages(response).map(drop).expect_err("refused");
+    assert_eq!(Fault::from(error).code().name(), "UNAVAILABLE");
 }
 
 #[tokio::test]
@@ -29,7 +30,8 @@ async fn an_answer_that_breaks_off_may_be_asked_for_again() {
         Err(tonic::Status::from_error(Box::new(broken))),
     ];
     let response = Response::new(Body::from_stream(futures::stream::iter(pieces)));
-    let fault = answers(response).expect("begun").only().await.expect_err("cut off");
+    let error = messages(response).expect("begun").only().await.expect_err("cut off");
+    let fault = Fault::from(error);
     assert_eq!(fault.reason, Reason::OutcomeUnknown, "{fault}");
     assert!(
         error::is_retryable(&fault) && fault.message.contains("reset by peer"),
@@ -44,20 +46,20 @@ proptest! {
         cut in 1_usize..17,
     ) {
         let whole: Vec<u8> = messages.iter().flat_map(|message| frame(message)).collect();
-        let mut answers = parts(whole.chunks(cut).map(Bytes::copy_from_slice).collect());
+        let mut stream = parts(whole.chunks(cut).map(Bytes::copy_from_slice).collect());
         let read = futures::executor::block_on(async move {
             let mut read = Vec::new();
-            while let Some(message) = answers.next().await? {
+            while let Some(message) = stream.next().await? {
                 read.push(message.to_vec());
             }
-            Ok::<_, Fault>(read)
+            Ok::<_, UpstreamError>(read)
         });
         prop_assert_eq!(read.expect("well formed"), messages);
     }
 
     #[test]
     fn any_bytes_are_taken_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let mut answers = parts(vec![bytes.into()]);
-        let _ = futures::executor::block_on(answers.next());
+        let mut stream = parts(vec![bytes.into()]);
+        let _ = futures::executor::block_on(stream.next());
     }
 }

@@ -1,22 +1,17 @@
-//! The layers of the gateway, from the outside in:
+//! The gRPC services of the gateway, which REST reaches too.
 //!
-//! 1. `mesh::server`: connections, their limits and their end;
-//! 2. `mesh::server::stack`: a span, metrics, panics, deadlines;
-//! 3. `route`: whose page asks, and whether gRPC, gRPC-Web, REST or `/v2` is spoken;
-//! 4. the gRPC services, which REST reaches too.
-//!
-//! Promises: every service is discoverable by reflection and has a health of its own.
-
-use std::sync::Arc;
+//! Promises: every service is discoverable by reflection and has a health of its own. Leaves the layers around them to
+//! [`super::stack`].
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
-use lepton_core::context::Context;
+use http::{Request, Response};
+use lepton_core::error;
 use lepton_core::shutdown::Shutdown;
+use lepton_domain::reason::Reason;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::reflection;
-use lepton_mesh::server::stack::{self, StackConfig, mount};
+use lepton_mesh::server::stack::{mount, mount_protocol};
 use lepton_mesh::stats_service::StatsService;
 use lepton_proto::cluster::v1::cluster_service_server::{self as cluster_service, ClusterServiceServer};
 use lepton_proto::cluster::v1::journal_service_server::{self as journal_service, JournalServiceServer};
@@ -25,20 +20,21 @@ use lepton_proto::fleet::v1::fleet_service_server::{self as fleet_service, Fleet
 use lepton_proto::model::v1::model_service_server::{self as model_service, ModelServiceServer};
 use lepton_proto::monitor::v1::monitor_service_server::{self as monitor_service, MonitorServiceServer};
 use lepton_proto::task::v1::task_service_server::{self as task_service, TaskServiceServer};
+use tonic::Status;
 use tonic::codec::CompressionEncoding::Gzip;
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::cluster::Cluster;
 use crate::data::Data;
-use crate::fleet::Own;
 use crate::incidents::Incidents;
 use crate::models::Models;
 use crate::online::analyze::Online;
 use crate::online::grpc::{Bytewise as _, Server};
 use crate::online::infer::Inference;
-use crate::route::{Front, unknown_service};
+use crate::request_stats::GatewayStats;
 use crate::tasks::Tasks;
 
-/// What the message of a file is longer than the file: its name and the framing. REST counts the file alone.
+/// Bytes by which the message of a file is longer than the file: its name and the framing. REST counts the file alone.
 pub const FRAMING_BYTES_MAX: usize = 1_024;
 
 /// The full names of the gRPC services.
@@ -54,7 +50,7 @@ const NAMES: [&str; 9] = [
     Inference::NAME,
 ];
 
-/// What stands behind the gRPC services.
+/// Everything behind the gRPC services.
 pub struct Services {
     /// The largest message, in bytes.
     pub bytes_max: usize,
@@ -73,8 +69,8 @@ pub struct Services {
     /// Incidents.
     pub incidents: Incidents,
     /// Our own load.
-    pub fleet: StatsService<Own>,
-    /// Whether a request would succeed.
+    pub fleet: StatsService<GatewayStats>,
+    /// [`Readiness`] for requests.
     pub readiness: Readiness,
     /// Triggered when the gateway leaves.
     pub draining: Shutdown,
@@ -106,7 +102,7 @@ pub fn grpc(services: Services) -> Router {
     } = services;
     let file_bytes_max = bytes_max.saturating_add(FRAMING_BYTES_MAX);
     let router = reflection::mount_on(Router::new(), &NAMES);
-    let router = mount(router, health::service(readiness, &NAMES, draining));
+    let router = mount_protocol(router, health::service(readiness, &NAMES, draining));
     let router = mount(router, Server::new(online, bytes_max));
     let router = mount(router, limited!(TaskServiceServer, tasks, bytes_max));
     let router = mount(router, limited!(ClusterServiceServer, cluster.clone(), bytes_max));
@@ -119,14 +115,11 @@ pub fn grpc(services: Services) -> Router {
     router.fallback(async |request: Request<Body>| unknown_service(&request))
 }
 
-/// The whole application.
-pub fn apply(context: &Context, front: Front) -> Router {
-    let front = Arc::new(front);
-    let app = Router::new().fallback(move |request: Request<Body>| front.clone().answer(request));
-    let config = StackConfig {
-        service: "gateway",
-        clock: context.clock,
-        metrics: context.metrics.clone(),
-    };
-    stack::apply(app, config)
+/// The answer to an RPC of a service that is not there. The protocol wants UNIMPLEMENTED, whatever the reason's code is.
+fn unknown_service(request: &Request<Body>) -> Response<Body> {
+    let path = request.uri().path();
+    let metadata = [("path".to_owned(), path.to_owned())];
+    let details = ErrorDetails::with_error_info(Reason::RouteNotFound.as_str(), error::DOMAIN, metadata);
+    let message = format!("there is no RPC {path}; list the services by reflection");
+    Status::with_error_details(tonic::Code::Unimplemented, message, details).into_http()
 }

@@ -5,25 +5,29 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use lepton_domain::reason::Fault;
 use serde_json::json;
 
-use super::Front;
+use super::Router;
 use crate::transcode::response;
 use crate::transcode::table::Miss;
 
-/// Answers a request for a fixed page; `None` when there is none of this path.
-pub fn answer(front: &Front, request: &Request<()>) -> Option<Result<Response<Body>, Fault>> {
+/// Recognises the path of a fixed page.
+pub fn serves(path: &str) -> bool {
+    ["/", "/openapi.json", "/healthz", "/livez", "/readyz"].contains(&path)
+}
+
+/// Answers a request for a fixed page.
+pub fn answer(router: &Router, request: &Request<()>) -> Result<Response<Body>, Fault> {
     let (verb, path) = (request.method(), request.uri().path());
-    let page = match path {
-        "/" => response::json(links()),
-        "/openapi.json" => response::json(front.openapi.clone()),
-        "/healthz" | "/livez" => text(StatusCode::OK, "ok\n"),
-        "/readyz" if front.readiness.is_ready() => text(StatusCode::OK, "ready\n"),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-        _ => return None,
-    };
-    Some(match *verb {
-        Method::GET | Method::HEAD => Ok(page),
-        _ => Err(Miss::Verb(vec![Method::GET]).fault(verb, path)),
-    })
+    if ![Method::GET, Method::HEAD].contains(verb) {
+        return Err(Miss::Verb(vec![Method::GET]).fault(verb, path));
+    }
+    match path {
+        "/" => Ok(response::json(links())),
+        "/openapi.json" => Ok(response::json(router.openapi.clone())),
+        "/healthz" | "/livez" => Ok(text(StatusCode::OK, "ok\n")),
+        "/readyz" if router.readiness.is_ready() => Ok(text(StatusCode::OK, "ready\n")),
+        "/readyz" => Ok(text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
+        _ => Err(Miss::Path.fault(verb, path)),
+    }
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Body> {

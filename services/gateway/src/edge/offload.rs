@@ -1,14 +1,16 @@
-//! Long work on large bodies, kept off the threads that answer everyone else.
+//! Long work on large bodies, offloaded from the threads that answer everyone else.
 //!
-//! Promises: what is small is done at once, as handing it over would take longer. Leaves the work to its callers.
+//! Promises: small work is done at once, as handing it over would take longer. Leaves the work to its callers.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use tracing::Span;
+
+use super::error::EdgeError;
 
 /// Bodies from this size on take milliseconds.
 const LARGE_BYTES: usize = 1 << 20;
 
-/// Does the work on a body of so many bytes.
+/// Does the work on a body of this many bytes.
 pub async fn run<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
@@ -18,12 +20,7 @@ pub async fn run<T: Send + 'static>(
     }
     let span = Span::current();
     let ended = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
-    ended.unwrap_or_else(|panic| {
-        Err(Fault::new(
-            Reason::Internal,
-            format!("work on a body broke off: {panic}"),
-        ))
-    })
+    ended.map_err(EdgeError::from)?
 }
 
 #[cfg(test)]

@@ -1,0 +1,110 @@
+//! The paths under `/v2`.
+//!
+//! Promises: a path that names something gives it whole, a wrong method what is allowed. Leaves answering to [`super`].
+
+use http::Method;
+use lepton_domain::reason::{Fault, Reason};
+
+use crate::online::call::Wanted;
+use crate::online::infer;
+use crate::transcode::table::Miss;
+use crate::transcode::url;
+
+/// What is asked about a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Its inputs and outputs.
+    Signature,
+    /// Its readiness.
+    Readiness,
+    /// Its answer to tensors.
+    Answer,
+}
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The server.
+    Server,
+    /// Whether it is up.
+    Live,
+    /// Whether a request would succeed.
+    Ready,
+    /// A model.
+    Model(Wanted, About),
+}
+
+impl Target {
+    /// The target of a request by this method.
+    pub fn of(method: &Method, path: &str) -> Result<Self, Fault> {
+        let target = parse(path)?;
+        let allowed = target.method();
+        if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
+            return Err(Miss::Verb(vec![allowed]).fault(method, path));
+        }
+        Ok(target)
+    }
+
+    /// The path of the RPC that gives the same answer over gRPC.
+    pub fn rpc(&self) -> &'static str {
+        match self {
+            Self::Server => "/inference.GRPCInferenceService/ServerMetadata",
+            Self::Live => "/inference.GRPCInferenceService/ServerLive",
+            Self::Ready => "/inference.GRPCInferenceService/ServerReady",
+            Self::Model(_, About::Signature) => "/inference.GRPCInferenceService/ModelMetadata",
+            Self::Model(_, About::Readiness) => "/inference.GRPCInferenceService/ModelReady",
+            Self::Model(_, About::Answer) => "/inference.GRPCInferenceService/ModelInfer",
+        }
+    }
+
+    /// Its route, with its method.
+    pub fn route(&self) -> &'static str {
+        match self {
+            Self::Server => "GET /v2",
+            Self::Live => "GET /v2/health/live",
+            Self::Ready => "GET /v2/health/ready",
+            Self::Model(_, About::Signature) => "GET /v2/models/{model}",
+            Self::Model(_, About::Readiness) => "GET /v2/models/{model}/ready",
+            Self::Model(_, About::Answer) => "POST /v2/models/{model}/infer",
+        }
+    }
+
+    /// Whether a model is run for it.
+    pub fn is_inference(&self) -> bool {
+        matches!(self, Self::Model(_, About::Answer))
+    }
+
+    fn method(&self) -> Method {
+        if self.is_inference() { Method::POST } else { Method::GET }
+    }
+}
+
+pub(super) fn parse(path: &str) -> Result<Target, Fault> {
+    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match segments.as_slice() {
+        ["v2"] => Ok(Target::Server),
+        ["v2", "health", "live"] => Ok(Target::Live),
+        ["v2", "health", "ready"] => Ok(Target::Ready),
+        ["v2", "models", name, rest @ ..] if !name.is_empty() => model(name, rest, path),
+        _ => Err(no_route(path)),
+    }
+}
+
+fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
+    let name = url::decode(name).ok_or_else(|| no_route(path))?;
+    let (version, rest) = match rest {
+        ["versions", version, rest @ ..] if !version.is_empty() => (*version, rest),
+        rest => ("", rest),
+    };
+    let about = match rest {
+        [] => About::Signature,
+        ["ready"] => About::Readiness,
+        ["infer"] => About::Answer,
+        _ => return Err(no_route(path)),
+    };
+    Ok(Target::Model(infer::wanted(name, version)?, about))
+}
+
+fn no_route(path: &str) -> Fault {
+    Fault::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
+}

@@ -1,0 +1,159 @@
+//! Refusals: how a layer or a handler declines a request, and the one place where that becomes an answer.
+//!
+//! Promises: whoever refuses gives a [`Fault`] and need not know which protocol its caller speaks; errors of libraries, which
+//! answer without details, get the reason and the details that ours have. Leaves the forms to [`lepton_core::error`], and the
+//! choice among them to the service, which alone knows its dialects.
+
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Request, Response, StatusCode, Uri};
+use http_body::Body as HttpBody;
+use lepton_core::error;
+use lepton_domain::reason::{Fault, Reason};
+use tonic::Status;
+use tower::{BoxError, Layer, Service};
+
+/// Present when a response explains itself.
+const DETAILS: &str = "grpc-status-details-bin";
+/// Present when a response has ended already.
+const GRPC_STATUS: &str = "grpc-status";
+
+/// A fault as a response in one dialect.
+pub type ErrorForm = fn(&Fault) -> Response<Body>;
+/// Chooses the form in which the caller of a request reads errors.
+pub type FormOf = fn(&Request<Body>) -> ErrorForm;
+
+/// A fault among a response's extensions, which [`MapStatusLayer`] writes in the caller's form.
+#[derive(Clone, Debug)]
+pub struct Refused(pub Fault);
+
+/// Marks the responses of a protocol whose errors are its own, such as `grpc.health.v1`: they pass as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct ProtocolErrors;
+
+/// The refusal of a request, in no form yet.
+pub fn refuse(fault: impl Into<Fault>) -> Response<Body> {
+    let fault = fault.into();
+    let mut response = Response::new(Body::empty());
+    let status = StatusCode::from_u16(fault.reason.http_status());
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.extensions_mut().insert(Refused(fault));
+    response
+}
+
+/// The form of services that speak gRPC and plain HTTP: a status for the one, a JSON body for the other.
+pub fn form_by_content_type(request: &Request<Body>) -> ErrorForm {
+    if is_grpc(request) { grpc_form } else { error::rest }
+}
+
+/// A fault as a gRPC response that consists of its status only.
+pub fn grpc_form(fault: &Fault) -> Response<Body> {
+    error::status(fault).into_http()
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Writes refusals in their callers' form.
+#[derive(Clone, Copy, Debug)]
+pub struct MapStatusLayer {
+    form_of: FormOf,
+}
+
+impl MapStatusLayer {
+    /// Refusals take the form that `form_of` chooses.
+    pub fn new(form_of: FormOf) -> Self {
+        Self { form_of }
+    }
+}
+
+impl<S> Layer<S> for MapStatusLayer {
+    type Service = MapStatus<S>;
+
+    fn layer(&self, inner: S) -> MapStatus<S> {
+        MapStatus {
+            inner,
+            form_of: self.form_of,
+        }
+    }
+}
+
+/// The service of [`MapStatusLayer`].
+#[derive(Clone, Debug)]
+pub struct MapStatus<S> {
+    inner: S,
+    form_of: FormOf,
+}
+
+impl<S, B> Service<Request<Body>> for MapStatus<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Future: Send + 'static>,
+    B: HttpBody<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (form, grpc, uri) = ((self.form_of)(&request), is_grpc(&request), request.uri().clone());
+        let answered = self.inner.call(request);
+        let mapped = answered.map(move |response| response.map(|it| map_status(it.map(Body::new), form, grpc, &uri)));
+        mapped.boxed()
+    }
+}
+
+fn map_status(mut response: Response<Body>, form: ErrorForm, grpc: bool, uri: &Uri) -> Response<Body> {
+    if let Some(Refused(fault)) = response.extensions_mut().remove::<Refused>() {
+        return written(form, &fault, response);
+    }
+    if !grpc || response.extensions().get::<ProtocolErrors>().is_some() || response.headers().contains_key(DETAILS) {
+        return response;
+    }
+    match library_fault(&response, uri) {
+        Some(fault) => written(form, &fault, response),
+        None => response,
+    }
+}
+
+/// The fault in its form. What the layers below have added stays: headers that do not describe the body, such as those that let
+/// a page read the answer, and notes about the request, such as its route.
+fn written(form: ErrorForm, fault: &Fault, refused: Response<Body>) -> Response<Body> {
+    let mut response = form(fault);
+    let (head, _) = refused.into_parts();
+    let mut added = head.headers;
+    for name in response.headers().keys().chain([&CONTENT_TYPE, &CONTENT_LENGTH]) {
+        added.remove(name);
+    }
+    response.headers_mut().extend(added);
+    response.extensions_mut().extend(head.extensions);
+    response.extensions_mut().insert(fault.reason);
+    response
+}
+
+/// The fault of an answer that the gRPC library or a router made by itself.
+fn library_fault(response: &Response<Body>, uri: &Uri) -> Option<Fault> {
+    let unknown_method = || {
+        let message = format!("{} is not a method of this server", uri.path());
+        Fault::new(Reason::MethodNotAllowed, message)
+    };
+    if !response.headers().contains_key(GRPC_STATUS) {
+        // An answer without a status is a stream, or a page of a router that knows no gRPC.
+        let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].contains(&response.status());
+        return unknown.then(unknown_method);
+    }
+    match Status::from_header_map(response.headers())? {
+        status if status.code() == tonic::Code::Ok => None,
+        status if status.code() == tonic::Code::Unimplemented && status.message().is_empty() => Some(unknown_method()),
+        status => Some(error::fault(&status)),
+    }
+}
