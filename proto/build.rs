@@ -1,4 +1,4 @@
-//! Compiles the contract: descriptors with comments, Rust bindings, and the table of who may call what.
+//! Compiles the contract: descriptors with comments, Rust bindings, and the table of roles.
 //!
 //! Promises: no program but the compiler is needed; an RPC without a role ends the build. Leaves the shape of the
 //! modules to `src/bindings.rs`.

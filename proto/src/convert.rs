@@ -21,46 +21,46 @@ pub mod value;
 
 use crate::journal::v1 as wire;
 
-/// A message without a counterpart in the domain.
+/// Message without a meaning in the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ConvertError {
     /// Path of the field within the converted message.
     pub field: &'static str,
-    /// Its defect.
+    /// Problem of the field.
     pub problem: Problem,
 }
 
-/// Defect of a field.
+/// Problem of a field in a [`ConvertError`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// It has to be there.
+    /// Required field that is absent.
     #[error("is absent")]
     Absent,
-    /// It has to be of one length.
+    /// Field of another length than its only one.
     #[error("has {found} bytes instead of {expected}")]
     Length {
-        /// The length it has to have.
+        /// Length required.
         expected: usize,
-        /// The length it has.
+        /// Length found.
         found: usize,
     },
-    /// Its number stands for nothing.
+    /// Number without a meaning.
     #[error("is {0}, which stands for nothing known")]
     Unknown(i64),
-    /// Its time or duration has no form in microseconds since 1970.
+    /// Time or duration outside the range of microseconds since 1970.
     #[error("is not a time between the years 1970 and 9999, or not a duration from 0 on")]
     Time,
-    /// It lies in the blob store and was not fetched from there.
+    /// Payload in the blob store that was not fetched ([`task::Resolved`]).
     #[error("lies in the blob store and was not given")]
     Unresolved,
-    /// It was stored as JSON and is none.
+    /// Payload stored as JSON that is none.
     #[error("is not JSON: {0}")]
     NotJson(String),
 }
 
 impl ConvertError {
-    /// A field that has this problem.
+    /// Error about this field.
     pub(crate) const fn new(field: &'static str, problem: Problem) -> Self {
         Self { field, problem }
     }
@@ -72,7 +72,7 @@ impl From<ConvertError> for Fault {
     }
 }
 
-/// The field, or the error that it is absent.
+/// Field; [`Problem::Absent`] if there is none.
 fn required<T>(field: &'static str, value: Option<T>) -> Result<T, ConvertError> {
     value.ok_or(ConvertError::new(field, Problem::Absent))
 }
@@ -86,22 +86,22 @@ fn exact<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], C
     bytes.try_into().map_err(|_| ConvertError::new(field, length))
 }
 
-/// Reads a task's id: 16 bytes, the highest first, so that ids sort as bytes as they do as numbers.
+/// Parses a task's id: 16 bytes in big-endian order, so that ids sort as bytes as they do as numbers.
 pub fn task_id(field: &'static str, bytes: &[u8]) -> Result<TaskId, ConvertError> {
     exact(field, bytes).map(|bytes| TaskId::from_u128(u128::from_be_bytes(bytes)))
 }
 
-/// A task's id as it is written everywhere inside the mesh.
+/// Task id in its form inside the mesh, the inverse of [`task_id`].
 pub fn task_id_bytes(task: TaskId) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(&task.as_u128().to_be_bytes())
 }
 
-/// Reads a SHA-256.
+/// Parses a SHA-256.
 pub fn content_digest(field: &'static str, bytes: &[u8]) -> Result<ContentDigest, ConvertError> {
     exact(field, bytes).map(ContentDigest)
 }
 
-/// A SHA-256 as it is written everywhere inside the mesh.
+/// SHA-256 in its form inside the mesh, the inverse of [`content_digest`].
 fn digest_bytes(digest: &ContentDigest) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(&digest.0)
 }

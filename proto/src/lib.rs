@@ -6,6 +6,7 @@
 mod bindings;
 pub mod convert;
 pub mod descriptors;
+pub mod page;
 pub mod proto_json;
 pub mod roles;
 pub mod validate;

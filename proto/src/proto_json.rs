@@ -1,4 +1,4 @@
-//! Messages as canonical proto-JSON, the way every answer of the mesh is printed.
+//! Canonical proto-JSON of messages, as every response of the mesh prints them.
 //!
 //! Promises: lowerCamelCase; defaults are printed, absent optional fields are not; 64-bit integers are texts; integral
 //! doubles have no fraction; maps are in the order of their keys, so equal messages print alike. Leaves reading JSON to
@@ -21,21 +21,21 @@ mod ordered;
 #[cfg(test)]
 mod tests;
 
-/// A message that cannot be printed.
+/// Message that cannot be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum PrintError {
-    /// The contract has no such message.
+    /// Name without a message in the contract.
     #[error("the contract has no message {0}")]
     UnknownMessage(String),
-    /// The message is not of its declared type, or is nested too deeply.
+    /// Message of another type than the name given, or nested too deeply.
     #[error("the message cannot be read again: {0}")]
     Reread(#[from] prost::DecodeError),
-    /// A value that proto-JSON cannot say, as a time after the year 9999.
+    /// Value that proto-JSON does not have, as a time after the year 9999.
     #[error("the message cannot be said in JSON: {0}")]
     Unsayable(#[from] serde_json::Error),
 }
 
-/// The message, whose full name is given, with its fields at hand by name.
+/// [`DynamicMessage`] of a message whose full name is given, for access to its fields by name.
 pub fn dynamic(name: &str, message: &impl Message) -> Result<DynamicMessage, PrintError> {
     let descriptor = pool()
         .get_message_by_name(name)
@@ -45,12 +45,12 @@ pub fn dynamic(name: &str, message: &impl Message) -> Result<DynamicMessage, Pri
     Ok(dynamic)
 }
 
-/// The JSON of a message whose full name is given, such as `lepton.task.v1.Task`.
+/// JSON of a message whose full name is given, such as `lepton.task.v1.Task`.
 pub fn encode(name: &str, message: &impl Message) -> Result<Vec<u8>, PrintError> {
     to_vec(&dynamic(name, message)?)
 }
 
-/// The JSON of a message.
+/// JSON of a message.
 pub fn to_vec(message: &DynamicMessage) -> Result<Vec<u8>, PrintError> {
     let mut out = Vec::with_capacity(256);
     write(message, &mut out)?;
@@ -63,7 +63,7 @@ pub fn write(message: &DynamicMessage, out: impl io::Write) -> Result<(), PrintE
     Ok(Ordered(message).serialize(&mut serializer)?)
 }
 
-/// Compact JSON in which integral doubles have no fraction. Works with every `serde_json::Serializer`.
+/// JSON formatter that prints integral doubles without a fraction. Works with every [`serde_json::Serializer`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProtoJson;
 

@@ -1,24 +1,24 @@
-//! Roles by RPC: a table that the build makes from the option `lepton.options.v1.role` of every RPC.
+//! Roles: a table that the build generates from the option `lepton.options.v1.role` of every RPC.
 //!
-//! Promises: every RPC of the contract has exactly one row. Leaves finding a caller's role to the gateway.
+//! Promises: every RPC of the contract has exactly one row. Leaves identifying callers to the servers.
 
 pub use crate::options::v1::Role;
 
-/// Path of an RPC, as in `:path` of its request, and the least role that may call it; sorted by path.
+/// Paths of RPCs with the least [`Role`] that may call each; sorted by path.
 pub static TABLE: &[(&str, Role)] = include!(concat!(env!("OUT_DIR"), "/roles.rs"));
 
-/// The row of the RPC of this path, or `None` for an RPC that is not in the contract.
+/// Returns the row of the RPC of this path, or `None` for an RPC that is not in the contract.
 pub fn row(path: &str) -> Option<(&'static str, Role)> {
     let index = TABLE.binary_search_by_key(&path, |(row, _)| row).ok()?;
     Some(TABLE[index])
 }
 
-/// The role that a call of this path needs, or `None` for an RPC that is not in the contract, which is denied.
+/// Role required by the RPC of this path; `None` for one that is not in the contract, which is denied.
 pub fn role_of(path: &str) -> Option<Role> {
     row(path).map(|(_, role)| role)
 }
 
-/// Whether a caller of role `held` may call what needs the role `needed`.
+/// Returns whether a caller of role `held` may make a call that requires the role `needed`.
 pub fn includes(held: Role, needed: Role) -> bool {
     needed != Role::Unspecified && rank(held) >= rank(needed)
 }

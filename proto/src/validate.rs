@@ -1,6 +1,6 @@
-//! The rules of `buf.validate` in the contract, applied to messages.
+//! Validation of messages by the rules of `buf.validate` in the contract.
 //!
-//! Promises: a message that breaks rules gives one fault that names every field. Leaves rules that need more than the
+//! Promises: a message that breaks rules gives one error that names every field. Leaves rules that need more than the
 //! message to the domain.
 
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use crate::proto_json;
 #[cfg(test)]
 mod tests;
 
-/// Checks a message. Fails with FIELD_INVALID.
+/// Checks a message by the rules of its fields. Fails with FIELD_INVALID.
 pub fn check(message: &DynamicMessage) -> Result<(), Fault> {
     static VALIDATOR: LazyLock<Validator> = LazyLock::new(Validator::new);
     match VALIDATOR.validate(message) {
@@ -28,8 +28,8 @@ pub fn check(message: &DynamicMessage) -> Result<(), Fault> {
     }
 }
 
-/// Checks a typed message whose full name is given, such as `lepton.task.v1.ListTasksRequest`. Encodes it once, so
-/// large payloads belong taken out before.
+/// Checks a typed message by its full name, such as `lepton.task.v1.ListTasksRequest`, as [`check`] does. Encodes it
+/// once, so large payloads should be taken out before.
 pub fn check_typed(name: &str, message: &impl Message) -> Result<(), Fault> {
     let dynamic =
         proto_json::dynamic(name, message).map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;

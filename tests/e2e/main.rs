@@ -7,6 +7,7 @@ mod grpcurl;
 mod infer;
 mod json;
 mod models;
+mod pages;
 mod shared_mesh;
 mod tasks;
 mod traces;

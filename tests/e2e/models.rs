@@ -38,7 +38,7 @@ fn call(rest: &Rest, method: Method, path: impl Into<String>, body: impl Into<By
 }
 
 #[track_caller]
-fn push(rest: &Rest, name: &str, slope: f64) -> impl Future<Output = Value> {
+pub fn push(rest: &Rest, name: &str, slope: f64) -> impl Future<Output = Value> {
     call(rest, Method::POST, format!("{name}:push"), file(slope))
 }
 

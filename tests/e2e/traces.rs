@@ -11,7 +11,7 @@ use crate::shared_mesh::shared;
 
 mod command;
 mod monitors;
-mod otlp;
+pub mod otlp;
 
 /// How long spans may be on their way. They are sent within half a second; the machine may be busy.
 const ARRIVAL_MAX: Duration = Duration::from_secs(20);

@@ -1,7 +1,7 @@
-//! Rows as columns: the table that workers analyse.
+//! Conversion of rows to columns: the table that workers analyse.
 //!
-//! Promises: one pass, and memory for the columns alone, in proportion to what was sent; columns stand in order of
-//! first appearance. Leaves what the columns mean to `lepton-analysis`.
+//! Promises: one pass, and memory for the columns alone, in proportion to the message; columns stand in order of first
+//! appearance. Leaves the meaning of columns to `lepton-analysis`.
 
 use lepton_domain::reason::{Fault, Reason};
 use prost_types::Struct;
@@ -16,12 +16,12 @@ pub mod packed;
 #[cfg(test)]
 mod tests;
 
-/// One value of a row.
+/// Value of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// No value.
+    /// Absent value.
     Missing,
-    /// A finite number.
+    /// Finite number.
     Number(f64),
     /// True or false.
     Boolean(bool),
@@ -29,20 +29,20 @@ pub enum Cell {
     Text(String),
 }
 
-/// Collects rows, value by value.
+/// Builder of a [`Table`], value by value.
 #[derive(Debug, Default)]
 pub struct TableBuilder {
     columns: Vec<Column>,
     by_name: std::collections::HashMap<String, usize>,
     rows: usize,
-    /// Values that were set, missing ones too: each took room in what was sent.
+    /// Values set, missing ones too: each took space in the message.
     cells_set: usize,
-    /// Column to which the next value probably belongs: rows tend to name their columns in the same order.
+    /// Likely position of the next value: rows tend to name their columns in the same order.
     next: usize,
 }
 
 impl TableBuilder {
-    /// An empty table.
+    /// Empty table.
     pub fn new() -> Self {
         Self::default()
     }
@@ -88,7 +88,7 @@ impl TableBuilder {
         self.rows
     }
 
-    /// The table. Fails with NO_ROWS when it has none.
+    /// Returns the table. Fails with NO_ROWS when it has none.
     pub fn finish(self) -> Result<Table, Fault> {
         if self.rows == 0 {
             return Err(Fault::new(
@@ -107,8 +107,8 @@ impl TableBuilder {
     }
 }
 
-/// The rows of a gRPC request as a table. Fails with NO_ROWS, or with INVALID_ROW where a value is nested
-/// or not finite, or where the table is too wide or too sparse.
+/// Converts the rows of a gRPC request. Fails with NO_ROWS, or with INVALID_ROW where a value is nested or not finite,
+/// or where the table is too wide or too sparse.
 pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, Fault> {
     let mut table = TableBuilder::new();
     for row in rows {
@@ -133,8 +133,8 @@ fn cell(kind: Option<Kind>) -> Result<Cell, &'static str> {
     }
 }
 
-/// The fault of a row that is not a flat object. Rows count from 0, as in `data[0]`; `column` is absent when the row
-/// itself is at fault.
+/// Error of a row that is not a flat object. Rows count from 0, as in `data[0]`; `column` is absent when the row itself
+/// is wrong.
 pub fn invalid_row(row: usize, column: Option<&str>, what: &str) -> Fault {
     let place = match column {
         Some(column) => format!("data[{row}].{column}"),

@@ -1,7 +1,7 @@
-//! Events, and what they are made of, in the journal's storage format.
+//! Events in the journal's storage format.
 //!
-//! Promises: encoding is deterministic and decoding gives the same event back; an event of a later version is an
-//! error, never skipped. Payload bytes are shared with what they were read from, not copied. Leaves segments,
+//! Promises: encoding is deterministic and decoding gives the same event back; an event of a later version is an error,
+//! never skipped. Payload bytes are shared with the buffer that they were read from, not copied. Leaves segments,
 //! checksums and the chain to the journal.
 
 use std::sync::Arc;

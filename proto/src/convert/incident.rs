@@ -1,12 +1,15 @@
-//! Incidents: what the monitor keeps, as its service shows them.
+//! Incidents as the monitor's service shows them, and their order in listings.
 //!
-//! Leaves which incidents there are to the domain.
+//! Leaves opening and closing incidents to [`lepton_domain::incident`].
+
+use std::cmp::Reverse;
 
 use lepton_domain::incident::{Incident, IncidentState};
 
 use super::time::timestamp;
 use super::{ConvertError, Problem};
 use crate::monitor::v1 as wire;
+use crate::page::Listing;
 
 impl From<&Incident> for wire::Incident {
     fn from(incident: &Incident) -> Self {
@@ -24,6 +27,19 @@ impl From<&Incident> for wire::Incident {
             summary: incident.summary.clone(),
         }
     }
+}
+
+/// Position of an incident in a listing: newest first, as ids grow with the time of opening.
+pub type IncidentKey = Reverse<u128>;
+
+/// Returns the position of an incident.
+pub fn key(incident: &Incident) -> IncidentKey {
+    Reverse(incident.id.as_u128())
+}
+
+/// Returns the listing that a request pages through.
+pub fn listing(request: &wire::ListIncidentsRequest) -> Listing {
+    Listing::new("ListIncidents", &[&request.state])
 }
 
 /// Reads the state that a caller asks for; unspecified asks for all.

@@ -1,6 +1,6 @@
-//! Models: what the registry keeps, as the services show it.
+//! Models as the services show them.
 //!
-//! Leaves a version's state, which depends on the workers, to whoever knows them.
+//! Leaves a version's state, which depends on the workers, to the gateway.
 
 use lepton_domain::model::{Model, NotDataType, Signature, Tensor, Version};
 

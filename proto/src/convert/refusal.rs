@@ -1,6 +1,6 @@
-//! Faults as they travel between services.
+//! Errors in messages between services.
 //!
-//! Promises: a fault arrives as it left. Leaves statuses of calls that fail as a whole to `mesh::error`.
+//! Promises: an error arrives as it was sent. Leaves statuses of failed calls to `lepton-core`.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl From<Refusal> for Fault {
     }
 }
 
-/// A newer service may know more reasons. What a caller must do follows from the code: whether to try again.
+/// Substitute for a reason of a newer service: one with the same [`Code`], from which the retry behaviour follows.
 fn unknown_reason(code: u32, reason: String, message: String) -> Fault {
     let retryable = code == Code::Unavailable.number().cast_unsigned();
     let known = if retryable {

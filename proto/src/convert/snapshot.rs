@@ -1,7 +1,7 @@
-//! Task records and snapshot headers: the ledger at rest, and tasks on their way between services.
+//! Task records and snapshot headers: the stored ledger, and tasks in messages between services.
 //!
-//! Promises: a record gives back exactly the task that it was made from. Leaves chunks, checksums and the comparison
-//! of digests to the journal and to the ledger.
+//! Promises: a record gives back exactly the task that it was made from. Leaves chunks, checksums and the comparison of
+//! digests to the journal and to the ledger.
 
 use lepton_domain::ids::{Epoch, InstanceId, RequestId, Seq, Tenant, Version};
 use lepton_domain::ledger::{Header, StateDigest};
@@ -93,18 +93,18 @@ impl From<wire::StartedAttempt> for Attempt {
     }
 }
 
-/// The number that a state has in records and in queries between services.
+/// Number of a [`State`] in records and in queries between services.
 pub fn state_number(state: State) -> u32 {
     i32::from(task::state(state)).cast_unsigned()
 }
 
-/// The state of this number; `field` names it in the error.
+/// [`State`] with this number; `field` names it in the error.
 pub fn read_state(field: &'static str, number: u32) -> Result<State, ConvertError> {
     let found = State::ALL.iter().copied().find(|state| state_number(*state) == number);
     found.ok_or(ConvertError::new(field, Problem::Unknown(number.into())))
 }
 
-/// The header of a snapshot: the ledger's part, and the segment up to which the snapshot goes.
+/// Header of a snapshot: the ledger's part, and the segment that the snapshot covers.
 pub fn snapshot_header(header: &Header, segment: u64, segment_hash: bytes::Bytes) -> wire::SnapshotHeader {
     wire::SnapshotHeader {
         segment,
@@ -139,12 +139,12 @@ impl TryFrom<&wire::SnapshotHeader> for Header {
     }
 }
 
-/// A state digest as segments, snapshots and statistics carry it.
+/// State digest in segments, snapshots and statistics, the inverse of [`read_state_digest`].
 pub fn state_digest_bytes(digest: &StateDigest) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(&digest.to_bytes())
 }
 
-/// Reads a state digest; `field` names it in the error.
+/// Parses a state digest; `field` names it in the error.
 pub fn read_state_digest(field: &'static str, bytes: &[u8]) -> Result<StateDigest, ConvertError> {
     exact(field, bytes).map(StateDigest::from_bytes)
 }

@@ -1,7 +1,7 @@
-//! Tasks as clients send and see them.
+//! Tasks in the form of the client API.
 //!
-//! Promises: the same submit always has the same content digest, whatever the order of its keys or the way it came
-//! in. Leaves fetching blobs to the caller, and whether a kind exists to the gateway.
+//! Promises: the same submit always has the same content digest, whatever the order of its keys or its encoding. Leaves
+//! fetching blobs to the caller, and unknown kinds to the gateway.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use crate::task::v1 as wire;
 #[cfg(test)]
 mod tests;
 
-/// The part of a submit that the edge adds.
+/// Fields that the edge adds to a submit.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    /// The new task's id, made at the edge, so that a repeated command is the same command.
+    /// Id of the new task, made at the edge, so that a repeated command is the same command.
     pub id: TaskId,
-    /// The submitter's tenant; from the credential, never from the request.
+    /// Tenant of the submitter; from the credential, never from the request.
     pub tenant: Tenant,
-    /// The idempotency key: the request's own, or one that the edge filled in.
+    /// Idempotency key: the request's own, or one that the edge filled in.
     pub request_id: RequestId,
     /// W3C trace context of the call.
     pub traceparent: Option<Arc<str>>,
@@ -35,7 +35,7 @@ pub struct Envelope {
     pub input_digest: ContentDigest,
 }
 
-/// The input that the request carries, as canonical JSON or as it is; JSON null when there is none.
+/// Input of a request, as [canonical JSON](super::value::canonical) or as it is; JSON null when there is none.
 pub fn input(request: &wire::SubmitTaskRequest) -> Result<(Encoding, Bytes), JsonFault> {
     match &request.payload {
         Some(wire::submit_task_request::Payload::Input(json)) => Ok((Encoding::Json, value::from_value(json)?)),
@@ -119,13 +119,13 @@ fn retry(policy: &wire::RetryPolicy) -> Result<RetryPolicy, ConvertError> {
     })
 }
 
-/// SHA-256 of some content: its name in the blob store.
+/// SHA-256 of some content, its name in the blob store.
 pub fn sha256(content: &[u8]) -> ContentDigest {
     ContentDigest(Sha256::digest(content).into())
 }
 
-/// Tells a repeated submit from another one with the same request id: over everything that the submitter set, except
-/// the deadline, which clients compute anew for every try.
+/// Digest over everything that the submitter set, which distinguishes a repetition from another submit with the same
+/// request id. Without the deadline, which clients compute anew for every try.
 fn submit_digest(spec: &Spec, input: &ContentDigest) -> ContentDigest {
     let mut hash = Fields(Sha256::new());
     hash.bytes(b"lepton.submit.1");
@@ -153,7 +153,7 @@ fn submit_digest(spec: &Spec, input: &ContentDigest) -> ContentDigest {
     ContentDigest(hash.0.finalize().into())
 }
 
-/// Hashes fields so that no two lists of fields hash the same bytes: every text goes after its length.
+/// Hash over fields, each after its length, so that no two lists of fields hash the same bytes.
 struct Fields(Sha256);
 
 impl Fields {
@@ -172,17 +172,17 @@ impl Fields {
     }
 }
 
-/// Contents that the caller fetched from the blob store. Needed only for payloads that lie there.
+/// Contents fetched from the blob store. Needed only for payloads that lie there.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
-    /// The input's content.
+    /// Content of the input.
     pub input: Option<Bytes>,
-    /// The output's content.
+    /// Content of the output.
     pub output: Option<Bytes>,
 }
 
-/// The task as clients see it. Fails when a payload lies in the blob store and was not resolved, or is stored as JSON
-/// and is none.
+/// Task of the client API. Fails when a payload lies in the blob store and was not resolved, or is stored as JSON and
+/// is none.
 pub fn to_wire(task: &Task, resolved: &Resolved) -> Result<wire::Task, ConvertError> {
     let output = task
         .output
@@ -253,14 +253,14 @@ fn json(field: &'static str, bytes: &[u8]) -> Result<prost_types::Value, Convert
     value::to_value(bytes).map_err(|fault| ConvertError::new(field, Problem::NotJson(fault.to_string())))
 }
 
-/// The trace id of a W3C trace context, if it is a well-formed one.
+/// Trace id of a [W3C trace context](https://www.w3.org/TR/trace-context/), if it is well-formed.
 pub fn trace_id(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     (id.len() == 32 && id.bytes().all(hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
 }
 
-/// The state as clients see it.
+/// State of the client API.
 pub fn state(state: State) -> wire::State {
     match state {
         State::Blocked => wire::State::Blocked,

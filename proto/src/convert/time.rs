@@ -1,7 +1,7 @@
 //! Times and durations: journal microseconds on one side, protobuf's well-known types on the other.
 //!
-//! Promises: what is read back from the wire lies on a whole microsecond, so that it survives the journal unchanged.
-//! Leaves clocks to the mesh.
+//! Promises: a time read from the wire lies on a whole microsecond, so that it survives the journal unchanged. Leaves
+//! clocks to `lepton-core`.
 
 use std::time::Duration;
 

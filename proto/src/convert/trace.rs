@@ -1,14 +1,15 @@
-//! A trace from its spans.
+//! Construction of a trace from its spans, and the order of traces in listings.
 //!
-//! Promises: the same spans give the same trace, in whatever order they came; each span stands below the one that
-//! caused it; spans that name each other as parents are shown all the same. Leaves which spans there are to the
-//! monitors.
+//! Promises: the same spans give the same trace, in whatever order they arrived; each span stands below its parent;
+//! spans that name each other as parents are included. Leaves storing spans to the monitors.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
 
-use crate::monitor::v1::{Span, SpanKind, Trace};
+use crate::monitor::v1::{ListTracesRequest, Span, SpanKind, Trace};
+use crate::page::Listing;
 
 #[cfg(test)]
 mod tests;
@@ -41,9 +42,28 @@ pub fn assemble(trace_id: String, spans: Vec<Span>, dropped_span_count: u32) -> 
     }
 }
 
-/// Returns whether a trace failed if such a span did. To a caller every answer but OK is an error, also one that
-/// rightly finds the request wrong; the server knows better, and its caller's own answer shows the consequence. At the
-/// top of a trace there is no other source.
+/// Position of a trace in a listing: newest first, and by id where two began in the same microsecond.
+pub type TraceKey = Reverse<(u64, u128)>;
+
+/// Returns the position of a trace that began at this time, in microseconds since 1970.
+pub fn key_at(start_us: u64, trace_id: u128) -> TraceKey {
+    Reverse((start_us, trace_id))
+}
+
+/// Returns the position of a trace, the same in every monitor that keeps all of it.
+pub fn key(trace: &Trace) -> TraceKey {
+    let start_us = trace.start_time.as_ref().map_or(0, micros);
+    key_at(start_us, u128::from_str_radix(&trace.trace_id, 16).unwrap_or_default())
+}
+
+/// Returns the listing that a request pages through.
+pub fn listing(request: &ListTracesRequest) -> Listing {
+    Listing::new("ListTraces", &[&request.failed, &request.duration_us_min])
+}
+
+/// Reports whether a trace failed if such a span did. A client's span fails with every status but OK, even one that
+/// rightly rejects the request; the server's span, and the response of the client's own caller, are better evidence. A
+/// root span has neither.
 pub fn decides(kind: SpanKind, has_parent: bool) -> bool {
     !has_parent || !matches!(kind, SpanKind::Client | SpanKind::Producer)
 }
@@ -88,7 +108,10 @@ fn in_order(spans: Vec<Span>) -> Vec<Span> {
 
 /// Start of a span, microseconds since 1970; 0 if it has none.
 fn start_us(span: &Span) -> u64 {
-    let Some(time) = &span.start_time else { return 0 };
+    span.start_time.as_ref().map_or(0, micros)
+}
+
+fn micros(time: &Timestamp) -> u64 {
     let micros = i128::from(time.seconds) * 1_000_000 + i128::from(time.nanos / 1_000);
     u64::try_from(micros.max(0)).unwrap_or(u64::MAX)
 }

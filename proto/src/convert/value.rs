@@ -22,13 +22,13 @@ pub mod read;
 mod tests;
 pub(crate) mod write;
 
-/// Maximum depth of arrays and objects within each other.
+/// Deepest nesting of arrays and objects.
 ///
-/// A level of JSON takes three levels of protobuf, whose decoders stop at 100: what is deeper could be taken over REST
-/// but never given over gRPC.
+/// A level of JSON takes three levels of protobuf, whose decoders stop at 100: a deeper value could be accepted over
+/// REST but never be returned over gRPC.
 pub const DEPTH_MAX: usize = 32;
 
-/// The largest integer up to which all integers are doubles: 2^53.
+/// Largest integer up to which all integers are doubles: 2^53.
 pub const INTEGER_MAX: u64 = 1 << 53;
 
 /// Text that is not JSON, or that cannot be kept exactly.
@@ -37,7 +37,7 @@ pub const INTEGER_MAX: u64 = 1 << 53;
 pub struct JsonFault {
     /// `INVALID_JSON` or `NUMBER_NOT_EXACT`.
     pub reason: Reason,
-    /// The defect, and what to write instead.
+    /// Problem and remedy.
     pub message: String,
     /// Line, from 1; 0 when there was no text.
     pub line: usize,
@@ -53,21 +53,21 @@ impl From<JsonFault> for Fault {
     }
 }
 
-/// Order of the keys of objects.
+/// Order of an object's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     /// By their UTF-8 bytes.
     Sorted,
-    /// As they came.
+    /// As in the input.
     Given,
 }
 
-/// The canonical form of a JSON text.
+/// Canonical form of a JSON text.
 pub fn canonical(text: &[u8]) -> Result<Bytes, JsonFault> {
     rewrite(text, Order::Sorted)
 }
 
-/// The canonical form, but for the order of keys, which stays: what is kept and given back. Columns of rows come in it.
+/// Canonical form, but with the keys in the order of the input: the form that is stored and returned.
 pub fn compact(text: &[u8]) -> Result<Bytes, JsonFault> {
     rewrite(text, Order::Given)
 }
@@ -117,7 +117,7 @@ fn copy_word(reader: &mut Reader<'_>, word: &'static str, out: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// Reads a JSON text into protobuf's tree.
+/// Parses a JSON text into [`Value`].
 pub fn to_value(text: &[u8]) -> Result<Value, JsonFault> {
     let mut reader = Reader::new(text)?;
     let value = read_value(&mut reader, 0)?;
@@ -153,8 +153,8 @@ fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, JsonFault>
     Ok(Value { kind: Some(kind) })
 }
 
-/// The canonical text of protobuf's tree. A value without a kind is null. Fails on what JSON cannot say: NaN and the
-/// infinities.
+/// Canonical text of a [`Value`]. A value without a kind is null. Fails on NaN and the infinities, which JSON does not
+/// have.
 pub fn from_value(value: &Value) -> Result<Bytes, JsonFault> {
     let mut out = Vec::new();
     write_value(value, 0, &mut out)?;
@@ -204,7 +204,7 @@ fn too_deep() -> String {
     format!("arrays and objects lie more than {DEPTH_MAX} deep within each other")
 }
 
-/// A fault of a value that was never text.
+/// Error of a value that was never text.
 fn unplaced(message: String) -> JsonFault {
     JsonFault {
         reason: Reason::InvalidJson,

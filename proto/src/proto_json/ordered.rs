@@ -1,7 +1,8 @@
-//! Messages as serde values whose maps are in the order of their keys.
+//! Serialisation of messages with maps in the order of their keys.
 //!
-//! Promises: equal messages print as equal bytes; all else is as `prost-reflect` prints it, whose maps come in an order
-//! that differs from process to process. Leaves the messages of `google.protobuf` to it, and numbers to the formatter.
+//! Promises: equal messages print as equal bytes; everything else is as `prost-reflect` prints it, whose maps have an
+//! order that differs from process to process. Leaves the messages of `google.protobuf` to it, and numbers to the
+//! formatter.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use prost_reflect::{DynamicMessage, EnumDescriptor, Kind, MapKey, ReflectMessage, SerializeOptions, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// Printing of the messages of `google.protobuf`; [`Ordered`] and [`Typed`] print all others alike.
+/// Options for the messages of `google.protobuf`; [`Ordered`] and [`Typed`] print all others alike.
 const OPTIONS: SerializeOptions = SerializeOptions::new()
     .skip_default_fields(false)
     .stringify_64_bit_integers(true)

@@ -9,8 +9,10 @@ use lepton_mesh::entry::refusal;
 
 use crate::up;
 use model::{BenchInfer, Infer, Model, Train};
+use page::Page;
 
 pub mod model;
+pub mod page;
 
 /// The release with the commit, which the build script finds out.
 pub(crate) const VERSION: &str = env!("LEPTON_VERSION");
@@ -62,10 +64,10 @@ pub enum Command {
     Model(Model),
     /// Run a deployed model.
     Infer(Infer),
-    /// List every instance.
-    Nodes,
+    /// List instances, by service and id.
+    Nodes(Page),
     /// List incidents, newest first.
-    Incidents,
+    Incidents(Page),
     /// Draw a request and everything that was done for it.
     Trace(Trace),
     /// Read the journal.

@@ -1,7 +1,7 @@
-//! Admission: quotas per tenant, and a bound on calls in flight.
+//! Admission: quotas per tenant, and limits on concurrent calls.
 //!
-//! Promises: what is refused is refused with the limit, the use and when to try again. Leaves counting tasks to the
-//! ledger and counting bytes to whoever reads them.
+//! Promises: a refusal names the limit, the usage and the retry delay. Leaves counting tasks to the
+//! [ledger](crate::ledger) and counting bytes to their readers.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ mod tests;
 
 /// Retry delay of a tenant over its quota: records leave with their retention, not within seconds.
 const QUOTA_RETRY: Duration = Duration::from_secs(10);
-/// Retry delay of a call that was refused for overload.
+/// Retry delay of a call refused for overload.
 const OVERLOAD_RETRY: Duration = Duration::from_millis(250);
 
-/// Bounds on what the mesh takes. Configuration, so never part of the ledger.
+/// Limits of the mesh. Configuration, so never part of the [`Ledger`](crate::ledger::Ledger).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Task records per tenant, ended ones included until they are purged.
+    /// Task records per tenant ([`Usage::stored`]), ended ones included until they are purged.
     pub stored_tasks_per_tenant: u64,
-    /// Tasks per tenant that wait to run.
+    /// Waiting tasks per tenant ([`Usage::pending`]).
     pub pending_tasks_per_tenant: u64,
-    /// The largest request body, in bytes.
+    /// Largest request body, in bytes.
     pub body_bytes_max: u64,
-    /// The most requests in one batch.
+    /// Most requests in one batch.
     pub batch_requests_max: u32,
-    /// The most records on one page of a listing.
+    /// Most records on one page of a listing.
     pub page_size_max: u32,
-    /// Online calls under way at once, per process.
+    /// Concurrent online calls per process.
     pub online_calls_max: u32,
 }
 
@@ -45,7 +45,7 @@ impl Default for Limits {
     }
 }
 
-/// Records and bytes that a [`Tenant`](crate::ids::Tenant) holds.
+/// Present holdings of a tenant, checked by [`admit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Task records, ended ones included.
@@ -56,7 +56,7 @@ pub struct Usage {
     pub running: u64,
 }
 
-/// Checks that a tenant that holds this much may submit one more task.
+/// Refuses a submit with QUOTA_EXCEEDED where the tenant holds as much as the [`Limits`] allow.
 pub fn admit(usage: &Usage, limits: &Limits) -> Result<(), Fault> {
     check("stored", usage.stored, limits.stored_tasks_per_tenant)?;
     check("pending", usage.pending, limits.pending_tasks_per_tenant)
@@ -72,7 +72,7 @@ fn check(what: &str, used: u64, limit: u64) -> Result<(), Fault> {
         .retry_after(QUOTA_RETRY))
 }
 
-/// A bound on calls under way. The owner calls `enter` before and `leave` after each.
+/// Limit on concurrent calls. The owner calls [`Gate::enter`] before and [`Gate::leave`] after each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
     limit: u32,
@@ -80,12 +80,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that lets this many in at once.
+    /// Gate with room for `limit` calls.
     pub fn new(limit: u32) -> Self {
         Self { limit, inside: 0 }
     }
 
-    /// Counts one more in, or refuses with `OVERLOADED`.
+    /// Counts one more call, or refuses it with OVERLOADED.
     pub fn enter(&mut self) -> Result<(), Fault> {
         if self.inside >= self.limit {
             let message = format!("{} calls are under way, the limit; try again shortly", self.inside);
@@ -95,12 +95,12 @@ impl Gate {
         Ok(())
     }
 
-    /// Counts one out.
+    /// Counts one call less.
     pub fn leave(&mut self) {
         self.inside = self.inside.saturating_sub(1);
     }
 
-    /// Number of calls that are admitted.
+    /// Number of calls inside.
     pub fn inside(&self) -> u32 {
         self.inside
     }

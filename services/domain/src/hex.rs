@@ -1,6 +1,6 @@
 //! Lower-case hexadecimal for digests of 32 bytes.
 //!
-//! Promises: `decode(encode(x)) == x`; upper case is accepted on input. Leaves what the bytes mean to the caller.
+//! Promises: `decode(encode(x)) == x`; upper case is accepted on input. Leaves the meaning of the bytes to the caller.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use std::fmt;
 #[error("expected 64 hexadecimal digits")]
 pub struct NotHex;
 
-/// Writes 64 lower-case digits.
+/// Writes 64 lower-case hexadecimal digits.
 pub(crate) fn write(bytes: &[u8; 32], out: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
 }
 
-/// Reads 64 digits.
+/// Parses 64 hexadecimal digits.
 pub(crate) fn read(text: &str) -> Result<[u8; 32], NotHex> {
     let digits = text.as_bytes();
     if digits.len() != 64 {

@@ -1,7 +1,7 @@
-//! Names of things: tasks, incidents, instances, tenants, requests, kinds, epochs and events.
+//! Identifiers of tasks, incidents, instances, tenants, requests, kinds, epochs and events.
 //!
-//! Promises: every id is ordered, so that maps over ids iterate alike on every machine, and prints as what it
-//! parses from. Leaves making ids to the edge: a UUIDv7 is built here from a time and a random number given.
+//! Promises: every id is ordered, so that maps over ids iterate alike on every machine, and prints as it parses. Leaves
+//! making ids to the edge: a UUIDv7 is built here from a given time and random number.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -36,15 +36,16 @@ macro_rules! uuid_id {
         pub struct $name(u128);
 
         impl $name {
-            /// The least id; where a walk over all ids starts.
+            /// Least id, where a walk over all ids starts.
             pub const MIN: Self = Self(0);
 
-            /// A UUIDv7 of this time (milliseconds since the Unix epoch) and these random bits (74 are used).
+            /// UUIDv7 ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562)) of this time (milliseconds since the Unix
+            /// epoch) and these random bits (74 are used).
             pub fn v7(unix_millis: u64, random: u128) -> Self {
                 Self(uuid_v7(unix_millis, random))
             }
 
-            /// The id whose number is given.
+            /// Id with this number.
             pub const fn from_u128(value: u128) -> Self {
                 Self(value)
             }
@@ -80,12 +81,12 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A task; also the idempotency key that user code gets.
+    /// Task; also the idempotency key that user code gets.
     TaskId
 }
 
 uuid_id! {
-    /// An incident that the monitor opened.
+    /// Incident opened by the monitor.
     IncidentId
 }
 
@@ -96,12 +97,12 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Wraps the text as it is; limits are checked where it enters.
+            /// Wraps a text. Limits are checked where it enters the mesh.
             pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
 
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -140,7 +141,7 @@ macro_rules! name {
 }
 
 name! {
-    /// One process of the mesh. A supervisor gives a replacement the same id.
+    /// Process of the mesh. A supervisor gives a replacement the same id.
     InstanceId
 }
 
@@ -150,34 +151,34 @@ name! {
 }
 
 name! {
-    /// The client's idempotency key of a submit, unique within its tenant.
+    /// Idempotency key of a submit, unique within its [`Tenant`].
     RequestId
 }
 
 name! {
-    /// Name of the handler that runs a task, such as `echo` or `analyze`.
+    /// Kind of task, such as `echo` or `analyze`, which selects its handler.
     Kind
 }
 
-/// The create revision of the leader key: who leads, as a number that only grows.
+/// Create revision of the leader key: a leadership's number, which only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Epoch(pub u64);
 
-/// The number of an event in the journal; the first event is 1, 0 means none yet.
+/// Number of an event in the journal, from 1; 0 for none yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(pub u64);
 
 impl Seq {
-    /// The number after this one.
+    /// Next number.
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 }
 
-/// A point in the history of the mesh, ordered by epoch, then by event.
+/// Point in the history of the mesh, ordered by [`Epoch`], then by [`Seq`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Version {
-    /// Epoch of the leader that wrote the event.
+    /// Epoch that wrote the event.
     pub epoch: Epoch,
     /// Number of the event.
     pub seq: Seq,
@@ -209,10 +210,10 @@ impl FromStr for Version {
     }
 }
 
-/// One try at a task. The number only grows per task, so it fences the world outside from older tries.
+/// Attempt at a task. The number only grows per task, so it is a fencing token against older attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId {
-    /// The task tried.
+    /// Task attempted.
     pub task: TaskId,
     /// Number of the attempt, from 1.
     pub number: u32,
@@ -224,7 +225,7 @@ impl fmt::Display for AttemptId {
     }
 }
 
-/// A SHA-256 of some content, computed by whoever has the content.
+/// SHA-256 of some content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentDigest(pub [u8; 32]);
 

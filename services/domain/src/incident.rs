@@ -1,7 +1,7 @@
 //! Incidents, and the rule "instance gone".
 //!
-//! Promises: an instance that leaves without draining opens one incident; the same id back closes it, and so does a
-//! replacement, which closes one only; history is bounded. Leaves discovering instances, and telling people, to the
+//! Promises: an instance that leaves without draining opens one incident; the return of its id closes it, and so does a
+//! replacement, which closes one only; history is bounded. Leaves discovering instances and notifying operators to the
 //! monitor.
 
 use std::collections::BTreeMap;
@@ -13,103 +13,102 @@ use crate::time::Timestamp;
 #[cfg(test)]
 mod tests;
 
-/// The rule that this module decides.
+/// Rule that this module decides, in [`observe`].
 pub const INSTANCE_GONE: &str = "instance-gone";
-/// The most incidents that are kept; beyond, the oldest closed one goes first.
+/// Most incidents stored; beyond, the oldest closed one is removed first.
 pub const INCIDENTS_MAX: usize = 1_000;
-/// Time for which an instance answers without a break before it counts as back: what crashes at every start is not
-/// back.
+/// Uninterrupted time after which an instance counts as back, so that one which crashes at every start does not.
 pub const STEADY_AFTER: Duration = Duration::from_secs(2);
 
-/// Something that needs attention, or did.
+/// Incident: something that needs or needed attention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incident {
-    /// Its id.
+    /// Incident id.
     pub id: IncidentId,
-    /// The rule that opened it.
+    /// Rule that opened it.
     pub rule: String,
     /// Open or closed.
     pub state: IncidentState,
-    /// Its subject: an instance id.
+    /// Instance id that it is about.
     pub subject: String,
-    /// Time of its begin.
+    /// Time of opening.
     pub opened: Timestamp,
-    /// Time of its end.
+    /// Time of closing.
     pub closed: Option<Timestamp>,
-    /// One sentence for people.
+    /// One sentence for operators.
     pub summary: String,
 }
 
 /// State of an [`Incident`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IncidentState {
-    /// It lasts.
+    /// Open.
     Open,
-    /// It is over.
+    /// Closed.
     Closed,
 }
 
-/// A live instance, as discovered.
+/// Live instance, as observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
-    /// Its service.
+    /// Service of the instance.
     pub service: String,
-    /// The place that it fills, such as `worker-1`, where places have names: whoever fills it next replaces it.
+    /// Name of its slot, such as `worker-1`, where slots have names: the next instance in the slot replaces it.
     pub name: Option<String>,
-    /// True if it announced that it is about to leave.
+    /// Set once it has announced its drain.
     pub draining: bool,
-    /// Since when it has answered without a break.
+    /// Start of its present uninterrupted liveness.
     pub since: Timestamp,
-    /// Time of its last answer.
+    /// Time of its last report.
     pub heard: Timestamp,
 }
 
-/// Changes made by an observation.
+/// Change that an observation made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// This incident began.
+    /// Opened incident.
     Opened(Incident),
-    /// This incident ended.
+    /// Closed incident.
     Closed(Incident),
 }
 
-/// Incidents, and the view that the last observation left.
+/// Incidents, with the instances of the last observation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Incidents {
     kept: BTreeMap<IncidentId, Incident>,
-    /// The open incident of each subject.
+    /// Open incident of each missing instance.
     open: BTreeMap<InstanceId, Missing>,
     seen: BTreeMap<InstanceId, Seen>,
 }
 
-/// An instance that is missed.
+/// Missing instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Missing {
     incident: IncidentId,
     was: Seen,
 }
 
-/// An instance as the last observation saw it.
+/// Instance in the last observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     live: Live,
     first: Timestamp,
-    /// True if it has ended an incident since it came, and so can end no other.
+    /// Set once it has closed an incident: it cannot close another.
     spent: bool,
 }
 
 impl Incidents {
-    /// No incidents, nothing seen.
+    /// No incidents, no observation.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every incident kept, the newest first.
+    /// All incidents, the newest first.
     pub fn iter(&self) -> impl Iterator<Item = &Incident> {
         self.kept.values().rev()
     }
 
-    /// The incident of this id.
+    /// Incident with this id.
     pub fn get(&self, id: &IncidentId) -> Option<&Incident> {
         self.kept.get(id)
     }
@@ -134,7 +133,7 @@ impl Incidents {
         Change::Opened(incident)
     }
 
-    /// Ends the incident that this instance makes up for, if there is one and it has not done so before.
+    /// Closes the incident that this instance replaces, if there is one and it has not closed one before.
     fn end(&mut self, id: &InstanceId, now: Timestamp) -> Option<Change> {
         let seen = self.seen.get(id).filter(|seen| !seen.spent)?;
         if now.since(seen.live.since) < STEADY_AFTER {
@@ -158,7 +157,7 @@ impl Incidents {
         Some(change)
     }
 
-    /// The instance whose place a newcomer takes: that of its name; without a name, of the one missed longest.
+    /// Missing instance that a newcomer replaces: the one of its slot; without slots, the one missing longest.
     fn replaced_by(&self, newcomer: &Seen) -> Option<InstanceId> {
         let replaces = |missing: &Missing| {
             let was = &missing.was;
@@ -174,7 +173,7 @@ impl Incidents {
         Some(subject.clone())
     }
 
-    /// Takes in who lives now, and gives those who are no more there.
+    /// Records the live instances, and returns those that are gone.
     fn see(&mut self, live: &BTreeMap<InstanceId, Live>, now: Timestamp) -> BTreeMap<InstanceId, Seen> {
         let mut before = std::mem::take(&mut self.seen);
         for (id, live) in live {
@@ -205,8 +204,8 @@ impl Incidents {
     }
 }
 
-/// Compares the live instances with those seen last. Ids for new incidents come from `ids`, which must give growing
-/// ones, so that order of ids is order of opening.
+/// Compares the live instances with the last observation. `ids` must return growing ids, so that the order of ids is
+/// the order of opening.
 pub fn observe(
     incidents: &mut Incidents,
     live: &BTreeMap<InstanceId, Live>,

@@ -1,7 +1,7 @@
-//! The ledger: every task, kept by applying events in order.
+//! The ledger: the state of all tasks, built by applying events in order.
 //!
 //! Promises: the same events give the same ledger, digest included, on every machine; reads cost what they return.
-//! Leaves which events happen to `decide`, storing them to the journal, and performing effects to the leader.
+//! Leaves the choice of events to [`decide`](decide()), storing them to the journal, and performing effects to the leader.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,16 +32,16 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
-/// The newest format of journal and snapshot that this version reads and writes.
+/// Newest format of journal and snapshot that this version reads and writes.
 pub const FORMAT_MAX: u32 = 1;
 
-/// Every task and what is derived from them. Owned by one task of the scheduler; changed by [`apply`] alone.
+/// All tasks and the indexes over them. Owned by one task of the scheduler; changed by [`apply`](apply()) alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
     format: u32,
-    /// The epoch of the segment being applied.
+    /// Epoch of the segment being applied.
     epoch: Epoch,
-    /// The newest epoch that an event has opened; others write nothing.
+    /// Newest epoch that an event has opened; others write nothing.
     opened: Epoch,
     leader: Option<InstanceId>,
     seq: Seq,
@@ -51,7 +51,7 @@ pub struct Ledger {
     digest: StateDigest,
 }
 
-/// A task with the hashes of its two parts as they are in the digest, so that a change costs one small hash.
+/// Task with the hashes of its two parts in the [`StateDigest`], so that a change costs one small hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     task: Arc<Task>,
@@ -74,7 +74,7 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// A ledger in which nothing has happened.
+    /// Empty ledger.
     pub fn new() -> Self {
         Self {
             format: 1,
@@ -89,18 +89,18 @@ impl Ledger {
         }
     }
 
-    /// Opens a segment: the events until the next call carry this epoch and this journal time, which never goes back.
+    /// Begins a segment: events until the next call carry this epoch and this journal time, which never decreases.
     pub fn begin(&mut self, epoch: Epoch, time: Timestamp) {
         self.epoch = epoch;
         self.now = self.now.max(time);
     }
 
-    /// The task of this id.
+    /// Task with this id.
     pub fn task(&self, id: &TaskId) -> Option<&Arc<Task>> {
         self.tasks.get(id).map(|entry| &entry.task)
     }
 
-    /// The task that this submit made.
+    /// Task that a request made.
     pub fn find_request(&self, tenant: &Tenant, request_id: &RequestId) -> Option<&Arc<Task>> {
         self.task(&self.index.request(tenant, request_id)?)
     }
@@ -110,37 +110,37 @@ impl Ledger {
         self.index.newest(before).filter_map(|id| self.task(&id))
     }
 
-    /// Every task, by id.
+    /// All tasks, by id.
     pub fn tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.tasks.values().map(|entry| &entry.task)
     }
 
-    /// Tasks that wait to run, in the order of their submits.
+    /// Waiting tasks, in the order of their submits.
     pub fn pending(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.index.pending().filter_map(|id| self.task(&id))
     }
 
-    /// Tasks that run, in the order of their submits.
+    /// Running tasks, in the order of their submits.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.index.running().filter_map(|id| self.task(&id))
     }
 
-    /// Returns the [`Usage`] of a tenant.
+    /// Holdings of a tenant, for [`admit`](crate::admission::admit).
     pub fn usage(&self, tenant: &Tenant) -> Usage {
         self.index.usage(tenant)
     }
 
-    /// Returns the number of task records.
+    /// Number of task records.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Returns whether there is no task record.
+    /// Reports whether there is no task record.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// The point in history that this ledger shows: its last event.
+    /// Version of the ledger: its last event.
     pub fn version(&self) -> Version {
         Version {
             epoch: self.opened,
@@ -148,45 +148,44 @@ impl Ledger {
         }
     }
 
-    /// The epoch of the newest segment begun.
+    /// Epoch of the newest segment begun.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Returns the instance that opened the newest epoch.
+    /// Leader that opened the newest epoch.
     pub fn leader(&self) -> Option<&InstanceId> {
         self.leader.as_ref()
     }
 
-    /// The number of the last event applied.
+    /// Number of the last event applied.
     pub fn seq(&self) -> Seq {
         self.seq
     }
 
-    /// Journal time: that of the newest segment begun.
+    /// Journal time of the newest segment begun.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The format that segments and snapshots may use.
+    /// Format that segments and snapshots may use.
     pub fn format(&self) -> u32 {
         self.format
     }
 
-    /// The digest over every task. Costs nothing: it is kept up to date.
+    /// Digest over all tasks. Costs nothing, as it is maintained incrementally.
     pub fn digest(&self) -> StateDigest {
         self.digest
     }
 
-    /// Returns the time at which the next [`Command::Tick`] has something to do: the earliest deadline of a live task
-    /// or end of a retention.
+    /// Time at which the next [`Command::Tick`] has work: the earliest deadline of a live task or end of a retention.
     pub fn next_timer(&self, policy: &Policy) -> Option<Timestamp> {
         let purge = self.index.first_end().map(|ended| ended.plus(policy.retention()));
         [self.index.first_deadline(), purge].into_iter().flatten().min()
     }
 
-    /// Re-hashes up to `count` tasks from this id on and compares with the hashes in the digest. Returns where to
-    /// go on; after the last task that is [`TaskId::MIN`]. A mismatch means damaged memory or a defect.
+    /// Hashes up to `count` tasks from this id on again and compares them with the digest. Returns the id to continue
+    /// at; after the last task that is [`TaskId::MIN`]. A mismatch means damaged memory or a defect.
     pub fn scrub(&self, from: TaskId, count: usize) -> Result<TaskId, Mismatch> {
         let mut rest = self.tasks.range(from..);
         for (id, entry) in rest.by_ref().take(count) {

@@ -1,8 +1,8 @@
 //! Decisions of the mesh: pure functions over values.
 //!
-//! Promises: the same input gives the same answer on every machine. No clock, randomness, network, disk or
-//! float lives here; times, ids and random numbers come in as arguments. Speaking the wire format is left to
-//! `lepton-proto`, and touching the world to the services.
+//! Promises: the same input gives the same result on every machine. There is no clock, randomness, network, disk or
+//! float here; times, ids and random numbers are arguments. Leaves the wire format to `lepton-proto`, and input and
+//! output to the services.
 
 pub mod admission;
 pub(crate) mod hex;

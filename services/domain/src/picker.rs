@@ -1,32 +1,32 @@
-//! Choice of the worker for an online call.
+//! Load balancing of online calls over workers.
 //!
 //! Promises: least load relative to slots; a failing worker only when there is no other, as fast failures look like
 //! free capacity; a draining one never. Leaves gathering loads, and randomness, to the gateway.
 
-/// A worker that could get the call.
+/// Worker that [`pick`] can select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Candidate {
-    /// Calls sent to it and not yet answered.
+    /// Calls sent to it without a response yet.
     pub in_flight: u32,
-    /// Calls that it reports as waiting.
+    /// Calls that it reports as queued.
     pub queued: u32,
-    /// Calls that it runs at once; 0 (not known yet) counts as 1.
+    /// Concurrent calls; 0 (unknown) counts as 1.
     pub slots: u32,
-    /// True while it is under penalty for recent failures.
+    /// Set while it is penalised for recent failures.
     pub failing: bool,
-    /// True if it is about to leave.
+    /// Set once it has announced its drain.
     pub draining: bool,
 }
 
 impl Candidate {
-    /// Load with the call on it, per slot, as a fraction of 2^32.
+    /// Load per slot with the call added, as a fraction of 2^32.
     fn share(&self) -> u128 {
         let load = u128::from(self.in_flight) + u128::from(self.queued) + 1;
         (load << 32) / u128::from(self.slots.max(1))
     }
 }
 
-/// Returns the index of the best [`Candidate`] that is not in `exclude`; `random` decides between equal ones.
+/// Index of the best candidate that is not in `exclude`; `random` decides between equal ones.
 pub fn pick(candidates: &[Candidate], random: u64, exclude: &[usize]) -> Option<usize> {
     let key = |index: &usize| (candidates[*index].failing, candidates[*index].share());
     let eligible = || (0..candidates.len()).filter(|index| !candidates[*index].draining && !exclude.contains(index));

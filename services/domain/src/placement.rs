@@ -1,8 +1,8 @@
-//! Placement of tasks on nodes, as a small problem in integers.
+//! Placement of tasks on workers, as a small problem in integers.
 //!
-//! Promises: never above a node's capacity; only on nodes that know the kind and have the labels; what can stay stays,
-//! so solving twice moves nothing; new items go where the relative load is lowest. Leaves which tasks are up to the
-//! queue.
+//! Promises: never above a node's capacity; only on nodes that have the kind and the labels; what can stay stays, so
+//! solving twice moves nothing; new items go where the relative load is lowest. Leaves the order of tasks to the
+//! [queue](crate::queue).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,48 +12,48 @@ use crate::ids::{InstanceId, Kind, TaskId};
 #[cfg(test)]
 mod tests;
 
-/// The node of each placed item. Items without a place are absent.
+/// Node of each placed item. Items without a place are absent.
 pub type Assignment = BTreeMap<TaskId, InstanceId>;
 
-/// Nodes, and items that want a place on one.
+/// Nodes, and items to place on them: the input of [`solve`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problem {
-    /// Nodes that can take items.
+    /// Nodes that items can be placed on.
     pub nodes: Vec<Node>,
     /// Items to place, the most urgent first.
     pub items: Vec<Item>,
 }
 
-/// Nodes that can take items.
+/// Node that runs items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// The worker.
+    /// Worker.
     pub id: InstanceId,
-    /// Units that it has in all.
+    /// Units in all.
     pub capacity: u32,
-    /// Units in use by what is not an item of this problem.
+    /// Units in use by anything but the items of this problem.
     pub used: u32,
-    /// Labels that requirements are compared with.
+    /// Labels that requirements are matched with.
     pub labels: BTreeMap<String, String>,
-    /// Kinds that it can run.
+    /// Kinds that it runs.
     pub kinds: BTreeSet<Kind>,
 }
 
-/// An item to place; see [`solve`].
+/// Item to place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// The task.
+    /// Task.
     pub id: TaskId,
-    /// Units that it needs.
+    /// Units that it occupies.
     pub demand: u32,
-    /// Its kind.
+    /// Kind of task.
     pub kind: Kind,
     /// Labels that its node must have.
     pub requirements: BTreeMap<String, String>,
 }
 
 impl Node {
-    /// Returns whether the node could run such an item, were it empty enough.
+    /// Reports whether the node could run such an item if it had room.
     pub fn suits(&self, kind: &Kind, requirements: &BTreeMap<String, String>) -> bool {
         self.kinds.contains(kind)
             && requirements
@@ -62,7 +62,7 @@ impl Node {
     }
 }
 
-/// A node with what has been put on it.
+/// Node with the items placed on it.
 struct Load<'a> {
     node: &'a Node,
     units: u64,
@@ -74,7 +74,7 @@ impl Load<'_> {
         fits && self.node.suits(&item.kind, &item.requirements)
     }
 
-    /// Orders nodes by their relative load with the item on them, as a fraction compared without division.
+    /// Sort key: relative load of the node with the item on it, as a fraction compared without division.
     fn key(&self, item: &Item) -> impl Ord + use<> {
         let after = u128::from(self.units + u64::from(item.demand)) << 32;
         let share = after / u128::from(self.node.capacity.max(1));
@@ -82,7 +82,7 @@ impl Load<'_> {
     }
 }
 
-/// Places items on nodes, leaving those of `previous` where they are if they still fit.
+/// Places items on nodes. Items of `previous` stay on their nodes if they still fit, so solving twice changes nothing.
 pub fn solve(problem: &Problem, previous: &Assignment) -> Assignment {
     let mut loads: BTreeMap<&InstanceId, Load<'_>> = problem
         .nodes

@@ -1,7 +1,7 @@
-//! Every reason an error of Lepton can carry, and the gRPC code that goes with it.
+//! Reasons of errors, each with its gRPC code.
 //!
-//! Promises: one code per reason, in one table; names never change once released. Leaves the wire form of an
-//! error to `lepton-proto` and `mesh::error`.
+//! Promises: one code per reason, in one table; names never change once released. Leaves the wire form of an error to
+//! `lepton-proto` and `lepton-core`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,24 +21,24 @@ pub struct UnknownReason(pub String);
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $code:ident;)*) => {
-        /// Why something was refused or failed; the `reason` of `google.rpc.ErrorInfo`.
+        /// Reason of an error; the `reason` of [`google.rpc.ErrorInfo`](https://google.aip.dev/193).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason {
             $($(#[$doc])* $variant,)*
         }
 
         impl Reason {
-            /// Every reason, in the order of the table.
+            /// All reasons, in the order of the table.
             pub const ALL: &[Reason] = &[$(Reason::$variant,)*];
 
-            /// The name on the wire.
+            /// Name on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Reason::$variant => $name,)*
                 }
             }
 
-            /// The gRPC code that always goes with it.
+            /// gRPC code, always the same for a reason.
             pub const fn code(self) -> Code {
                 match self {
                     $(Reason::$variant => Code::$code,)*
@@ -101,7 +101,7 @@ reasons! {
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument;
     /// The page token was not made by this listing.
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument;
-    /// A file cannot be read, or contradicts its name.
+    /// A file cannot be read, or has another format than its name implies.
     FileUnreadable = "FILE_UNREADABLE", InvalidArgument;
     /// A configuration value is wrong.
     ConfigInvalid = "CONFIG_INVALID", InvalidArgument;
@@ -220,7 +220,7 @@ reasons! {
 }
 
 impl Reason {
-    /// The HTTP status: the code's, except where HTTP has a word of its own.
+    /// HTTP status: the code's, except where HTTP has a status of its own.
     pub const fn http_status(self) -> u16 {
         match self {
             Reason::RequestTooLarge => 413,

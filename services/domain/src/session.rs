@@ -1,6 +1,6 @@
-//! A worker's session as the leader sees it, and what a new leader makes of what workers declare.
+//! Sessions of workers on the leader's side, and their reconciliation after a takeover.
 //!
-//! Promises: no more attempts than slots; a running task that nobody declares is given up after a takeover, and not
+//! Promises: no more attempts than slots; a running task that no worker declares is given up after a takeover, and not
 //! before. Leaves the stream, its heartbeats and the clock to the scheduler.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,32 +14,33 @@ use crate::time::Timestamp;
 #[cfg(test)]
 mod tests;
 
-/// Silence of a session after which its attempts count as lost: with the pauses between looks, within five seconds.
+/// Longest silence of a session before its attempts count as lost: within five seconds, with the interval of the
+/// checks.
 pub const SILENCE_MAX: Duration = Duration::from_secs(4);
-/// Time for which a new leader waits for workers to declare their attempts.
+/// Time that a new leader waits for workers to declare their attempts.
 pub const TAKEOVER_WAIT: Duration = Duration::from_secs(5);
 
-/// State of one connected worker, as the leader knows it.
+/// State of a connected worker, kept by the leader for [`reconcile`] and [`overdue`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The worker.
+    /// Worker.
     pub worker: InstanceId,
-    /// Number of attempts that it runs at once.
+    /// Concurrent attempts.
     pub slots: u32,
-    /// Kinds that it can run.
+    /// Kinds that it runs.
     pub kinds: BTreeSet<Kind>,
-    /// Labels that requirements are compared with.
+    /// Labels that requirements are matched with.
     pub labels: BTreeMap<String, String>,
-    /// Attempts given to it or declared by it, and not yet finished.
+    /// Attempts dispatched to it or declared by it, and not yet finished.
     pub running: BTreeSet<AttemptId>,
-    /// Time of its latest message.
+    /// Time of its last message.
     pub last_heard: Timestamp,
-    /// True if it wants no more attempts.
+    /// Set once it accepts no more attempts.
     pub draining: bool,
 }
 
 impl Session {
-    /// A session that has just opened.
+    /// Newly opened session.
     pub fn new(worker: InstanceId, slots: u32, now: Timestamp) -> Self {
         Self {
             worker,
@@ -52,7 +53,7 @@ impl Session {
         }
     }
 
-    /// Returns the number of attempts that it may still get now.
+    /// Number of attempts that it can accept now.
     pub fn credits(&self) -> u32 {
         let busy = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
         if self.draining {
@@ -62,45 +63,45 @@ impl Session {
         }
     }
 
-    /// Gives it an attempt; false, and nothing changes, if it has no credit.
+    /// Adds an attempt; returns false, without a change, if it has no credit.
     #[must_use]
     pub fn assign(&mut self, attempt: AttemptId) -> bool {
         self.credits() > 0 && self.running.insert(attempt)
     }
 
-    /// Takes an attempt back; whether it had it.
+    /// Removes an attempt; returns whether it was there.
     pub fn finish(&mut self, attempt: &AttemptId) -> bool {
         self.running.remove(attempt)
     }
 
-    /// Something arrived from it.
+    /// Records a message.
     pub fn heard(&mut self, now: Timestamp) {
         self.last_heard = self.last_heard.max(now);
     }
 
-    /// Returns whether nothing arrived for longer than `limit`.
+    /// Reports whether no message arrived for longer than `limit`.
     pub fn is_silent(&self, now: Timestamp, limit: Duration) -> bool {
         now.since(self.last_heard) > limit
     }
 
-    /// Replaces its attempts by those that it declares; the caller reconciles the difference.
+    /// Replaces the running attempts by those that the worker declares; the caller reconciles the difference.
     pub fn declare(&mut self, attempts: impl IntoIterator<Item = AttemptId>) {
         self.running = attempts.into_iter().collect();
     }
 }
 
-/// Decision about an attempt that a worker declares.
+/// Decision of [`reconcile`] about a declared attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reconciled {
-    /// The ledger knows that it runs there: go on.
+    /// The ledger has it running there: it goes on.
     Adopt(AttemptId),
-    /// Its start never reached the journal: record it with this command. If that is refused, stop it.
+    /// Its start never reached the journal: this command records it. If that is rejected, the attempt is stopped.
     Start(Command),
-    /// It is of no use any more: the task has ended or is gone, or another attempt took its place.
+    /// Its task has ended or is gone, or another attempt replaced it.
     Stop(AttemptId),
 }
 
-/// Compares what a worker declares with the ledger, in the order declared.
+/// Compares the declared attempts with the ledger, in the order declared.
 pub fn reconcile(ledger: &Ledger, declared: &[AttemptId], worker: &InstanceId) -> Vec<Reconciled> {
     declared
         .iter()
@@ -126,8 +127,8 @@ fn reconcile_one(ledger: &Ledger, attempt: AttemptId, worker: &InstanceId) -> Re
     }
 }
 
-/// Selects, of the attempts that a worker reports as ended, those whose reports may still settle their tasks, though
-/// the ledger has given the attempts up: such a task should not be started again before the report is there.
+/// Selects, of the attempts that a worker reports as ended, those whose reports may still settle their tasks though the
+/// ledger has given the attempts up: such a task should not start again before the report arrives.
 pub fn awaited(ledger: &Ledger, ended: &[AttemptId]) -> BTreeSet<AttemptId> {
     let pending = |attempt: &&AttemptId| {
         let task = ledger.task(&attempt.task);
@@ -136,8 +137,8 @@ pub fn awaited(ledger: &Ledger, ended: &[AttemptId]) -> BTreeSet<AttemptId> {
     ended.iter().filter(pending).copied().collect()
 }
 
-/// Returns the losses to decide: tasks that run according to the ledger, but in no session that sent anything lately.
-/// Nothing, until workers have had time to find a new leader.
+/// Losses to decide: tasks that run by the ledger, but in no session with a recent message. None until workers have had
+/// [`TAKEOVER_WAIT`] to find a new leader.
 pub fn overdue(
     ledger: &Ledger,
     sessions: &BTreeMap<InstanceId, Session>,

@@ -1,7 +1,7 @@
-//! A task: its transition table, and its record.
+//! Tasks: the transition table and the record.
 //!
-//! Promises: a state changes only along [`TABLE`]; an ended task never changes again. Leaves which step to take
-//! and when to `ledger::decide`.
+//! Promises: a state changes only along [`TABLE`]; an ended task never changes again. Leaves the choice of steps to
+//! [`crate::ledger::decide()`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub mod spec;
 #[cfg(test)]
 mod tests;
 
-/// Every legal move: from this state, this step leads to that state.
+/// Transition table: from this state, this step leads to that state.
 pub const TABLE: &[(State, Step, State)] = &[
     (State::Blocked, Step::Unblock, State::Pending),
     (State::Blocked, Step::Fail, State::Failed),
@@ -44,53 +44,53 @@ pub const TABLE: &[(State, Step, State)] = &[
 pub enum State {
     /// Waits for other tasks.
     Blocked,
-    /// Ready, or waiting for its delay.
+    /// Ready, or delayed.
     Pending,
-    /// An attempt is under way.
+    /// An attempt runs.
     Running,
-    /// An attempt delivered.
+    /// An attempt succeeded.
     Succeeded,
-    /// Given up.
+    /// Failed for good.
     Failed,
-    /// Withdrawn by the user.
+    /// Cancelled by the user.
     Cancelled,
     /// Its deadline passed.
     Expired,
 }
 
-/// A step of a task's state machine; see [`TABLE`].
+/// Step between two [`State`]s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// The wait is over.
+    /// Its dependencies are done.
     Unblock,
-    /// An attempt begins.
+    /// An attempt starts.
     Start,
-    /// An attempt delivers.
+    /// An attempt succeeds.
     Succeed,
-    /// An attempt failed and another will follow.
+    /// An attempt failed and another follows.
     Retry,
-    /// No attempt will follow.
+    /// No attempt follows.
     Fail,
-    /// The worker of the attempt vanished.
+    /// The worker of the attempt is lost.
     Lose,
-    /// The user withdraws it.
+    /// The user cancels it.
     Cancel,
     /// The deadline passed.
     Expire,
 }
 
-/// A move that [`TABLE`] does not have.
+/// Step that [`TABLE`] does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a task that is {from} cannot {step:?}")]
 pub struct IllegalMove {
-    /// The state it is in.
+    /// Present state.
     pub from: State,
-    /// The step that does not exist from there.
+    /// Step that does not exist from there.
     pub step: Step,
 }
 
 impl State {
-    /// Every state.
+    /// All states.
     pub const ALL: &[State] = &[
         State::Blocked,
         State::Pending,
@@ -101,7 +101,7 @@ impl State {
         State::Expired,
     ];
 
-    /// Returns whether no step can follow.
+    /// Reports whether no step leads out of it.
     pub const fn is_final(self) -> bool {
         matches!(
             self,
@@ -109,13 +109,13 @@ impl State {
         )
     }
 
-    /// Returns the state after the step, by [`TABLE`].
+    /// State after a step, by [`TABLE`].
     pub fn after(self, step: Step) -> Result<State, IllegalMove> {
         let row = TABLE.iter().find(|(from, by, _)| *from == self && *by == step);
         row.map(|(_, _, to)| *to).ok_or(IllegalMove { from: self, step })
     }
 
-    /// The upper-case name without prefix, such as `SUCCEEDED`.
+    /// Upper-case name without prefix, such as `SUCCEEDED`.
     pub const fn name(self) -> &'static str {
         match self {
             State::Blocked => "BLOCKED",
@@ -135,51 +135,51 @@ impl fmt::Display for State {
     }
 }
 
-/// The record of a task, as the ledger keeps it.
+/// Record of a task in the [`Ledger`](crate::ledger::Ledger).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Its id, also the idempotency key that user code gets.
+    /// Task id, also the idempotency key that user code gets.
     pub id: TaskId,
-    /// Its owner.
+    /// Owner.
     pub tenant: Tenant,
-    /// The key that the submitter chose, unique within the tenant.
+    /// Submitter's idempotency key, unique within the tenant.
     pub request_id: RequestId,
-    /// Digest of the fields that the submitter set; distinguishes a repeat from a reuse of the request id.
+    /// Digest of what the submitter set; distinguishes a repetition from a reuse of the request id.
     pub content_digest: ContentDigest,
-    /// The work: kind, input and conditions.
+    /// Kind, input and options.
     pub spec: Spec,
-    /// Its state.
+    /// State.
     pub state: State,
-    /// The highest attempt number started so far; the next attempt takes a higher one.
+    /// Highest attempt number started so far; the next attempt takes a higher one.
     pub attempts: u32,
-    /// Attempts that failed; these count against the retry limit.
+    /// Failed attempts; these count against the retry limit.
     pub failures: u32,
-    /// Attempts whose worker vanished; these count towards poison.
+    /// Attempts whose worker was lost; these count towards poison.
     pub losses: u32,
-    /// While running: the current attempt. After the end: the last one, for a success the winner. Else none.
+    /// Current attempt while running; afterwards the last one, for a success the winner.
     pub attempt: Option<Attempt>,
-    /// Earliest next start, while pending after a failure.
+    /// Earliest start after a failure.
     pub retry_at: Option<Timestamp>,
-    /// The result, once succeeded.
+    /// Result, after success.
     pub output: Option<Payload>,
-    /// The last error, also while another attempt is to come.
+    /// Last error, also while another attempt is to follow.
     pub error: Option<TaskError>,
     /// Time of the submit.
     pub created: Timestamp,
-    /// Start of the first attempt.
+    /// Time of the first start.
     pub started: Option<Timestamp>,
-    /// Time of its end.
+    /// Time of the end.
     pub ended: Option<Timestamp>,
-    /// The event that created it; the order of listings and of the queue.
+    /// Event that created it; the order of listings and of the queue.
     pub created_seq: Seq,
-    /// The last event that changed it.
+    /// Last event that changed it.
     pub version: Version,
-    /// The submitter's W3C trace context.
+    /// Submitter's W3C trace context.
     pub traceparent: Option<Arc<str>>,
 }
 
 impl Task {
-    /// The id of the current attempt, while one is running.
+    /// Id of the current attempt, while one is running.
     pub fn running_attempt(&self) -> Option<AttemptId> {
         let attempt = self.attempt.as_ref().filter(|_| self.state == State::Running)?;
         Some(AttemptId {
@@ -188,27 +188,27 @@ impl Task {
         })
     }
 
-    /// Earliest start, if not at once: the submitter's delay or the backoff, whichever is later.
+    /// Earliest start: the submitter's delay or the [backoff](retry::backoff), whichever is later.
     pub fn not_before(&self) -> Option<Timestamp> {
         self.spec.not_before.max(self.retry_at)
     }
 }
 
-/// One try that has been started.
+/// Started attempt of a [`Task`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Its number, the fencing token.
+    /// Number, the fencing token.
     pub number: u32,
-    /// The worker that runs it.
+    /// Worker that runs it.
     pub worker: InstanceId,
-    /// Its start, in journal time.
+    /// Start, in journal time.
     pub started: Timestamp,
 }
 
-/// Why an attempt or a task failed.
+/// Error of an attempt or a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskError {
-    /// The gRPC code.
+    /// gRPC code.
     pub code: Code,
     /// UPPER_SNAKE; one of [`Reason`] or the handler's own.
     pub reason: String,
@@ -217,12 +217,12 @@ pub struct TaskError {
 }
 
 impl TaskError {
-    /// The longest reason that is kept, in bytes.
+    /// Longest stored reason, in bytes.
     pub const REASON_BYTES_MAX: usize = 64;
-    /// The longest message that is kept, in bytes; the rest is cut off.
+    /// Longest stored message, in bytes; the rest is truncated.
     pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
-    /// An error for one of Lepton's own reasons.
+    /// Error with one of Lepton's own reasons.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             code: reason.code(),
@@ -231,7 +231,7 @@ impl TaskError {
         }
     }
 
-    /// Returns whether the task ended because workers vanished under it, not by its handler's result.
+    /// Reports whether the task ended because its workers were lost, and not by an error of its handler.
     pub fn is_loss(&self) -> bool {
         self.reason == Reason::Poison.as_str() || self.reason == Reason::WorkerLost.as_str()
     }

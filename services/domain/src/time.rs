@@ -1,7 +1,7 @@
 //! Journal time as a value.
 //!
-//! Promises: arithmetic saturates, so that no deadline a client sends can overflow. Leaves reading a clock to the
-//! mesh and printing dates to the wire.
+//! Promises: arithmetic saturates, so that no deadline of a client can overflow. Leaves reading a clock to the mesh and
+//! printing dates to the wire.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use std::time::Duration;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest time.
+    /// Latest time.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The time that many microseconds after the Unix epoch.
+    /// Time that many microseconds after the Unix epoch.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
@@ -23,18 +23,18 @@ impl Timestamp {
         self.0
     }
 
-    /// Milliseconds since the Unix epoch, as UUIDv7 wants them.
+    /// Milliseconds since the Unix epoch, as in UUIDv7.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// This much later, at most [`Timestamp::MAX`].
+    /// Time this much later, at most [`Timestamp::MAX`].
     pub fn plus(self, delay: Duration) -> Self {
         let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
     }
 
-    /// Returns the time since `earlier`; zero if this is not later.
+    /// Duration since `earlier`; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

@@ -16,6 +16,8 @@ use lepton_proto::cluster::v1::cluster_service_server::ClusterService;
 use lepton_proto::cluster::v1::journal_service_server::JournalService;
 use lepton_proto::cluster::v1::*;
 use lepton_proto::convert::time::timestamp;
+use lepton_proto::page::{Listing, PageRequest};
+use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
 /// The services that elect a leader.
@@ -74,7 +76,8 @@ type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl ClusterService for Cluster {
-    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
+    async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
+        let request = nodes_page(request.get_ref()).map_err(|fault| error::status(&fault))?;
         let mut nodes: Vec<_> = self
             .directory
             .view()
@@ -83,8 +86,18 @@ impl ClusterService for Cluster {
             .map(|instance| self.node(instance))
             .collect();
         nodes.sort_by(|a, b| (&a.service, &a.id).cmp(&(&b.service, &b.id)));
-        Ok(Response::new(ListNodesResponse { nodes }))
+        let page = request.cut(nodes, |node| (node.service.clone(), node.id.clone()));
+        Ok(Response::new(ListNodesResponse {
+            nodes: page.items,
+            next_page_token: page.next_page_token,
+        }))
     }
+}
+
+/// Returns the page of instances, which are listed by service and id, that a request asks for.
+fn nodes_page(request: &ListNodesRequest) -> Result<PageRequest<(String, String)>, Fault> {
+    validate::check_typed("lepton.cluster.v1.ListNodesRequest", request)?;
+    PageRequest::new(Listing::new("ListNodes", &[]), request.page_size, &request.page_token)
 }
 
 #[tonic::async_trait]

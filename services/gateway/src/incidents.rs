@@ -87,7 +87,7 @@ impl MonitorService for Incidents {
         let message = "no monitor answers; start one, or try again shortly";
         let mut last = Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
         for monitor in self.monitors() {
-            match self.ask(&monitor, request).await {
+            match self.ask(&monitor, request.clone()).await {
                 Ok(answer) => return Ok(Response::new(answer)),
                 Err(fault) if error::is_retryable(&fault) => {
                     let delay = fault.retry_after.unwrap_or(RETRY);
@@ -112,8 +112,11 @@ impl MonitorService for Incidents {
         let request = request.into_inner();
         let checked = validate::check_typed("lepton.monitor.v1.ListTracesRequest", &request);
         checked.map_err(|fault| error::status(&fault))?;
-        let traces = traces::list(self.net, &self.monitors(), request).await;
-        let traces = traces.map_err(|fault| error::status(&fault))?;
-        Ok(Response::new(ListTracesResponse { traces }))
+        let page = traces::list(self.net, &self.monitors(), &request).await;
+        let page = page.map_err(|fault| error::status(&fault))?;
+        Ok(Response::new(ListTracesResponse {
+            traces: page.items,
+            next_page_token: page.next_page_token,
+        }))
     }
 }

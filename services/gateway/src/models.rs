@@ -10,6 +10,8 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_models::Models as Registry;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
+use lepton_proto::page::{Listing, PageRequest};
+use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
@@ -74,10 +76,17 @@ impl Models {
         Ok(PushModelResponse { version })
     }
 
-    async fn list(&self) -> Result<ListModelsResponse, Fault> {
+    async fn list(&self, request: &ListModelsRequest) -> Result<ListModelsResponse, Fault> {
+        validate::check_typed("lepton.model.v1.ListModelsRequest", request)?;
+        let listing = Listing::new("ListModels", &[]);
+        let request = PageRequest::new(listing, request.page_size, &request.page_token)?;
         let (models, board) = (self.registry.list().await?, self.routes.draw());
-        let models = models.iter().map(|model| show::model(model, &board)).collect();
-        Ok(ListModelsResponse { models })
+        let page = request.cut(models, |model| model.name.clone());
+        let page = page.map(|model| show::model(&model, &board));
+        Ok(ListModelsResponse {
+            models: page.items,
+            next_page_token: page.next_page_token,
+        })
     }
 
     async fn get(&self, name: &str) -> Result<GetModelResponse, Fault> {
@@ -154,8 +163,8 @@ impl ModelService for Models {
         answer(self.push(request.into_inner()).await)
     }
 
-    async fn list_models(&self, _: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
-        answer(self.list().await)
+    async fn list_models(&self, request: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
+        answer(self.list(request.get_ref()).await)
     }
 
     async fn get_model(&self, request: Request<GetModelRequest>) -> Answer<GetModelResponse> {

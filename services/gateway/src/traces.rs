@@ -11,9 +11,10 @@ use lepton_coordination::registry::Instance;
 use lepton_core::error;
 use lepton_core::net::Net;
 use lepton_domain::reason::{Fault, Reason};
-use lepton_proto::convert::trace::assemble;
+use lepton_proto::convert::trace::{self, TraceKey, assemble};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
-use lepton_proto::monitor::v1::{GetTraceRequest, ListTracesRequest, Trace};
+use lepton_proto::monitor::v1::{GetTraceRequest, ListTracesRequest, ListTracesResponse, Trace};
+use lepton_proto::page::{Page, PageRequest};
 use lepton_telemetry::propagate::Propagate;
 use tonic::Response;
 use tonic::transport::Channel;
@@ -27,7 +28,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(2);
 /// The largest answer: some 2,000 spans at their limits.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// Traces of a list where no number is asked for.
+/// Traces of a page whose request leaves its size open.
 const PAGE_SIZE: usize = 100;
 
 type Client = MonitorServiceClient<Propagate<Channel>>;
@@ -67,28 +68,27 @@ pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> 
     Err(nobody(silent))
 }
 
-/// Summaries of the traces of every monitor, the newest first.
-pub async fn list(net: Net, monitors: &[Instance], request: ListTracesRequest) -> Result<Vec<Trace>, Fault> {
+/// Returns a page of the traces of every monitor, without their spans. Fails with PAGE_TOKEN_INVALID.
+///
+/// Each monitor gives the same page of its own traces: the page of all begins and ends within those.
+pub async fn list(net: Net, monitors: &[Instance], request: &ListTracesRequest) -> Result<Page<Trace>, Fault> {
+    let page = PageRequest::new(trace::listing(request), request.page_size, &request.page_token)?.or_size(PAGE_SIZE);
     let asked = monitors.iter().map(|monitor| async move {
         let mut client = client(net, monitor);
-        let answer = client.list_traces(request);
-        answered(monitor, tokio::time::timeout(ANSWER_WAIT, answer).await).map(|answer| answer.traces)
+        let answer = client.list_traces(request.clone());
+        answered(monitor, tokio::time::timeout(ANSWER_WAIT, answer).await)
     });
     let (mut lists, mut silent) = (Vec::new(), Vec::new());
     for answer in join_all(asked).await {
         match answer {
-            Ok(traces) => lists.push(traces),
+            Ok(answer) => lists.push(answer),
             Err(fault) => silent.push(fault),
         }
     }
     if lists.is_empty() {
         return Err(nobody(silent));
     }
-    let limit = match request.page_size {
-        0 => PAGE_SIZE,
-        size => usize::try_from(size).unwrap_or(PAGE_SIZE),
-    };
-    Ok(merged(lists.into_iter().flatten().collect(), limit))
+    Ok(merged(&page, lists))
 }
 
 fn answered<T>(
@@ -126,10 +126,15 @@ fn whole(id: &str, parts: Vec<Trace>) -> Trace {
     trace
 }
 
-/// The newest of these summaries; of several for one trace, the one that knows most of it.
-fn merged(traces: Vec<Trace>, limit: usize) -> Vec<Trace> {
+/// Merges the pages of several monitors; of several summaries of one trace, the one with the most spans counts.
+///
+/// The merged page ends where the first of those ends that have more behind them: that monitor may keep a trace which
+/// stands before the others' next one.
+fn merged(page: &PageRequest<TraceKey>, lists: Vec<ListTracesResponse>) -> Page<Trace> {
+    let ends = lists.iter().filter(|list| !list.next_page_token.is_empty());
+    let end = ends.filter_map(|list| list.traces.last().map(trace::key)).min();
     let mut by_id: BTreeMap<String, Trace> = BTreeMap::new();
-    for trace in traces {
+    for trace in lists.into_iter().flat_map(|list| list.traces) {
         match by_id.get_mut(&trace.trace_id) {
             Some(known) => {
                 let failed = known.failed || trace.failed;
@@ -144,8 +149,6 @@ fn merged(traces: Vec<Trace>, limit: usize) -> Vec<Trace> {
         }
     }
     let mut traces: Vec<Trace> = by_id.into_values().collect();
-    let start = |trace: &Trace| trace.start_time.map(|time| (time.seconds, time.nanos));
-    traces.sort_by_key(|trace| std::cmp::Reverse(start(trace)));
-    traces.truncate(limit);
-    traces
+    traces.sort_by_key(trace::key);
+    page.cut_until(traces, end.as_ref(), trace::key)
 }

@@ -7,62 +7,62 @@ use std::time::Duration;
 use lepton_mesh::config::{Common, ServiceConfig, duration};
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be set.
+/// Settings of the monitor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What all services have in common. `listen` is where the console is.
+    /// Settings that all services have. `listen` is the address of the console.
     pub common: Common,
-    /// What is watched, and how closely.
+    /// Observation of instances: interval, history and limits.
     pub stats: Stats,
-    /// The console.
+    /// Refresh and limits of the console.
     pub console: Console,
-    /// Where traces are received.
+    /// Listener of the OTLP receiver, and limits of its messages.
     pub otlp: Otlp,
-    /// Which traces are kept.
+    /// Memory and retention of traces.
     pub traces: Traces,
 }
 
-/// What is watched, and how closely.
+/// Observation of instances: interval, history and limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Stats {
-    /// How often every instance tells its load.
+    /// Interval at which every instance reports its load.
     #[serde(with = "duration")]
     pub interval: Duration,
     /// Samples kept of each instance, about 72 bytes each.
     pub samples_max: usize,
-    /// Instances watched; further ones are counted and left alone.
+    /// Instances observed at a time; further ones are counted and ignored.
     pub instances_max: usize,
-    /// An instance that is connected and says nothing for this long is gone.
+    /// Silence on an open connection after which an instance counts as gone.
     #[serde(with = "duration")]
     pub silence_max: Duration,
 }
 
-/// The console.
+/// Refresh and limits of the console.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Console {
-    /// How often an open page is brought up to date.
+    /// Interval at which an open page is refreshed.
     #[serde(with = "duration")]
     pub refresh: Duration,
-    /// Pages that are kept up to date at a time; further ones stay as they were loaded.
+    /// Pages that are refreshed at a time; further ones stay as they were loaded.
     pub live_max: usize,
 }
 
-/// Where traces are received.
+/// Listener of the OTLP receiver, and limits of its messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Otlp {
-    /// Where OTLP is taken, over gRPC and over HTTP; port 0 takes a free one.
+    /// Listen address for OTLP over gRPC and HTTP; port 0 takes a free one.
     pub listen: String,
     /// The largest message, in bytes, after decompression.
     pub message_bytes_max: usize,
-    /// Spans of one message; further ones are refused and counted.
+    /// Spans of one message; further ones are rejected and counted.
     pub message_spans_max: usize,
 }
 
-/// Which traces are kept.
+/// Memory and retention of traces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Traces {
@@ -70,13 +70,13 @@ pub struct Traces {
     pub bytes_max: usize,
     /// Spans of one trace; further ones are counted only.
     pub spans_max: usize,
-    /// A trace is judged when nothing of it has come for this long.
+    /// Time without a new span after which a trace is judged.
     #[serde(with = "duration")]
     pub quiet: Duration,
-    /// A trace that took less is never slow.
+    /// Least duration of a slow trace.
     #[serde(with = "duration")]
     pub slow_min: Duration,
-    /// The share of ordinary traces that stay as long as failed and slow ones, 0 to 1.
+    /// Share of ordinary traces that are retained as long as failed and slow ones, 0 to 1.
     pub sample: f64,
 }
 

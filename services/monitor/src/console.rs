@@ -1,12 +1,13 @@
-//! The console: pages for people, made on the server.
+//! The console: web pages, rendered on the server.
 //!
-//! Promises: nothing is loaded from elsewhere and the policy forbids it; every page works without scripts; whatever an
-//! instance or a task says of itself is escaped and bounded; what cannot be reached is said, on a page. Leaves what
-//! there is to see to `view`, to the traces that are kept, and to the gateways.
+//! Promises: nothing is loaded from other hosts, and the content security policy forbids it; every page works without
+//! scripts; all text of instances and tasks is escaped and bounded; an outage of a dependency is shown on the page.
+//! Leaves the data to [`crate::view`], [`crate::otlp`] and the gateways.
 
 mod cancel;
 mod chart;
-mod figure;
+mod error;
+mod format;
 mod gateway;
 mod incidents;
 mod instances;
@@ -14,7 +15,7 @@ mod layout;
 mod live;
 mod models;
 mod overview;
-mod place;
+mod route;
 mod tasks;
 mod topology;
 mod traces;
@@ -42,25 +43,26 @@ use maud::Markup;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config;
+use crate::etcd_health::EtcdHealth;
 use crate::otlp::Traces;
-use crate::store::Store;
-use crate::view::View;
-use cancel::Guard;
-use gateway::Gateways;
-use place::{Asked, Place};
-use tasks::known::Known;
+use crate::view::MeshView;
+use cancel::CsrfGuard;
+use error::ConsoleError;
+use gateway::GatewayClient;
+use route::{Page, PageQuery};
+use tasks::task_cache::TaskCache;
 
 #[cfg(test)]
 mod tests;
 
-/// Nothing but files of this server; no script or style inside a page; no page inside another's frame.
+/// Content security policy: only files of this server; no inline script or style; no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The headers of every answer.
+/// Headers of every response.
 const HEADERS: [(HeaderName, &str); 5] = [
     (CONTENT_SECURITY_POLICY, POLICY),
-    // The origin must go along with our own forms, or they could not be told from those of other sites.
+    // Our own forms must carry their origin, which distinguishes them from those of other sites.
     (REFERRER_POLICY, "same-origin"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // A new version of the program has new files under the same names.
@@ -68,96 +70,96 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (VARY, "accept"),
 ];
 
-/// The trace context of everything that a console does: not sampled. Open pages ask again and again, and would fill the
-/// very list of traces that they show. The ids, which must not be zero, spell who it is.
+/// Trace context of every request of the console: not sampled. Open pages poll, and would fill the list of traces that
+/// they show. The ids, which must not be zero, spell the sender in ASCII.
 const UNTRACED: &str = "00-6c6570746f6e2d636f6e736f6c652e2e-636f6e736f6c652e-00";
 
-/// What the pages show, and where it comes from.
+/// Inputs of the console.
 #[derive(Debug)]
-pub(crate) struct Sources {
-    /// The mesh, as it was found.
-    pub view: watch::Receiver<Arc<View>>,
-    /// Whether etcd answers.
-    pub store: watch::Receiver<Store>,
-    /// The traces that this monitor keeps.
+pub(crate) struct ConsoleSources {
+    /// The newest view of the mesh.
+    pub view: watch::Receiver<Arc<MeshView>>,
+    /// The last result of the etcd health check.
+    pub etcd_health: watch::Receiver<EtcdHealth>,
+    /// Traces stored by this monitor.
     pub traces: Traces,
-    /// How gateways are reached, for tasks and models.
+    /// Network by which gateways are dialled, for tasks and models.
     pub net: Net,
 }
 
-/// What the pages are made of.
+/// State shared by all pages.
 #[derive(Debug, Clone)]
 struct Console {
-    view: watch::Receiver<Arc<View>>,
-    store: watch::Receiver<Store>,
+    view: watch::Receiver<Arc<MeshView>>,
+    etcd_health: watch::Receiver<EtcdHealth>,
     traces: Traces,
-    gateways: Gateways,
-    known: Known,
+    gateways: GatewayClient,
+    tasks: TaskCache,
     cluster: Arc<str>,
     etcd: Arc<[String]>,
     refresh: Duration,
-    /// One permit for each page that is kept up to date.
+    /// One permit for each page that [`live`] refreshes.
     live: Arc<Semaphore>,
-    guard: Guard,
+    csrf: CsrfGuard,
     shutdown: Shutdown,
 }
 
-/// A page before its frame is around it.
+/// Title and body of a page, without the frame that [`layout::page`] adds.
 #[derive(Debug)]
-struct Page {
+struct PageContent {
     title: String,
     body: Markup,
 }
 
-/// The routes of the console, and the answer to every path that is unknown.
-pub(crate) fn router(sources: Sources, config: &config::Config, shutdown: Shutdown) -> Router {
+/// Routes of the console, and the responses to unknown paths and methods.
+pub(crate) fn router(sources: ConsoleSources, config: &config::Config, shutdown: Shutdown) -> Router {
     let console = Console {
         view: sources.view,
-        store: sources.store,
+        etcd_health: sources.etcd_health,
         traces: sources.traces,
-        gateways: Gateways::new(sources.net),
-        known: Known::default(),
+        gateways: GatewayClient::new(sources.net),
+        tasks: TaskCache::default(),
         cluster: config.common.cluster.as_str().into(),
         etcd: config.common.etcd.clone().into(),
         refresh: config.console.refresh,
         live: Arc::new(Semaphore::new(config.console.live_max)),
-        guard: Guard::new(),
+        csrf: CsrfGuard::new(),
         shutdown,
     };
     files(pages(Router::new()))
         .route("/healthz", get(async || "ok\n"))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(console)
 }
 
 fn pages(router: Router<Console>) -> Router<Console> {
     let fixed =
-        |place: Place| get(move |State(console): State<Console>, headers: HeaderMap| show(console, headers, Ok(place)));
+        |page: Page| get(move |State(console): State<Console>, headers: HeaderMap| show(console, headers, Ok(page)));
     router
-        .route("/", fixed(Place::Overview))
-        .route("/models", fixed(Place::Models))
-        .route("/workers", fixed(Place::Workers))
-        .route("/tasks", asking(Place::tasks))
-        .route("/incidents", asking(Place::incidents))
-        .route("/traces", asking(Place::traces))
-        .route("/tasks/{id}", naming(Place::task))
-        .route("/traces/{id}", naming(Place::trace))
-        .route("/tasks/{id}/cancel", post(cancel::take))
+        .route("/", fixed(Page::Overview))
+        .route("/models", fixed(Page::Models))
+        .route("/workers", fixed(Page::Workers))
+        .route("/tasks", with_query(Page::tasks))
+        .route("/incidents", with_query(Page::incidents))
+        .route("/traces", with_query(Page::traces))
+        .route("/tasks/{id}", with_id(Page::task))
+        .route("/traces/{id}", with_id(Page::trace))
+        .route("/tasks/{id}/cancel", post(cancel::handle))
 }
 
-/// A page that takes questions in its address.
-fn asking(place: fn(Asked) -> Result<Place, Fault>) -> MethodRouter<Console> {
+/// Handler of a page with query parameters.
+fn with_query(page: fn(PageQuery) -> Result<Page, ConsoleError>) -> MethodRouter<Console> {
     get(move |State(console): State<Console>, uri: Uri, headers: HeaderMap| {
-        show(console, headers, Asked::of(&uri).and_then(place))
+        show(console, headers, PageQuery::parse(&uri).and_then(page))
     })
 }
 
-/// A page of one thing.
-fn naming(place: fn(String) -> Result<Place, Fault>) -> MethodRouter<Console> {
+/// Handler of a page about one task or trace.
+fn with_id(page: fn(String) -> Result<Page, ConsoleError>) -> MethodRouter<Console> {
     get(
         move |State(console): State<Console>, Path(id): Path<String>, headers: HeaderMap| {
-            show(console, headers, place(id))
+            show(console, headers, page(id))
         },
     )
 }
@@ -178,60 +180,59 @@ fn files(router: Router<Console>) -> Router<Console> {
         )
 }
 
-/// A page, whole for a reader who opens it and as a stream of its later states for the script that keeps it up to date.
-async fn show(console: Console, headers: HeaderMap, place: Result<Place, Fault>) -> Response {
-    let place = match place {
-        Ok(place) => place,
-        Err(fault) => return refuse(&console, &headers, None, &fault),
+/// Responds with a whole page, or with the stream of its later states for the script that refreshes it.
+async fn show(console: Console, headers: HeaderMap, page: Result<Page, ConsoleError>) -> Response {
+    let page = match page {
+        Ok(page) => page,
+        Err(error) => return error_response(&console, &headers, None, &error.into()),
     };
     if accepts(&headers, "text/event-stream") {
-        return live::follow(console, place);
+        return live::follow(console, page);
     }
-    match console.page(&place).await {
-        Ok(page) => html(layout::page(&console, Some(&place), &page)),
-        Err(fault) => refuse(&console, &headers, Some(&place).filter(|_| may_pass(&fault)), &fault),
+    match console.render(&page).await {
+        Ok(content) => html(layout::page(&console, Some(&page), &content)),
+        Err(fault) => error_response(&console, &headers, Some(&page).filter(|_| is_transient(&fault)), &fault),
     }
 }
 
-/// Whether the page may be there a little later: what does not answer comes back, and a trace arrives some seconds after
-/// its request.
-fn may_pass(fault: &Fault) -> bool {
+/// Reports whether the page may exist a little later: outages end, and a trace arrives some seconds after its request.
+fn is_transient(fault: &Fault) -> bool {
     is_retryable(fault) || fault.reason.http_status() >= 500 || fault.reason == Reason::TraceNotFound
 }
 
 impl Console {
-    /// The page of a place as it is now.
-    async fn page(&self, place: &Place) -> Result<Page, Fault> {
+    /// Renders a page in its present state.
+    async fn render(&self, page: &Page) -> Result<PageContent, Fault> {
         let view = self.view.borrow().clone();
-        match place {
-            Place::Overview => Ok(overview::page(self, &view)),
-            Place::Workers => Ok(workers::page(self, &view).await),
-            Place::Incidents(wanted) => Ok(incidents::page(&view, wanted)),
-            Place::Models => Ok(models::page(self, &view).await),
-            Place::Tasks(wanted) => tasks::page(self, &view, wanted).await,
-            Place::Task(id) => tasks::detail::page(self, &view, id).await,
-            Place::Traces(wanted) => Ok(traces::page(self, &view, *wanted).await),
-            Place::Trace(id) => traces::waterfall::page(self, &view, id).await,
+        match page {
+            Page::Overview => Ok(overview::page(self, &view)),
+            Page::Workers => Ok(workers::page(self, &view).await),
+            Page::Incidents(filter) => Ok(incidents::page(&view, filter)),
+            Page::Models => Ok(models::page(self, &view).await),
+            Page::Tasks(filter) => tasks::page(self, &view, filter).await,
+            Page::Task(id) => tasks::detail::page(self, &view, id).await,
+            Page::Traces(filter) => Ok(traces::page(self, &view, *filter).await),
+            Page::Trace(id) => traces::waterfall::page(self, &view, id).await,
         }
     }
 }
 
-/// Marks a reader's request as one that is not traced, unless the reader has decided it. To be laid around everything
-/// else.
-pub(crate) async fn untraced(mut request: Request<Body>) -> Request<Body> {
-    let untraced = HeaderValue::from_static(UNTRACED);
-    request.headers_mut().entry(TRACEPARENT).or_insert(untraced);
+/// Marks a request as not sampled, unless it carries a trace context of its own. Outermost layer, because the others
+/// read the header.
+pub(crate) async fn mark_unsampled(mut request: Request<Body>) -> Request<Body> {
+    let mark_unsampled = HeaderValue::from_static(UNTRACED);
+    request.headers_mut().entry(TRACEPARENT).or_insert(mark_unsampled);
     request
 }
 
-/// A fault as a page for people, and as everywhere else for programs. With a place the page is kept up to date, so that
-/// it becomes the one that was asked for.
-fn refuse(console: &Console, headers: &HeaderMap, place: Option<&Place>, fault: &Fault) -> Response {
+/// Renders an error, as a page for browsers and as [`rest`] does for programs. A page with an address is refreshed, so
+/// that it recovers by itself.
+fn error_response(console: &Console, headers: &HeaderMap, page: Option<&Page>, fault: &Fault) -> Response {
     if !accepts(headers, "text/html") {
         return (HEADERS, rest(fault)).into_response();
     }
     let status = StatusCode::from_u16(fault.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, html(layout::page(console, place, &layout::fault(fault)))).into_response()
+    (status, html(layout::page(console, page, &layout::error(fault)))).into_response()
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -247,24 +248,15 @@ fn file(kind: &'static str, content: impl IntoResponse) -> Response {
     (HEADERS, [(CONTENT_TYPE, kind)], content).into_response()
 }
 
-async fn unknown(State(console): State<Console>, request: Request<Body>) -> Response {
-    let path = request.uri().path();
-    let message = format!("{path} is no page here; the console is at /");
-    refuse(
-        &console,
-        request.headers(),
-        None,
-        &Fault::new(Reason::RouteNotFound, message),
-    )
+async fn not_found(State(console): State<Console>, request: Request<Body>) -> Response {
+    let error = ConsoleError::UnknownPath(request.uri().path().to_owned());
+    error_response(&console, request.headers(), None, &error.into())
 }
 
-async fn wrong_method(State(console): State<Console>, request: Request<Body>) -> Response {
-    let (method, path) = (request.method(), request.uri().path());
-    let message = format!("{path} does not take {method}; pages are read with GET");
-    refuse(
-        &console,
-        request.headers(),
-        None,
-        &Fault::new(Reason::MethodNotAllowed, message),
-    )
+async fn method_not_allowed(State(console): State<Console>, request: Request<Body>) -> Response {
+    let error = ConsoleError::Method {
+        path: request.uri().path().to_owned(),
+        method: request.method().to_string(),
+    };
+    error_response(&console, request.headers(), None, &error.into())
 }

@@ -1,20 +1,20 @@
-//! The monitor: discovers every instance, follows its load, notices losses and shows all of it in a console.
+//! The monitor: discovers every instance, observes its load, detects losses and shows all of it in a console.
 //!
-//! Promises: watching changes nothing; memory is bounded by the configuration; it goes on while etcd is away. Leaves
-//! the rule when an incident begins and ends to `lepton-domain`.
+//! Promises: observing changes nothing; memory is bounded by the configuration; outages of etcd do not stop it. Leaves
+//! the rule by which an incident opens and closes to [`lepton_domain::incident`].
 
-mod candidacy;
+mod api;
 mod config;
 mod console;
-mod discover;
-mod fleet;
-mod incidents;
+mod etcd_health;
+mod incident_rules;
+mod leader_election;
+mod monitor_stats;
 mod otlp;
-mod rule;
 mod service;
 mod stats;
-mod store;
 mod view;
+mod watch;
 
 pub use config::{Config, Otlp};
 pub use service::Monitor;

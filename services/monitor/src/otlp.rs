@@ -1,14 +1,14 @@
-//! Traces: received by OTLP from every instance, kept within a bound, and shown.
+//! Traces: received by OTLP from every instance, stored within a memory limit, listed and fetched.
 //!
-//! Promises: receiving never waits for a reader for longer than one trace takes to copy; memory has a limit, and what is
-//! failed or slow stays longest. Leaves drawing to the console, and other signals than traces to other receivers.
+//! Promises: receiving waits for a reader no longer than one trace takes to copy; failed and slow traces are retained
+//! longest. Leaves rendering to [`crate::console`], and signals other than traces to other receivers.
 
-mod arrival;
+mod decode;
 mod json;
-mod keep;
-mod measure;
-mod read;
-pub(crate) mod receive;
+pub(crate) mod receiver;
+mod size_guard;
+mod span;
+mod store;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,122 +16,120 @@ use std::time::Duration;
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::metrics::{Counter, Gauge};
-use lepton_proto::convert::trace::assemble;
-use lepton_proto::monitor::v1::Trace;
+use lepton_domain::reason::Fault;
+use lepton_proto::convert::trace::{self, assemble};
+use lepton_proto::monitor::v1::{ListTracesRequest, Trace};
+use lepton_proto::page::{Page, PageRequest};
 
 use crate::config;
-use arrival::{Arrival, trace_id};
-use keep::Keep;
+use span::{ReceivedSpan, trace_id};
+use store::TraceStore;
 
-/// How often traces that have gone quiet are looked for.
-const SETTLE_EVERY: Duration = Duration::from_millis(500);
+/// Interval at which quiet traces are looked for.
+const JUDGE_INTERVAL: Duration = Duration::from_millis(500);
+/// Traces of a page whose request leaves its size open.
+const PAGE_SIZE: usize = 100;
 
-/// The traces that this monitor keeps. Clones share them.
+/// Handle of the [`TraceStore`]. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Traces {
     clock: Clock,
-    keep: Arc<Mutex<Keep>>,
-    figures: Figures,
+    store: Arc<Mutex<TraceStore>>,
+    metrics: TraceMetrics,
 }
 
-/// What is counted of them.
+/// Metrics of the trace store.
 #[derive(Debug, Clone)]
-struct Figures {
-    taken: Counter,
-    refused: Counter,
+struct TraceMetrics {
+    accepted: Counter,
+    rejected: Counter,
     dropped: Counter,
     evicted: Counter,
     traces: Gauge,
     bytes: Gauge,
 }
 
-/// Which traces are wanted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Filter {
-    /// At most so many.
-    pub limit: usize,
-    /// Only those that failed.
-    pub failed: bool,
-    /// Only those that took at least so long, microseconds.
-    pub duration_us_min: u64,
-}
-
 impl Traces {
-    /// None yet, for as many as the configuration allows.
+    /// Empty store with the limits of `config`.
     pub fn new(config: config::Traces, context: &Context) -> Self {
         Self {
             clock: context.clock,
-            keep: Arc::new(Mutex::new(Keep::new(config))),
-            figures: Figures::new(context),
+            store: Arc::new(Mutex::new(TraceStore::new(config))),
+            metrics: TraceMetrics::new(context),
         }
     }
 
-    /// A trace with its spans, by its id of 32 hexadecimal digits.
+    /// Returns a trace with its spans, by its id of 32 hexadecimal digits.
     pub fn get(&self, id: &str) -> Option<Trace> {
         let (spans, dropped) = self.lock().spans(trace_id(id)?)?;
         Some(assemble(id.to_owned(), spans, dropped))
     }
 
-    /// Traces without their spans, the newest first.
-    pub fn list(&self, filter: Filter) -> Vec<Trace> {
-        self.lock().list(filter)
+    /// Returns a page of traces without their spans, the newest first. Fails with PAGE_TOKEN_INVALID.
+    pub fn list(&self, request: &ListTracesRequest) -> Result<Page<Trace>, Fault> {
+        let page = PageRequest::new(trace::listing(request), request.page_size, &request.page_token)?;
+        Ok(self.lock().list(request, &page.or_size(PAGE_SIZE)))
     }
 
-    /// Judges what has gone quiet, until it is dropped.
-    pub async fn settle(self) {
-        let mut ticks = tokio::time::interval(SETTLE_EVERY);
+    /// Judges quiet traces until it is dropped ([`TraceStore::judge_quiet`]).
+    pub async fn judge_quiet(self) {
+        let mut ticks = tokio::time::interval(JUDGE_INTERVAL);
         loop {
             ticks.tick().await;
-            self.change(|keep, now| keep.settle(now));
+            self.update(|store, now| store.judge_quiet(now));
         }
     }
 
-    /// Takes spans in.
-    fn add(&self, arrivals: Vec<Arrival>) {
-        self.figures.taken.inc_by(u64::try_from(arrivals.len()).unwrap_or(0));
-        self.change(|keep, now| keep.add(arrivals, now));
+    /// Stores spans.
+    fn add(&self, spans: Vec<ReceivedSpan>) {
+        self.metrics.accepted.inc_by(u64::try_from(spans.len()).unwrap_or(0));
+        self.update(|store, now| store.add(spans, now));
     }
 
-    /// Counts spans that could not be used.
-    fn refused(&self, count: u64) {
-        self.figures.refused.inc_by(count);
+    /// Counts rejected spans.
+    fn count_rejected(&self, count: u64) {
+        self.metrics.rejected.inc_by(count);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Keep, Duration)) {
+    fn update(&self, change: impl FnOnce(&mut TraceStore, Duration)) {
         let now = self.clock.monotonic();
-        let mut keep = self.lock();
-        let before = keep.counts();
-        change(&mut keep, now);
-        let (after, (traces, bytes)) = (keep.counts(), keep.size());
-        drop(keep);
-        let figures = &self.figures;
-        figures.dropped.inc_by(after.dropped_spans - before.dropped_spans);
-        figures.evicted.inc_by(after.evicted_traces - before.evicted_traces);
-        figures.traces.set(traces as f64);
-        figures.bytes.set(bytes as f64);
+        let mut store = self.lock();
+        let before = store.counts();
+        change(&mut store, now);
+        let (after, (traces, bytes)) = (store.counts(), store.size());
+        drop(store);
+        let metrics = &self.metrics;
+        metrics.dropped.inc_by(after.dropped_spans - before.dropped_spans);
+        metrics.evicted.inc_by(after.evicted_traces - before.evicted_traces);
+        metrics.traces.set(traces as f64);
+        metrics.bytes.set(bytes as f64);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Keep> {
-        // Nobody panics with it: if somebody did, what is kept would still be whole traces.
-        self.keep.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, TraceStore> {
+        // No code panics while it holds the lock; after a panic the store would still consist of whole traces.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Figures {
+impl TraceMetrics {
     fn new(context: &Context) -> Self {
         let metrics = &context.metrics;
         let spans = |outcome| {
-            let help = "Spans that came, by what became of them";
+            let help = "Spans received, by outcome";
             metrics.counter("lepton_monitor_spans_total", help, &[("outcome", outcome)])
         };
-        let evicted = "Traces that made room for others";
+        let evicted = "Traces evicted for newer ones";
         Self {
-            taken: spans("taken"),
-            refused: spans("refused"),
+            accepted: spans("taken"),
+            rejected: spans("refused"),
             dropped: spans("dropped"),
             evicted: metrics.counter("lepton_monitor_traces_evicted_total", evicted, &[]),
-            traces: metrics.gauge("lepton_monitor_traces", "Traces that are kept", &[]),
-            bytes: metrics.gauge("lepton_monitor_traces_bytes", "Memory for them, by an estimate", &[]),
+            traces: metrics.gauge("lepton_monitor_traces", "Traces stored", &[]),
+            bytes: metrics.gauge(
+                "lepton_monitor_traces_bytes",
+                "Estimated memory of the stored traces",
+                &[],
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The monitor as a service: what it is built from and how it runs.
+//! The monitor as a service: construction and lifecycle.
 //!
-//! Promises: ready once the registry has been read; on shutdown it says that it drains, answers what was asked, hands
-//! over its leadership and leaves the registry. Leaves the command line to `mesh::entry`.
+//! Promises: ready once the registry has been read; on shutdown it announces the drain, finishes the requests in
+//! flight, resigns its leadership and deregisters. Leaves the command line to [`lepton_mesh::entry`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,23 +31,23 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use crate::candidacy::{self, Office};
+use crate::api::MonitorApi;
 use crate::config::Config;
 use crate::console;
-use crate::discover::{Observer, Sources};
-use crate::fleet::{self, Own, Requests};
-use crate::incidents::Listing;
-use crate::otlp::{Traces, receive};
-use crate::store::{self, Store};
-use crate::view::View;
+use crate::etcd_health::{self, EtcdHealth};
+use crate::leader_election::{self, LeaderEpoch};
+use crate::monitor_stats::{self, MonitorStats, RequestCounter};
+use crate::otlp::{Traces, receiver};
+use crate::view::MeshView;
+use crate::watch::{InstanceWatcher, WatchSources};
 
-/// Streams of figures stay open, too long for a span.
+/// Paths without a span: streams of stats stay open too long for one.
 const UNTRACED: &[&str] = &["/lepton.fleet.v1.FleetService/"];
 
-/// The services that elect a leader.
+/// Services that elect a leader.
 const ELECTING: [&str; 2] = ["scheduler", Monitor::NAME];
 
-/// The monitor.
+/// The monitor, built and not yet running.
 #[derive(Debug)]
 pub struct Monitor {
     config: Config,
@@ -65,7 +65,7 @@ impl Service for Monitor {
         name: "otlp-listen",
         key: "otlp.listen",
         value: "HOST:PORT",
-        help: "Where to take traces by OTLP, over gRPC and HTTP; port 0 takes a free one",
+        help: "Listen address for OTLP over gRPC and HTTP; port 0 takes a free one",
     }];
     type Config = Config;
 
@@ -104,25 +104,25 @@ impl Service for Monitor {
     }
 
     async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
-        let (view, shown) = watch::channel(Arc::new(View::default()));
-        let (office, held) = watch::channel(None);
-        let (told, store) = watch::channel(Store::default());
-        let app = self.app(shown, store, held, &shutdown);
+        let (view_sender, view) = watch::channel(Arc::new(MeshView::default()));
+        let (epoch, held) = watch::channel(None);
+        let (etcd_results, etcd_health) = watch::channel(EtcdHealth::default());
+        let app = self.app(view, etcd_health, held, &shutdown);
         let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance.clone());
-        let mut watching = JoinSet::new();
-        watching.spawn(self.observer(view).run().in_current_span());
-        watching.spawn(self.traces.clone().settle());
-        watching.spawn(store::ask(self.etcd.clone(), told));
-        let receiving = receive::run(self.receiver, self.traces, self.config.otlp, shutdown.clone());
-        let stand = candidacy::stand(
+        let mut background = JoinSet::new();
+        background.spawn(self.watcher(view_sender).run().in_current_span());
+        background.spawn(self.traces.clone().judge_quiet());
+        background.spawn(etcd_health::poll(self.etcd.clone(), etcd_results));
+        let receiving = receiver::run(self.receiver, self.traces, self.config.otlp, shutdown.clone());
+        let campaigning = leader_election::campaign_loop(
             self.etcd.clone(),
             Self::NAME,
             self.instance.id.clone(),
             self.context.clone(),
-            office,
+            epoch,
             shutdown.clone(),
         );
-        // The probes go on during the drain: they are told to stop when it is over.
+        // The probes go on during the drain, and stop when it is over.
         let drained = Shutdown::new();
         let admin = admin::serve(
             sockets.admin,
@@ -136,8 +136,8 @@ impl Service for Monitor {
             served
         };
         let announcing = announce(&registrar, self.readiness.clone(), &shutdown);
-        let (served, probed, received, (), ()) = tokio::join!(serving, admin, receiving, stand, announcing);
-        watching.shutdown().await;
+        let (served, probed, received, (), ()) = tokio::join!(serving, admin, receiving, campaigning, announcing);
+        background.shutdown().await;
         registrar.leave().await;
         served
             .and(probed)
@@ -147,39 +147,39 @@ impl Service for Monitor {
 }
 
 impl Monitor {
-    /// Everything that is served on the console's port.
+    /// Routes of the console's port.
     fn app(
         &self,
-        view: watch::Receiver<Arc<View>>,
-        store: watch::Receiver<Store>,
-        office: watch::Receiver<Office>,
+        view: watch::Receiver<Arc<MeshView>>,
+        etcd_health: watch::Receiver<EtcdHealth>,
+        epoch: watch::Receiver<LeaderEpoch>,
         shutdown: &Shutdown,
     ) -> Router {
-        let requests = Requests::default();
-        let own = Own {
+        let requests = RequestCounter::default();
+        let stats = MonitorStats {
             instance: self.instance.id.clone(),
             service: Self::NAME,
-            office,
+            epoch,
             readiness: self.readiness.clone(),
             requests: requests.clone(),
         };
         // The drain of a monitor is the closing of its server: a page takes no time.
-        let told = StatsService::new(own, shutdown.clone(), shutdown.clone());
+        let stats = StatsService::new(stats, shutdown.clone(), shutdown.clone());
         let names = [MONITOR, FLEET];
-        let shown = console::Sources {
+        let sources = console::ConsoleSources {
             view: view.clone(),
-            store,
+            etcd_health,
             traces: self.traces.clone(),
             net: self.context.net,
         };
-        let pages = console::router(shown, &self.config, shutdown.clone());
+        let pages = console::router(sources, &self.config, shutdown.clone());
         let router = mount(
             pages,
-            MonitorServiceServer::new(Listing::new(view, self.traces.clone())),
+            MonitorServiceServer::new(MonitorApi::new(view, self.traces.clone())),
         );
         // What counts as load is what people and programs ask, not the streams of those who watch it.
-        let router = router.layer(from_fn_with_state(requests, fleet::count));
-        let router = mount(router, FleetServiceServer::new(told));
+        let router = router.layer(from_fn_with_state(requests, monitor_stats::count));
+        let router = mount(router, FleetServiceServer::new(stats));
         let router = mount_protocol(
             router,
             health::service(self.readiness.clone(), &names, shutdown.clone()),
@@ -189,16 +189,16 @@ impl Monitor {
             untraced: UNTRACED,
             ..StackConfig::new(Self::NAME, self.context.clock, self.context.metrics.clone())
         };
-        stack::apply(router, config).layer(map_request(console::untraced))
+        stack::apply(router, config).layer(map_request(console::mark_unsampled))
     }
 
-    fn observer(&self, view: watch::Sender<Arc<View>>) -> Observer {
+    fn watcher(&self, view: watch::Sender<Arc<MeshView>>) -> InstanceWatcher {
         let leader = |service| (service, LeaderWatch::start(self.etcd.clone(), service));
-        let sources = Sources {
+        let sources = WatchSources {
             directory: Directory::start(self.etcd.clone(), None, &self.context),
             leaders: ELECTING.into_iter().map(leader).collect(),
         };
-        Observer::new(
+        InstanceWatcher::new(
             sources,
             self.context.clone(),
             self.config.stats.clone(),
@@ -208,7 +208,7 @@ impl Monitor {
     }
 }
 
-/// Where other instances reach the receiver: one that listens everywhere is known by the name of this one.
+/// Address at which other instances reach the receiver: one that listens on all interfaces takes the advertised host.
 fn receiver_address(common: &Common, receiver: &Listener) -> String {
     let address = receiver.local_addr();
     let name = common.advertise.as_deref().and_then(|name| name.rsplit_once(':'));
@@ -218,7 +218,7 @@ fn receiver_address(common: &Common, receiver: &Listener) -> String {
     }
 }
 
-/// Keeps the entry's state true until the drain has been announced.
+/// Keeps the state of the registry entry up to date until the drain has been announced.
 async fn announce(registrar: &Registrar, readiness: Readiness, shutdown: &Shutdown) {
     let mut ready = readiness.subscribe();
     loop {

@@ -1,4 +1,4 @@
-//! The load of instances: the stream that brings it and the recent past that is kept.
+//! Load of instances: the stream of reports and the ring of recent samples.
 
 pub(crate) mod ring;
 pub(crate) mod stream;

@@ -1,87 +1,87 @@
-//! What the monitor shows: a value that is made about once a second and read by everyone.
+//! The published state of the mesh: an immutable value, rebuilt about once a second.
 //!
-//! Promises: a reader never waits for the watching, nor the watching for a reader. Leaves how it looks to `console`.
+//! Promises: readers and the watcher never wait for each other. Leaves rendering to [`crate::console`].
 
 use lepton_domain::incident::{Incident, IncidentState};
 use lepton_domain::time::Timestamp;
 
 use crate::stats::ring::{Point, Rates};
 
-/// The mesh at one moment.
+/// State of the mesh at one time, as the console shows it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct View {
-    /// When it was looked at.
+pub(crate) struct MeshView {
+    /// Time of the observation.
     pub at: Timestamp,
     /// Live instances, by service and id.
-    pub rows: Vec<Row>,
+    pub rows: Vec<InstanceRow>,
     /// Incidents, the newest first.
     pub incidents: Vec<Incident>,
 }
 
-/// One live instance.
+/// Row of a live instance.
 #[derive(Debug, Clone)]
-pub(crate) struct Row {
-    /// Its id.
+pub(crate) struct InstanceRow {
+    /// Instance id.
     pub id: String,
-    /// Its service.
+    /// Service name.
     pub service: String,
-    /// Where it serves.
+    /// Address that it serves on.
     pub address: String,
-    /// The version of its program.
+    /// Version of its program.
     pub version: String,
-    /// When it started.
+    /// Start time.
     pub started: Timestamp,
-    /// How it does.
+    /// Condition.
     pub state: RowState,
-    /// Its part among its like, as it says itself; empty without parts.
+    /// Role among its peers, as it reports it; empty without roles.
     pub role: String,
-    /// Whether it holds the leadership of its service.
+    /// Set if it holds the leadership of its service.
     pub leader: bool,
-    /// The epoch that it leads or follows; 0 without one.
+    /// Epoch that it leads or follows; 0 without one.
     pub epoch: u64,
-    /// Its load; `None` until it was heard, and while it is not.
-    pub load: Option<Load>,
+    /// Load; `None` without a current report.
+    pub load: Option<InstanceLoad>,
 }
 
-/// How an instance does.
+/// Condition of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RowState {
-    /// It is registered and has not been heard yet.
+    /// Registered, no report yet.
     Connecting,
-    /// It answers, and would refuse a request.
+    /// Answers, and would refuse a request.
     Starting,
     /// A request would succeed.
     Ready,
-    /// It finishes what it has.
+    /// Finishes its work and accepts nothing new.
     Draining,
-    /// It stopped answering a moment ago.
+    /// Stopped answering a moment ago.
     Silent,
 }
 
-/// The load of an instance.
+/// Load of an instance, by its last report.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Load {
+pub(crate) struct InstanceLoad {
     /// Requests or attempts in progress.
     pub in_flight: u32,
     /// Requests or tasks that wait.
     pub queued: u32,
-    /// How many it can do at once; 0 for no fixed number.
+    /// Operations that it can run at once; 0 for no fixed number.
     pub slots: u32,
-    /// What happens per second.
+    /// Changes per second.
     pub rates: Rates,
-    /// The last minute, the oldest first.
+    /// [`Point`]s of the last minute, the oldest first.
     pub recent: Vec<Point>,
     /// Median latency of the last second, microseconds; 0 when nothing finished.
     pub latency_us: u64,
-    /// What 99 of 100 did not exceed then, microseconds; 0 when nothing finished.
+    /// 99th percentile of the latency in the last second, microseconds; 0 when nothing finished.
     pub latency_p99_us: u64,
-    /// Memory of its process, bytes.
+    /// Resident memory of its process, bytes.
     pub resident_bytes: u64,
 }
 
 #[cfg(test)]
-impl Row {
-    /// A ready instance of this service that says nothing of itself.
+impl InstanceRow {
+    /// A ready instance of this service, without a load.
     pub fn of(service: &str) -> Self {
         Self {
             id: format!("{service}-1"),
@@ -98,15 +98,15 @@ impl Row {
     }
 }
 
-impl View {
-    /// Incidents that last, the newest first.
+impl MeshView {
+    /// Open incidents, the newest first.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
         self.incidents
             .iter()
             .filter(|incident| incident.state == IncidentState::Open)
     }
 
-    /// Incidents that are over, the newest first.
+    /// Closed incidents, the newest first.
     pub fn closed(&self) -> impl Iterator<Item = &Incident> {
         self.incidents
             .iter()

@@ -46,6 +46,33 @@ async fn people_get_tables() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_come_page_by_page() {
+    let up = shared().await;
+    let body = words(&up.gateway, "nodes --limit 2 --output json").await.body();
+    let page: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(page["nodes"].as_array().map(Vec::len), Some(2), "{body}");
+    let table = words(&up.gateway, "nodes --limit 2").await.body();
+    let token = table
+        .lines()
+        .last()
+        .and_then(|line| line.strip_prefix("more: --page-token "));
+    let token = token.unwrap_or_else(|| panic!("no token: {table}"));
+    assert_eq!(Some(token), page["nextPageToken"].as_str());
+    let rest = words(&up.gateway, &format!("nodes --page-token {token}")).await.body();
+    let services = rest.lines().skip(1).map(|line| line.split_whitespace().next());
+    assert!(
+        services.eq([Some("scheduler"), Some("worker"), Some("worker")]),
+        "{rest}"
+    );
+    for list in ["incidents --limit 0", "model list --limit 1001"] {
+        words(&up.gateway, list).await.refused(2, "CONFIG_INVALID");
+    }
+    words(&up.gateway, &format!("model list --limit 1 --page-token {token}"))
+        .await
+        .refused(2, "PAGE_TOKEN_INVALID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bench_counts_in_the_journal() {
     let up = shared().await;
     let line = "bench tasks --count 200 --concurrency 32 --output json";

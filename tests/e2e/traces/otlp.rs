@@ -13,7 +13,7 @@ use super::{ARRIVAL_MAX, fresh, spans};
 use crate::shared_mesh::shared;
 
 /// Where the mesh takes traces, as its instances learn it.
-async fn receiver(up: &Up) -> Rest {
+pub async fn receiver(up: &Up) -> Rest {
     let context = Context::system();
     let etcd = Etcd::connect(&context, &[format!("http://{}", up.etcd)], "lepton");
     let directory = Directory::start(etcd, Some("monitor"), &context);

@@ -1,11 +1,10 @@
-//! Bounds on the width and sparseness of a table.
+//! Limits on the width and sparseness of a table.
 //!
-//! Promises: a table's memory stays in proportion to what was sent for it. Leaves the size of what is sent to whoever
-//! receives it.
+//! Promises: a table's memory stays in proportion to its message. Leaves the size of the message to its receiver.
 
 use lepton_domain::reason::{Fault, Reason};
 
-/// Maximum of columns of a table. Every column comes back with a dozen figures.
+/// Most columns of a table. Every column comes back with a dozen figures.
 pub const COLUMNS_MAX: usize = 65_536;
 /// Tables up to this many cells may be as sparse as they like (32 MiB of doubles).
 const CELLS_FREE: usize = 4 << 20;

@@ -11,7 +11,7 @@ use crate::convert::value::write::write_number;
 pub(super) struct Column {
     name: String,
     values: Values,
-    /// Validity of each row's value; `None` while all rows have one.
+    /// Presence of a value in each row; `None` while all have one.
     valid: Option<Vec<bool>>,
 }
 

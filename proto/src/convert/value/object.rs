@@ -1,6 +1,6 @@
-//! Objects without a tree, their keys sorted or as they came.
+//! JSON objects without a tree, their keys sorted or in the order of the input.
 //!
-//! Promises: an object whose keys are in order already is copied straight through; of equal keys the last stands.
+//! Promises: an object whose keys are in order already is copied straight through; of equal keys the last one stands.
 //! Leaves its values to the parent.
 
 use std::borrow::Cow;

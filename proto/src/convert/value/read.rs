@@ -1,7 +1,7 @@
-//! A reader of JSON text, token by token (RFC 8259).
+//! Reader of JSON text, token by token ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259)).
 //!
-//! Promises: takes exactly what the standard allows; numbers are rounded correctly; a fault points at the byte where
-//! the trouble begins. Leaves what becomes of the tokens to the caller.
+//! Promises: accepts exactly what the standard allows; numbers are rounded correctly; an error names the byte at which
+//! the text becomes invalid. Leaves the use of the tokens to the caller.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ const LITERAL_BYTES_MAX: usize = 43;
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// True if the innermost array or object has had an element.
+    /// Set once the innermost array or object has had an element.
     begun: bool,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         Ok(plain)
     }
 
-    /// The character after a backslash.
+    /// Character after a backslash.
     fn escaped(&mut self) -> Result<char, JsonFault> {
         let letter = self.text.as_bytes().get(self.at).copied();
         let unescaped = match letter {

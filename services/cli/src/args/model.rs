@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::page::Page;
+
 /// Keep models and choose which version is served.
 #[derive(Debug, Subcommand)]
 pub enum Model {
@@ -17,8 +19,8 @@ pub enum Model {
         #[arg(long)]
         deploy: bool,
     },
-    /// List every model.
-    List,
+    /// List models, by name.
+    List(Page),
     /// Show one model's versions.
     Get {
         /// The model's name.

@@ -3,12 +3,13 @@
 use lepton_domain::reason::Fault;
 
 use super::Session;
+use crate::args::page::Page;
 use crate::output::line;
-use crate::output::table::{print, text};
+use crate::output::table::{more, print, text};
 
 /// Lists them.
-pub(super) async fn run(session: &Session) -> Result<(), Fault> {
-    let body = session.client.get("/api/v1/incidents").await?;
+pub(super) async fn run(session: &Session, page: &Page) -> Result<(), Fault> {
+    let body = session.client.get(&page.of("/api/v1/incidents")).await?;
     session.print(&body, |answer| {
         let incidents = answer["incidents"].as_array().cloned().unwrap_or_default();
         if incidents.is_empty() {
@@ -30,5 +31,6 @@ pub(super) async fn run(session: &Session) -> Result<(), Fault> {
             })
             .collect();
         print(&["state", "rule", "subject", "opened", "closed", "summary"], &rows);
+        more(answer);
     })
 }

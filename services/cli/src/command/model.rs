@@ -10,16 +10,19 @@ use crate::advice::EXIT_DONE;
 use crate::args::model::Model;
 use crate::client::{escape, read_json};
 use crate::output::line;
-use crate::output::table::{print, text};
+use crate::output::table::{more, print, text};
 
 /// Runs one of them.
 pub(super) async fn run(session: &Session, wish: Model) -> Result<ExitCode, Fault> {
     let client = &session.client;
     match wish {
         Model::Push { name, file, deploy } => return push(session, &name, &file, deploy).await,
-        Model::List => {
-            let body = client.get("/api/v1/models").await?;
-            session.print(&body, |answer| models(&list(&answer["models"])))?;
+        Model::List(page) => {
+            let body = client.get(&page.of("/api/v1/models")).await?;
+            session.print(&body, |answer| {
+                models(&list(&answer["models"]));
+                more(answer);
+            })?;
         }
         Model::Get { name } => show(session, &client.get(&path(&name, "")).await?)?,
         Model::Deploy { name, version } => {

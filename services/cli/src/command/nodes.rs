@@ -3,11 +3,12 @@
 use lepton_domain::reason::Fault;
 
 use super::Session;
-use crate::output::table::{print, text};
+use crate::args::page::Page;
+use crate::output::table::{more, print, text};
 
 /// Lists them.
-pub(super) async fn run(session: &Session) -> Result<(), Fault> {
-    let body = session.client.get("/api/v1/nodes").await?;
+pub(super) async fn run(session: &Session, page: &Page) -> Result<(), Fault> {
+    let body = session.client.get(&page.of("/api/v1/nodes")).await?;
     session.print(&body, |answer| {
         let nodes = answer["nodes"].as_array().cloned().unwrap_or_default();
         let rows: Vec<Vec<String>> = nodes
@@ -30,5 +31,6 @@ pub(super) async fn run(session: &Session) -> Result<(), Fault> {
             })
             .collect();
         print(&["service", "id", "address", "state", "leads", "started"], &rows);
+        more(answer);
     })
 }

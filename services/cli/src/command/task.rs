@@ -17,7 +17,7 @@ use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED, EXIT_UNAVAILABLE};
 use crate::args::{Format, Submit, Task};
 use crate::client::{escape, read_json};
 use crate::output::line;
-use crate::output::table::{render, text};
+use crate::output::table::{more, render, text};
 
 /// Runs one of them.
 pub(super) async fn run(session: &Session, wish: Task) -> Result<ExitCode, Fault> {
@@ -192,10 +192,7 @@ async fn list(
     let body = session.client.get(&query).await?;
     session.print(&body, |answer| {
         line(&rows(answer["tasks"].as_array().map(Vec::as_slice).unwrap_or_default()));
-        let next = text(&answer["nextPageToken"]);
-        if !next.is_empty() {
-            line(&format!("more: --page-token {next}"));
-        }
+        more(answer);
     })?;
     Ok(EXIT_DONE)
 }

@@ -9,6 +9,14 @@ pub(crate) fn print(header: &[&str], rows: &[Vec<String>]) {
     line(&render(header, rows));
 }
 
+/// Prints how to go on behind a page that is not the last.
+pub(crate) fn more(answer: &Value) {
+    let token = text(&answer["nextPageToken"]);
+    if !token.is_empty() {
+        line(&format!("more: --page-token {token}"));
+    }
+}
+
 /// The table as text, without its last line's end.
 pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     lines(header, rows, coloured()).join("\n")

@@ -1,7 +1,8 @@
-//! From an event to the next state, and to what it asks of the world.
+//! Application of an event: from the present state to the next one and its effects.
 //!
-//! Promises: an event is applied whole or refused with the ledger untouched; a refused event means that journal and
-//! ledger disagree, and stops the replica. Leaves rules that may change (limits, retries, retention) to `decide`.
+//! Promises: an event is applied whole, or rejected with the ledger unchanged; a rejection means that journal and
+//! ledger disagree, and stops the replica. Leaves rules that may change (limits, retries, retention) to
+//! [`super::decide()`].
 
 use super::command::Submission;
 use super::effect::Effect;
@@ -12,43 +13,43 @@ use crate::reason::Reason;
 use crate::task::{Attempt, IllegalMove, Payload, State, Step, Task, TaskError};
 use crate::time::Timestamp;
 
-/// An event that cannot have happened here.
+/// Event that cannot follow on the present state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalEvent {
-    /// The segment's epoch has not been opened by an event, or a newer one has.
+    /// Segment of an epoch that no event has opened, or of an older one.
     #[error("an event of epoch {}, while {} is open", epoch.0, opened.0)]
     EpochNotOpen {
-        /// The epoch of the segment.
+        /// Epoch of the segment.
         epoch: Epoch,
-        /// The newest epoch opened.
+        /// Newest epoch opened.
         opened: Epoch,
     },
     /// Written by a newer version.
     #[error("format {0} is not one that this version can write after the active one")]
     Format(u32),
-    /// A task or request that exists already.
+    /// Task or request that exists already.
     #[error("task {0} or its request exists already")]
     Exists(TaskId),
-    /// A task that does not exist.
+    /// Task that does not exist.
     #[error("task {0} does not exist")]
     Unknown(TaskId),
-    /// A move that the transition table does not have.
+    /// Step that the [transition table](crate::task::TABLE) does not have.
     #[error("task {task}: {error}")]
     Move {
-        /// The task.
+        /// Task.
         task: TaskId,
-        /// The move.
+        /// Step.
         error: IllegalMove,
     },
-    /// A start whose number does not grow, or a failure or loss of an attempt that is not the current one.
+    /// Start whose number does not grow, or failure or loss of an attempt that is not the current one.
     #[error("attempt {0} does not follow from the task's attempts")]
     Attempt(AttemptId),
-    /// A purge of a task that has not ended.
+    /// Purge of a task that has not ended.
     #[error("task {0} is purged before its end")]
     Live(TaskId),
 }
 
-/// Applies one event. On an error the ledger is as it was, and must not be used to lead any more.
+/// Applies one event. After an error the ledger is unchanged, and must not be used to lead any more.
 pub fn apply(ledger: &mut Ledger, event: &Event) -> Result<Vec<Effect>, IllegalEvent> {
     check_epoch(ledger, event)?;
     let version = Version {
@@ -301,14 +302,13 @@ fn purged(ledger: &mut Ledger, id: TaskId) -> Result<Vec<Effect>, IllegalEvent> 
     Ok(effects)
 }
 
-/// Returns whether anything can lie in the blob store under this task: payloads that it names, or what an attempt that
-/// did not win put there.
+/// Reports whether blobs may exist under this task: payloads that it names, or those of an attempt that did not win.
 fn may_have_blobs(task: &Task) -> bool {
     let named = task.spec.input.is_blob() || task.output.as_ref().is_some_and(Payload::is_blob);
     named || task.attempts > 1 || (task.attempts == 1 && task.state != State::Succeeded)
 }
 
-/// The effects of an end: out of the queue, or a stop for a running attempt other than `own`.
+/// Effects of an end: removal from the queue, or a stop for a running attempt other than `own`.
 fn ending(task: &Task, own: Option<(AttemptId, &InstanceId)>) -> Vec<Effect> {
     let mut effects = Vec::with_capacity(3);
     match (&task.attempt, task.running_attempt()) {

@@ -1,6 +1,6 @@
-//! Commands to the leader, and reasons to reject them.
+//! Commands of the leader, and their rejections.
 //!
-//! Promises: every rejection maps to one fault. Leaves deciding to `decide`.
+//! Promises: every [`Rejection`] maps to one error. Leaves deciding to [`super::decide()`].
 
 use std::sync::Arc;
 
@@ -8,92 +8,92 @@ use crate::ids::{AttemptId, ContentDigest, InstanceId, RequestId, TaskId, Tenant
 use crate::reason::{Fault, Reason};
 use crate::task::{Payload, Spec, State, TaskError};
 
-/// A wish that `decide` turns into events.
+/// Command, which [`decide`](super::decide()) turns into events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Open the epoch of the segment: the first command of a leader.
+    /// Opens the epoch of the segment: the first command of a leader.
     OpenEpoch {
-        /// The instance that leads.
+        /// Leader.
         leader: InstanceId,
     },
-    /// Take a new task.
+    /// Accepts a task.
     Submit(Box<Submission>),
-    /// Note that a worker got an attempt.
+    /// Records that an attempt was dispatched.
     Start {
-        /// The attempt; its number is above every number of the task so far.
+        /// Attempt, numbered above all earlier ones of the task.
         attempt: AttemptId,
-        /// The worker that runs it.
+        /// Worker that runs it.
         worker: InstanceId,
     },
-    /// An attempt delivered.
+    /// Records the success of an attempt.
     Succeed {
-        /// The attempt, current or not.
+        /// Attempt, current or not.
         attempt: AttemptId,
-        /// The worker that ran it.
+        /// Worker that ran it.
         worker: InstanceId,
-        /// The result.
+        /// Result.
         output: Payload,
     },
-    /// An attempt failed.
+    /// Records the failure of an attempt.
     Fail {
-        /// The attempt, which must be the current one.
+        /// Attempt, which must be the current one.
         attempt: AttemptId,
-        /// The worker that ran it.
+        /// Worker that ran it.
         worker: InstanceId,
-        /// Why.
+        /// Error.
         error: TaskError,
-        /// True if another attempt could help.
+        /// Set if another attempt could succeed.
         retryable: bool,
     },
-    /// The worker of an attempt vanished.
+    /// Records that the worker of an attempt is lost.
     Lose {
-        /// The attempt, which must be the current one.
+        /// Attempt, which must be the current one.
         attempt: AttemptId,
-        /// The worker that ran it.
+        /// Worker that ran it.
         worker: InstanceId,
     },
-    /// Withdraw a task.
+    /// Cancels a task.
     Cancel {
-        /// The task.
+        /// Task.
         task: TaskId,
-        /// The caller that withdrew it, and the reason.
+        /// Reason, for the record.
         message: String,
     },
-    /// Do what is due: deadlines and retention.
+    /// Applies what is due: deadlines and retention.
     Tick,
-    /// Write this format from now on.
+    /// Activates a format.
     ActivateFormat {
-        /// The format, which every scheduler supports.
+        /// Format, which every scheduler supports.
         format: u32,
     },
 }
 
-/// A task as it arrives.
+/// Submitted task, which becomes a [`Task`](crate::task::Task).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// Its id, made at the edge.
+    /// Task id, made at the edge.
     pub id: TaskId,
-    /// Its owner.
+    /// Owner.
     pub tenant: Tenant,
-    /// The submitter's idempotency key.
+    /// Submitter's idempotency key.
     pub request_id: RequestId,
-    /// Digest over kind, payload and options, without deadline and trace.
+    /// Digest over kind, payload and options, without deadline and trace context.
     pub content_digest: ContentDigest,
-    /// The work: kind, input and conditions.
+    /// Kind, input and options.
     pub spec: Spec,
-    /// The submitter's W3C trace context.
+    /// Submitter's W3C trace context.
     pub traceparent: Option<Arc<str>>,
 }
 
 impl Submission {
-    /// The longest tenant, in bytes.
+    /// Longest tenant, in bytes.
     pub const TENANT_BYTES_MAX: usize = 64;
-    /// The longest request id, in bytes.
+    /// Longest request id, in bytes.
     pub const REQUEST_ID_BYTES_MAX: usize = 128;
-    /// The longest trace context, in bytes.
+    /// Longest trace context, in bytes.
     pub const TRACEPARENT_BYTES_MAX: usize = 128;
 
-    /// Checks every limit; the fault names the first field that breaks one.
+    /// Checks every limit. Fails with FIELD_INVALID, which names the first field beyond its limit.
     pub fn check(&self) -> Result<(), Fault> {
         check_length("tenant", self.tenant.as_str(), Self::TENANT_BYTES_MAX)?;
         check_length("request_id", self.request_id.as_str(), Self::REQUEST_ID_BYTES_MAX)?;
@@ -114,66 +114,66 @@ fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Why a command was refused. Nothing has changed then.
+/// Rejection of a command. The ledger is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// The same submit came before; answer with the task that it made.
+    /// Repetition of a submit; the response is the task that it made.
     #[error("submitted before as task {0}")]
     Duplicate(TaskId),
-    /// The request id came before with other content.
+    /// Request id used before with other content.
     #[error("the request id was used before, with other content, for task {0}")]
     RequestIdReused(TaskId),
-    /// No such task.
+    /// Task that does not exist.
     #[error("there is no task {0}; it may have been purged after its end")]
     TaskNotFound(TaskId),
-    /// The task is over.
+    /// Task that has ended.
     #[error("task {task} has ended: {state}")]
     TaskEnded {
-        /// The task.
+        /// Task.
         task: TaskId,
-        /// Its result.
+        /// Final state.
         state: State,
     },
-    /// A success that came after the end.
+    /// Success after the end.
     #[error("task {task} had ended before: {state} at {version}")]
     Superseded {
-        /// The task.
+        /// Task.
         task: TaskId,
-        /// Its result.
+        /// Final state.
         state: State,
-        /// Time of its end.
+        /// Version of the end.
         version: Version,
     },
-    /// Not from the current attempt, or a number that was used before.
+    /// Attempt that is not the current one, or whose number was used before.
     #[error("attempt {attempt} of {worker} does not fit: the task is {state}, {attempts} attempts were started")]
     StaleAttempt {
-        /// The attempt in the command.
+        /// Attempt of the command.
         attempt: AttemptId,
-        /// The worker in the command.
+        /// Worker of the command.
         worker: InstanceId,
         /// State of the task.
         state: State,
-        /// The highest number started so far.
+        /// Highest number started so far.
         attempts: u32,
     },
-    /// The tenant's quota is used up.
+    /// Quota of the tenant.
     #[error("{0}")]
     QuotaExceeded(Fault),
-    /// The command itself is wrong.
+    /// Malformed command.
     #[error("{0}")]
     Invalid(Fault),
-    /// The epoch of the segment is not newer than the one that is open.
+    /// Epoch that is not newer than the open one.
     #[error("epoch {epoch} is not newer than {opened}")]
     StaleEpoch {
-        /// The epoch of the segment.
+        /// Epoch of the segment.
         epoch: u64,
-        /// The newest epoch opened.
+        /// Newest epoch opened.
         opened: u64,
     },
 }
 
 impl Rejection {
-    /// The fault that the caller gets.
+    /// Returns the [`Fault`] for the caller.
     pub fn fault(&self) -> Fault {
         let fault = |reason| Fault::new(reason, self.to_string());
         match self {

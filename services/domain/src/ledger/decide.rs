@@ -1,7 +1,7 @@
-//! From a command to events: every rule of Lepton's tasks.
+//! Decision of a command: from the present state to events, by every rule of Lepton's tasks.
 //!
-//! Promises: reads only its arguments; a command that is refused, or that changes nothing, gives no event. Leaves
-//! applying the events, which the caller does at once, to `apply`.
+//! Promises: reads only its arguments; a command that is rejected, or that changes nothing, gives no event. Leaves
+//! applying the events, which the caller does at once, to [`super::apply()`].
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::task::{Payload, State, Task, TaskError, backoff};
 use crate::text::head;
 use crate::time::Timestamp;
 
-/// Rules that an operator sets. They shape new events and never the meaning of old ones.
+/// Operator's settings. They shape new events and never the meaning of old ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Quotas of tenants.
+    /// Limits of tenants.
     pub limits: Limits,
-    /// Retention of the record of an ended task; below ten minutes counts as ten, so that request ids live that long.
+    /// Retention of the records of ended tasks, at least [`Policy::RETENTION_MIN`], so that request ids live that long.
     pub retention: Duration,
-    /// Number of workers that a task may lose before it counts as poison.
+    /// Lost workers after which a task counts as poison.
     pub poison_losses: u32,
 }
 
 impl Policy {
-    /// The shortest retention.
+    /// Shortest retention.
     pub const RETENTION_MIN: Duration = Duration::from_secs(10 * 60);
 
-    /// The retention in force.
+    /// Retention in force.
     pub fn retention(&self) -> Duration {
         self.retention.max(Self::RETENTION_MIN)
     }
@@ -46,12 +46,12 @@ impl Default for Policy {
     }
 }
 
-/// The most events of one `Tick`; the rest is due at the next.
+/// Most events of one [`Command::Tick`]; the rest is due at the next.
 pub const TICK_EVENTS_MAX: usize = 500;
-/// The highest attempt number; far above what retries and losses allow, so that numbers never run out.
+/// Highest attempt number; far above the limits of retries and losses, so that numbers never run out.
 pub const ATTEMPT_NUMBER_MAX: u32 = 1_000_000;
 
-/// The events that this command leads to now, or why there are none.
+/// Returns the events of a command in the present state, or its [`Rejection`].
 pub fn decide(ledger: &Ledger, policy: &Policy, command: Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::OpenEpoch { leader } => open_epoch(ledger, leader),
@@ -239,7 +239,7 @@ fn find(ledger: &Ledger, id: TaskId) -> Result<&Task, Rejection> {
     ledger.task(&id).map(AsRef::as_ref).ok_or(Rejection::TaskNotFound(id))
 }
 
-/// The task, if this attempt of this worker is the one that runs.
+/// Task of an attempt, if that attempt of that worker is the current one.
 fn current<'a>(ledger: &'a Ledger, attempt: AttemptId, worker: &InstanceId) -> Result<&'a Task, Rejection> {
     let task = find(ledger, attempt.task)?;
     let runs = task

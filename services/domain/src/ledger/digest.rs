@@ -1,7 +1,7 @@
-//! A digest over the whole state that a change updates in constant time.
+//! Digest over the whole state, updated in constant time by a change.
 //!
-//! Promises: additive over tasks, so that order does not matter and removing undoes adding; two replicas with equal
-//! digests hold the same tasks. Leaves comparing replicas to the scheduler.
+//! Promises: additive over tasks, so that order does not matter and removal undoes addition; two replicas with equal
+//! digests have the same tasks. Leaves comparing replicas to the scheduler.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,40 +11,41 @@ use crate::hex::{self, NotHex};
 use crate::ids::TaskId;
 use crate::task::Task;
 
-/// The sum over all tasks, two parts each, of their BLAKE3 hashes, as four wrapping lanes of 64 bits.
+/// Sum over all tasks, two parts each, of their [BLAKE3](https://github.com/BLAKE3-team/BLAKE3) hashes, as four
+/// wrapping lanes of 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StateDigest(pub [u64; 4]);
 
-/// A task whose hash is not the one in the digest.
+/// Task whose hash differs from the one in the digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("task {task} hashes to {actual}, the digest has {expected}")]
 pub struct Mismatch {
-    /// The task.
+    /// Task.
     pub task: TaskId,
-    /// The hash when the task last changed.
+    /// Hash at the last change of the task.
     pub expected: StateDigest,
-    /// The hash now.
+    /// Present hash.
     pub actual: StateDigest,
 }
 
 impl StateDigest {
-    /// The digest of no tasks.
+    /// Digest of no tasks.
     pub const EMPTY: Self = Self([0; 4]);
 
-    /// The hash of one task.
+    /// Hash of one task.
     pub fn of(task: &Task) -> Self {
         let (mut hash, moving) = Self::parts(task);
         hash.add(&moving);
         hash
     }
 
-    /// The hashes of what was submitted and of what happened since.
+    /// Hashes of a task's two parts, [`Parts`](super::encode::Parts).
     pub(super) fn parts(task: &Task) -> (Self, Self) {
         let parts = encode::task(task);
         (Self::hash(&parts.fixed), Self::hash(&parts.moving))
     }
 
-    /// The hash of what happened to the task since it was submitted.
+    /// Hash of the changing part.
     pub(super) fn moving(task: &Task) -> Self {
         Self::hash(&encode::moving(task))
     }
@@ -53,21 +54,21 @@ impl StateDigest {
         Self::from_bytes(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Counts a task in.
+    /// Adds a task's hash.
     pub fn add(&mut self, hash: &Self) {
         for (lane, other) in self.0.iter_mut().zip(hash.0) {
             *lane = lane.wrapping_add(other);
         }
     }
 
-    /// Counts a task out.
+    /// Subtracts a task's hash.
     pub fn remove(&mut self, hash: &Self) {
         for (lane, other) in self.0.iter_mut().zip(hash.0) {
             *lane = lane.wrapping_sub(other);
         }
     }
 
-    /// The lanes as little-endian bytes.
+    /// Lanes as little-endian bytes.
     pub fn to_bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (chunk, lane) in bytes.chunks_exact_mut(8).zip(self.0) {
@@ -76,7 +77,7 @@ impl StateDigest {
         bytes
     }
 
-    /// The digest of these bytes, as `to_bytes` gives them.
+    /// Digest of these bytes, the inverse of [`StateDigest::to_bytes`].
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let mut lanes = [0; 4];
         for (lane, chunk) in lanes.iter_mut().zip(bytes.as_chunks::<8>().0) {

@@ -1,28 +1,28 @@
-//! Effects of an applied event on the world.
+//! Side effects of applied events.
 //!
-//! Promises: effects follow from the event and the state before it alone. Everyone computes them, only the leader
+//! Promises: effects follow from the event and the state before it alone. Every replica computes them, only the leader
 //! performs them, and only once the event's segment has committed.
 
 use crate::ids::{AttemptId, InstanceId, TaskId};
 
-/// Something for the leader to do.
+/// Side effect of an [`Event`](super::Event), for the leader to perform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Put the task into the queue, with its delay if it has one.
+    /// Enqueues the task, with its delay if it has one.
     Enqueue(TaskId),
-    /// Take the task out of the queue, if it is there.
+    /// Removes the task from the queue, if it is there.
     Dequeue(TaskId),
-    /// Tell the worker to stop this attempt.
+    /// Stops an attempt on its worker.
     Stop {
-        /// The attempt.
+        /// Attempt.
         attempt: AttemptId,
-        /// The worker that runs it.
+        /// Worker that runs it.
         worker: InstanceId,
     },
-    /// Tell watchers that the task changed.
+    /// Notifies watchers that the task changed.
     Changed(TaskId),
-    /// Tell waiters that the task ended; a `Changed` comes with it.
+    /// Notifies waiters that the task ended; an [`Effect::Changed`] accompanies it.
     Ended(TaskId),
-    /// Delete every blob under the task's id, after some grace.
+    /// Deletes every blob under the task's id, after some grace.
     DeleteBlobs(TaskId),
 }

@@ -1,4 +1,4 @@
-//! The canonical bytes of a task, for hashing only.
+//! Canonical bytes of a task, for hashing only.
 //!
 //! Promises: different tasks have different bytes (everything of variable length carries its length), equal tasks the
 //! same on every machine. Starts with a version, to be raised with every change here. Nothing ever decodes it.
@@ -13,15 +13,15 @@ const ENCODING_VERSION: u8 = 1;
 const PART_FIXED: u8 = 1;
 const PART_MOVING: u8 = 2;
 
-/// A task in two parts, so that a change does not hash again what cannot change, which is most of it.
+/// Task in two parts, so that a change does not hash again what cannot change, which is most of it.
 pub(super) struct Parts {
-    /// The submitted task.
+    /// Submitted fields.
     pub(super) fixed: Vec<u8>,
-    /// Its progress since.
+    /// Fields that change afterwards.
     pub(super) moving: Vec<u8>,
 }
 
-/// Both parts of a task.
+/// Encodes both parts of a task.
 pub(super) fn task(task: &Task) -> Parts {
     Parts {
         fixed: fixed(task),
@@ -41,7 +41,7 @@ fn fixed(task: &Task) -> Vec<u8> {
     out.0
 }
 
-/// Takes the fields apart by name, so that a new field does not compile until it is in one of the parts.
+/// Destructures by name, so that a new field does not compile until it is in one of the parts.
 pub(super) fn moving(task: &Task) -> Vec<u8> {
     let Task {
         id: _,
@@ -90,7 +90,7 @@ fn inline_bytes(payload: Option<&Payload>) -> usize {
 struct Bytes(Vec<u8>);
 
 impl Bytes {
-    /// Every part carries the task that it belongs to, so that parts of two tasks cannot change places.
+    /// Begins with the task's id, so that parts of two tasks cannot change places.
     fn new(task: &Task, part: u8, capacity: usize) -> Self {
         let mut out = Self(Vec::with_capacity(capacity));
         out.byte(ENCODING_VERSION);

@@ -1,86 +1,87 @@
-//! Events: the entries of the journal.
+//! Events, the entries of the journal.
 //!
-//! Promises: events alone rebuild the ledger; they carry decisions, never rules, so that old events keep their
-//! meaning when rules change. Leaves their encoding to the wire.
+//! Promises: events alone rebuild the ledger; they carry decisions, never rules, so that old events keep their meaning
+//! when rules change. Leaves their encoding to the wire.
 
 use super::command::Submission;
 use crate::ids::{AttemptId, InstanceId, TaskId};
 use crate::task::{Payload, TaskError};
 use crate::time::Timestamp;
 
-/// Something that happened, once, at one place in the order of the journal.
+/// Event: a fact with one place in the order of the journal, made by [`decide`](super::decide()) and applied by
+/// [`apply`](super::apply()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A leader began; the first event of every epoch.
+    /// Begins a leadership; the first event of every epoch.
     EpochStarted {
-        /// The instance that leads.
+        /// Leader.
         leader: InstanceId,
     },
-    /// Segments may use this format from here on.
+    /// Activates a format for the segments from here on.
     FormatActivated {
-        /// The format.
+        /// Format.
         format: u32,
     },
-    /// A task was taken.
+    /// Records an accepted task.
     Submitted(Box<Submission>),
-    /// An attempt began.
+    /// Records the start of an attempt.
     Started {
-        /// The attempt.
+        /// Attempt.
         attempt: AttemptId,
-        /// The worker that runs it.
+        /// Worker that runs it.
         worker: InstanceId,
     },
-    /// The task delivered.
+    /// Ends a task with success.
     Succeeded {
-        /// The attempt that won.
+        /// Attempt that won.
         attempt: AttemptId,
-        /// The worker that ran it.
+        /// Worker that ran it.
         worker: InstanceId,
-        /// The result.
+        /// Result.
         output: Payload,
     },
-    /// The current attempt failed and another will follow.
+    /// Records a failure of the current attempt that another one follows.
     AttemptFailed {
-        /// The attempt.
+        /// Attempt.
         attempt: AttemptId,
-        /// The worker that ran it.
+        /// Worker that ran it.
         worker: InstanceId,
-        /// Why.
+        /// Error.
         error: TaskError,
-        /// Earliest time of the next attempt.
+        /// Earliest start of the next attempt.
         retry_at: Timestamp,
     },
-    /// The worker of the current attempt vanished and another attempt will follow.
+    /// Records that the worker of the current attempt is lost; another attempt follows.
     AttemptLost {
-        /// The attempt.
+        /// Attempt.
         attempt: AttemptId,
-        /// The worker that ran it.
+        /// Worker that ran it.
         worker: InstanceId,
     },
-    /// The task failed for good.
+    /// Ends a task with failure.
     Failed {
-        /// The task.
+        /// Task.
         task: TaskId,
-        /// The attempt that was the last straw, if one was.
+        /// Attempt that caused the end, if one did.
         attempt: Option<AttemptId>,
-        /// Why.
+        /// Error.
         error: TaskError,
     },
-    /// The task was withdrawn.
+    /// Ends a task by cancellation.
     Cancelled {
-        /// The task.
+        /// Task.
         task: TaskId,
-        /// The caller that withdrew it, and the reason.
+        /// Reason, for the record.
         message: String,
     },
-    /// The task's deadline passed.
+    /// Ends a task by its deadline.
     Expired {
-        /// The task.
+        /// Task.
         task: TaskId,
     },
-    /// The record of an ended task was deleted.
+    /// Deletes the record of an ended task.
     Purged {
-        /// The task.
+        /// Task.
         task: TaskId,
     },
 }

@@ -1,7 +1,7 @@
-//! Orders and counts over the tasks, kept beside them.
+//! Indexes over the tasks: orders and counts.
 //!
-//! Promises: everything here follows from the tasks alone; rebuilding it gives the same. Leaves the tasks themselves
-//! to the ledger.
+//! Promises: they follow from the tasks alone; rebuilding them gives the same. Leaves the tasks themselves to the
+//! [ledger](super::Ledger).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,18 +19,18 @@ pub(super) struct Index {
     running: BTreeMap<Seq, TaskId>,
     /// Live tasks that have a deadline.
     deadlines: BTreeSet<(Timestamp, TaskId)>,
-    /// Ended tasks, by when they ended.
+    /// Ended tasks, by the time of their end.
     ends: BTreeSet<(Timestamp, TaskId)>,
 }
 
-/// Tasks and usage of one tenant.
+/// Tasks of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Book {
     usage: Usage,
     requests: BTreeMap<RequestId, TaskId>,
 }
 
-/// The fields of a task that decide its position in the index. A copy, because the task changes under it.
+/// Fields of a task that determine its index entries. A copy, because the task changes.
 pub(super) struct Facts {
     state: State,
     ended: Option<Timestamp>,
@@ -54,12 +54,12 @@ impl Index {
         self.enter(task);
     }
 
-    /// Returns whether another task stands in this one's place.
+    /// Reports whether another task has the index entry of this one.
     pub(super) fn holds(&self, task: &Task) -> bool {
         self.created.contains_key(&task.created_seq) || self.request(&task.tenant, &task.request_id).is_some()
     }
 
-    /// The task changed: `before` is what it was.
+    /// Updates the entries of a task that changed; `before` are its former [`Facts`].
     pub(super) fn moved(&mut self, before: &Facts, task: &Task) {
         if before.state != task.state || before.ended != task.ended {
             self.leave(before, task);
@@ -160,7 +160,7 @@ impl Index {
             .map(|(_, id)| *id)
     }
 
-    /// Ended tasks with when they ended, earliest first.
+    /// Ended tasks with the time of their end, earliest first.
     pub(super) fn ended(&self) -> impl Iterator<Item = (Timestamp, TaskId)> {
         self.ends.iter().copied()
     }

@@ -1,6 +1,6 @@
-//! The ledger as a header and its tasks, and back.
+//! Snapshots: the ledger as a header and its tasks, and its restoration.
 //!
-//! Promises: a restored ledger equals the one that was written, or is refused. Leaves chunks, encoding and storage to
+//! Promises: a restored ledger equals the one that was written, or is rejected. Leaves chunks, encoding and storage to
 //! the journal.
 
 use super::{FORMAT_MAX, Ledger, StateDigest};
@@ -8,59 +8,59 @@ use crate::ids::{Epoch, InstanceId, Seq, TaskId};
 use crate::task::Task;
 use crate::time::Timestamp;
 
-/// Everything of a ledger that is not a task.
+/// State of a ledger apart from its tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The active format.
+    /// Active format.
     pub format: u32,
-    /// The epoch of the last segment begun.
+    /// Epoch of the last segment begun.
     pub epoch: Epoch,
-    /// The newest epoch opened.
+    /// Newest epoch opened.
     pub opened: Epoch,
-    /// The instance that opened it.
+    /// Leader that opened it.
     pub leader: Option<InstanceId>,
-    /// The last event.
+    /// Last event.
     pub seq: Seq,
     /// Journal time.
     pub now: Timestamp,
     /// Number of tasks that follow.
     pub tasks: u64,
-    /// The digest over them.
+    /// Digest over the tasks.
     pub digest: StateDigest,
 }
 
-/// A snapshot that contradicts its header.
+/// Snapshot whose content differs from its [`Header`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Corrupt {
     /// Written by a newer version.
     #[error("the snapshot has format {found}, this version reads up to {FORMAT_MAX}")]
     Format {
-        /// The format in the header.
+        /// Format in the header.
         found: u32,
     },
-    /// Tasks are missing, or there are too many.
+    /// Missing or surplus tasks.
     #[error("the snapshot has {actual} tasks, its header says {expected}")]
     Count {
-        /// Tasks promised.
+        /// Number of tasks in the header.
         expected: u64,
-        /// Tasks found.
+        /// Number of tasks found.
         actual: u64,
     },
-    /// A task, its submit event or its request is there twice.
+    /// Task, submit event or request that occurs twice.
     #[error("the snapshot has task {0}, its number or its request twice")]
     Twice(TaskId),
-    /// The content differs.
+    /// Content with another digest.
     #[error("the snapshot's tasks have digest {actual}, its header says {expected}")]
     Digest {
-        /// The digest in the header.
+        /// Digest in the header.
         expected: StateDigest,
-        /// The digest of the tasks found.
+        /// Digest of the tasks found.
         actual: StateDigest,
     },
 }
 
 impl Ledger {
-    /// The header of a snapshot of this moment; `tasks` gives what follows it.
+    /// Header of a snapshot of the present state; [`Ledger::tasks`] returns the tasks that follow it.
     pub fn snapshot_header(&self) -> Header {
         Header {
             format: self.format,
@@ -74,7 +74,7 @@ impl Ledger {
         }
     }
 
-    /// The ledger of this header and these tasks, in any order.
+    /// Ledger of this header and these tasks, in any order.
     pub fn restore(header: Header, tasks: impl IntoIterator<Item = Task>) -> Result<Self, Corrupt> {
         if header.format > FORMAT_MAX {
             return Err(Corrupt::Format { found: header.format });

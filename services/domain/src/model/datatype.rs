@@ -1,6 +1,6 @@
-//! Types of a tensor's elements, in the Open Inference Protocol's names.
+//! Element types of tensors, by the names of the Open Inference Protocol.
 //!
-//! Leaves reading and writing elements to those who run models.
+//! Leaves reading and writing elements to the model runtimes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,17 +14,18 @@ pub struct NotDataType(pub String);
 
 macro_rules! datatypes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $bytes:expr;)*) => {
-        /// The type of a tensor's elements.
+        /// Type of a tensor's elements, by the names of the [Open Inference
+        /// Protocol](https://github.com/kserve/open-inference-protocol).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum DataType {
             $($(#[$doc])* $variant,)*
         }
 
         impl DataType {
-            /// Every data type.
+            /// All data types.
             pub const ALL: &[DataType] = &[$(DataType::$variant,)*];
 
-            /// The name on the wire.
+            /// Name on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(DataType::$variant => $name,)*

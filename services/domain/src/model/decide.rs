@@ -1,56 +1,56 @@
-//! Decisions about changes of a model.
+//! Decision of a change of a model.
 //!
-//! Promises: pure. Pushing the same file, deploying what is deployed and undeploying nothing change nothing; the
-//! deployed version is never deleted; a number is never given twice. Leaves storing the outcome, and deleting files, to
+//! Promises: pure. Pushing the same file, deploying the deployed version and undeploying none change nothing; the
+//! deployed version is never deleted; a number is never used twice. Leaves storing the outcome, and deleting files, to
 //! the caller.
 
 use super::{Model, NewVersion, VERSIONS_MAX, Version, check_name, limits, not_found, version_not_found};
 use crate::reason::{Fault, Reason};
 
-/// A change of a [`Model`] that a caller requests.
+/// Change of a [`Model`], which [`decide`] checks and applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Keep this file as a version.
+    /// Adds a file as a version.
     Push(Box<NewVersion>),
-    /// Serve this version; the newest for `None`.
+    /// Deploys this version; the newest for `None`.
     Deploy {
-        /// Its number.
+        /// Number of the version.
         version: Option<u32>,
     },
-    /// Serve none.
+    /// Deploys none.
     Undeploy,
-    /// Serve the one that was served before.
+    /// Deploys the version that was deployed before.
     Rollback,
-    /// Forget a version.
+    /// Deletes a version.
     Delete {
-        /// Its number.
+        /// Number of the version.
         version: u32,
     },
-    /// Take back the deploy of a version that no worker could load. Changes nothing once something else is deployed.
+    /// Reverts the deployment of a version that no worker could load. Without effect once another version is deployed.
     Revert {
-        /// The version whose deploy is taken back.
+        /// Version whose deployment is reverted.
         version: u32,
-        /// The version deployed before it.
+        /// Version deployed before it.
         deployed: Option<u32>,
-        /// The previous version at that time.
+        /// Previous version at that time.
         previous: Option<u32>,
     },
 }
 
-/// Outcome of a [`Change`].
+/// Result of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The model afterwards.
+    /// Model after the change.
     pub model: Model,
-    /// The version that the change was about; 0 where there is none.
+    /// Version concerned; 0 for none.
     pub version: u32,
-    /// True if the model differs from before.
+    /// Set if the model differs from before.
     pub changed: bool,
-    /// The file that no version names any more.
+    /// File that no version names any more.
     pub orphan: Option<String>,
 }
 
-/// Decides a change of the model called `name`; `model` is what is known of it.
+/// Decides a change of the model called `name`; `model` is its present record.
 pub fn decide(name: &str, model: Option<&Model>, change: Change) -> Result<Decision, Fault> {
     check_name(name)?;
     let present = || {
@@ -102,7 +102,7 @@ fn push(mut model: Model, new: NewVersion) -> Result<Decision, Fault> {
     Ok(changed(model, number))
 }
 
-/// The number of a new version.
+/// Number of a new version.
 fn number(model: &Model, wanted: Option<u32>) -> Result<u32, Fault> {
     let number = wanted.unwrap_or(model.next);
     if number < model.next {

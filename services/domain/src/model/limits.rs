@@ -1,13 +1,13 @@
-//! Limits on a new version.
+//! Limits of a new version.
 //!
-//! Leaves the limits of the whole record to whoever stores it.
+//! Leaves the limits of the whole record to its store.
 
 use super::{DIMENSIONS_MAX, LINEAGE_BYTES_MAX, LINEAGE_PAIRS_MAX, NewVersion, Signature, TENSOR_NAME_BYTES_MAX};
 use super::{TENSORS_MAX, Tensor};
 use crate::reason::{Fault, Reason};
 use crate::text::excerpt;
 
-/// Refuses a version whose description is larger than the record can take.
+/// Rejects a version whose description is too large for its record.
 pub(super) fn check(new: &NewVersion) -> Result<(), Fault> {
     check_signature(&new.signature)?;
     let (pairs, bytes) = (

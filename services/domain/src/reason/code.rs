@@ -1,43 +1,43 @@
-//! The canonical gRPC codes.
+//! Canonical gRPC codes.
 //!
-//! Promises: numbers, names and HTTP statuses are those of `google.rpc.Code`. Leaves choosing one to the table of
-//! reasons.
+//! Promises: numbers, names and HTTP statuses are those of `google.rpc.Code`. Leaves choosing one to the [table of
+//! reasons](super::Reason).
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $http:literal;)*) => {
-        /// A canonical gRPC status code.
+        /// Canonical [gRPC status code](https://grpc.io/docs/guides/status-codes/).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[$doc])* $variant = $number,)*
         }
 
         impl Code {
-            /// Every code, by number.
+            /// All codes, by number.
             pub const ALL: &[Code] = &[$(Code::$variant,)*];
 
-            /// The number on the wire.
+            /// Number on the wire.
             pub const fn number(self) -> i32 {
                 self as i32
             }
 
-            /// The code of this number, if there is one.
+            /// Code with this number.
             pub fn from_number(number: i32) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.number() == number)
             }
 
-            /// The upper-case name, such as `NOT_FOUND`.
+            /// Upper-case name, such as `NOT_FOUND`.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Code::$variant => $name,)*
                 }
             }
 
-            /// The code of this name, if there is one.
+            /// Code with this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.name() == name)
             }
 
-            /// The HTTP status that Google's APIs map it to.
+            /// HTTP status that Google's APIs [map it to](https://cloud.google.com/apis/design/errors).
             pub const fn http_status(self) -> u16 {
                 match self {
                     $(Code::$variant => $http,)*
@@ -48,38 +48,38 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Done.
+    /// Success.
     Ok = 0, "OK", 200;
-    /// The caller gave up.
+    /// Cancelled, typically by the caller.
     Cancelled = 1, "CANCELLED", 499;
     /// An error without a known code.
     Unknown = 2, "UNKNOWN", 500;
     /// The request is wrong whatever the state.
     InvalidArgument = 3, "INVALID_ARGUMENT", 400;
-    /// Time ran out.
+    /// The deadline passed.
     DeadlineExceeded = 4, "DEADLINE_EXCEEDED", 504;
-    /// It is not there.
+    /// Something requested does not exist.
     NotFound = 5, "NOT_FOUND", 404;
-    /// It is there already.
+    /// Something to be created exists already.
     AlreadyExists = 6, "ALREADY_EXISTS", 409;
-    /// The caller may not.
+    /// The caller lacks the permission.
     PermissionDenied = 7, "PERMISSION_DENIED", 403;
     /// A limit or quota is reached.
     ResourceExhausted = 8, "RESOURCE_EXHAUSTED", 429;
-    /// The state forbids it: do not retry.
+    /// The state of the system forbids it: do not retry.
     FailedPrecondition = 9, "FAILED_PRECONDITION", 400;
-    /// A conflict: retry higher up.
+    /// Conflict: retry at a higher level.
     Aborted = 10, "ABORTED", 409;
-    /// Past the valid range.
+    /// Beyond the valid range.
     OutOfRange = 11, "OUT_OF_RANGE", 400;
-    /// Not there in this version.
+    /// Not implemented in this version.
     Unimplemented = 12, "UNIMPLEMENTED", 501;
-    /// A defect.
+    /// Broken invariant.
     Internal = 13, "INTERNAL", 500;
-    /// Not now: retry the call.
+    /// Unavailable at present: retry the call.
     Unavailable = 14, "UNAVAILABLE", 503;
     /// Data is lost or damaged.
     DataLoss = 15, "DATA_LOSS", 500;
-    /// Nobody known asked.
+    /// No valid credentials.
     Unauthenticated = 16, "UNAUTHENTICATED", 401;
 }

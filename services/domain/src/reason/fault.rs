@@ -1,4 +1,4 @@
-//! A fault: a reason with everything that the caller needs to act on it.
+//! Errors with everything that their receivers need to act on them.
 //!
 //! Promises: small enough to be returned by value. Leaves the encoding as `google.rpc.Status` to the wire.
 
@@ -7,44 +7,44 @@ use std::time::Duration;
 
 use super::{Code, Reason};
 
-/// Identifier of the error in every wire format.
+/// Error with everything that its receiver needs to act on it: `google.rpc.Status` with its details.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", reason.as_str())]
 pub struct Fault {
-    /// The reason; the code follows from it.
+    /// Reason; [`Reason::code`] follows from it.
     pub reason: Reason,
-    /// The defect with its value, and what to do.
+    /// Cause, value and remedy.
     pub message: String,
     /// Named details for programs.
     pub metadata: BTreeMap<String, String>,
-    /// Delay after which a retry makes sense, if it does.
+    /// Retry delay, if a retry makes sense (`google.rpc.RetryInfo`).
     pub retry_after: Option<Duration>,
     /// Fields that break a rule (`google.rpc.BadRequest`).
     pub violations: Vec<FieldViolation>,
-    /// The quota that is used up (`google.rpc.QuotaFailure`). Boxed: rare, and faults travel by value.
+    /// Exhausted quota (`google.rpc.QuotaFailure`). Boxed, because it is rare and errors travel by value.
     pub quota: Option<Box<QuotaViolation>>,
 }
 
-/// A field that breaks a rule.
+/// Field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
-    /// The path of the field, such as `spec.retry.max_attempts`.
+    /// Path of the field, such as `spec.retry.max_attempts`.
     pub field: String,
-    /// The rule and the value that breaks it.
+    /// Rule, and the value that breaks it.
     pub description: String,
 }
 
-/// A quota that is used up.
+/// Exhausted quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaViolation {
-    /// Owner of the quota, such as `tenant:default`.
+    /// Subject of the quota, such as `tenant:default`.
     pub subject: String,
-    /// The limit and how much is used.
+    /// Limit and usage.
     pub description: String,
 }
 
 impl Fault {
-    /// A fault with this reason and message and no details.
+    /// Error without details.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -63,14 +63,14 @@ impl Fault {
         self
     }
 
-    /// Says when to try again.
+    /// Sets the retry delay.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
     }
 
-    /// Names a field that breaks a rule.
+    /// Adds a field that breaks a rule.
     #[must_use]
     pub fn violation(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
         self.violations.push(FieldViolation {
@@ -80,7 +80,7 @@ impl Fault {
         self
     }
 
-    /// Names the quota that is used up.
+    /// Sets the exhausted quota.
     #[must_use]
     pub fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
         self.quota = Some(Box::new(QuotaViolation {
@@ -90,12 +90,12 @@ impl Fault {
         self
     }
 
-    /// The gRPC code.
+    /// Returns the gRPC code.
     pub fn code(&self) -> Code {
         self.reason.code()
     }
 
-    /// A `FIELD_INVALID` fault that names one field.
+    /// Error FIELD_INVALID about one field.
     pub fn field(field: impl Into<String>, description: impl Into<String>) -> Self {
         let (field, description) = (field.into(), description.into());
         Self::new(Reason::FieldInvalid, format!("{field}: {description}")).violation(field, description)

@@ -1,4 +1,4 @@
-//! Number and delay of retries of a failed task.
+//! Retries of failed tasks: limit and backoff.
 //!
 //! Promises: the delay depends on the policy, the task and the attempt alone, so every replica computes the same.
 //! Leaves counting failures to the ledger.
@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::ids::TaskId;
 use crate::reason::Fault;
 
-/// Policy of retries after a failure. Lost workers do not count.
+/// Retry policy for failures. Lost workers do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts that may fail before the task does, 1 to 1,000.
+    /// Attempts that may fail before the task does, 1 to [`RetryPolicy::MAX_ATTEMPTS`].
     pub max_attempts: u32,
-    /// The delay after the first failure.
+    /// Delay after the first failure.
     pub initial_backoff: Duration,
-    /// The longest delay, at most a day.
+    /// Longest delay, at most [`RetryPolicy::MAX_BACKOFF`].
     pub max_backoff: Duration,
     /// Growth of the delay per failure, in percent: 200 doubles it. 100 to 1,000.
     pub multiplier_percent: u32,
@@ -33,12 +33,12 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The most attempts that a policy may allow.
+    /// Most attempts that a policy may allow.
     pub const MAX_ATTEMPTS: u32 = 1_000;
-    /// The longest delay that a policy may ask for.
+    /// Longest delay that a policy may set.
     pub const MAX_BACKOFF: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Checks every limit; the fault names the field.
+    /// Checks every limit. Fails with FIELD_INVALID.
     pub fn check(&self) -> Result<(), Fault> {
         if !(1..=Self::MAX_ATTEMPTS).contains(&self.max_attempts) {
             return Err(Fault::field(
@@ -58,8 +58,8 @@ impl RetryPolicy {
     }
 }
 
-/// Returns the delay before the next attempt after attempt or failure number `attempt` (from 1) failed:
-/// exponential up to the policy's maximum, then moved by up to 20 % either way.
+/// Delay before the next attempt after attempt or failure number `attempt` (from 1): exponential up to the policy's
+/// maximum, with a jitter of up to 20 % either way.
 pub fn backoff(policy: &RetryPolicy, task: TaskId, attempt: u32) -> Duration {
     let max = policy.max_backoff.as_micros();
     let mut delay = policy.initial_backoff.as_micros().min(max);

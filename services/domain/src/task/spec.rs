@@ -1,7 +1,7 @@
-//! Requests of submitters, and the limits on them.
+//! Specification of a task by its submitter, and its limits.
 //!
-//! Promises: a spec that passes `check` fits into one journal event. Leaves whether a kind exists to the gateway,
-//! which knows the workers.
+//! Promises: a spec that passes [`Spec::check`] fits into one journal event. Leaves unknown kinds to the gateway, which
+//! has the list of workers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::ids::{ContentDigest, Kind};
 use crate::reason::Fault;
 use crate::time::Timestamp;
 
-/// The work of a [`Task`](super::Task), and its conditions.
+/// Kind of a task with its input and options, as [`Spec::check`] allows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// The handler that runs it.
+    /// Handler that runs it.
     pub kind: Kind,
     /// Input of the handler.
     pub input: Payload,
     /// Order within the tenant.
     pub priority: Priority,
-    /// Deadline, at which it expires, running or not.
+    /// Time at which it expires, running or not.
     pub deadline: Option<Timestamp>,
-    /// Timeout of one attempt.
+    /// Longest run time of one attempt.
     pub timeout: Option<Duration>,
     /// Earliest start.
     pub not_before: Option<Timestamp>,
@@ -32,27 +32,27 @@ pub struct Spec {
     pub retry: RetryPolicy,
     /// Labels that a worker must have, with these values.
     pub requirements: BTreeMap<String, String>,
-    /// The user's own labels.
+    /// User's labels.
     pub labels: BTreeMap<String, String>,
-    /// Run at most once: its start is durable before it is dispatched, and nothing is tried again.
+    /// Run at most once: the start is durable before the dispatch, and there is no retry.
     pub run_once: bool,
 }
 
 impl Spec {
-    /// The longest kind, in bytes.
+    /// Longest kind, in bytes.
     pub const KIND_BYTES_MAX: usize = 64;
-    /// The most labels.
+    /// Most labels.
     pub const LABELS_MAX: usize = 64;
-    /// The most requirements.
+    /// Most requirements.
     pub const REQUIREMENTS_MAX: usize = 32;
-    /// The longest key of a label or requirement, in bytes.
+    /// Longest key of a label or requirement, in bytes.
     pub const KEY_BYTES_MAX: usize = 63;
-    /// The longest value of a label or requirement, in bytes.
+    /// Longest value of a label or requirement, in bytes.
     pub const VALUE_BYTES_MAX: usize = 255;
-    /// The longest timeout of an attempt.
+    /// Longest timeout of an attempt.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-    /// A spec of this kind and input with every option at its default.
+    /// Spec of this kind and input with defaults for all options.
     pub fn new(kind: Kind, input: Payload) -> Self {
         Self {
             kind,
@@ -68,7 +68,7 @@ impl Spec {
         }
     }
 
-    /// Checks every limit; the fault names the first field that breaks one.
+    /// Checks every limit. Fails with FIELD_INVALID, which names the first field beyond its limit.
     pub fn check(&self) -> Result<(), Fault> {
         check_kind(&self.kind)?;
         self.input.check("input")?;
@@ -127,7 +127,7 @@ fn check_map(field: &str, map: &BTreeMap<String, String>, entries_max: usize) ->
 pub struct Priority(u8);
 
 impl Priority {
-    /// The priority of this number, if it is 1 to 5.
+    /// Priority of this number; `None` unless it is 1 to 5.
     pub const fn new(number: u8) -> Option<Self> {
         if number >= 1 && number <= 5 {
             Some(Self(number))
@@ -136,7 +136,7 @@ impl Priority {
         }
     }
 
-    /// The number, 1 to 5.
+    /// Number, 1 to 5.
     pub const fn get(self) -> u8 {
         self.0
     }
@@ -151,40 +151,40 @@ impl Default for Priority {
 /// Input or output of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// Its encoding.
+    /// Encoding of the bytes.
     pub encoding: Encoding,
-    /// The bytes, or where they lie.
+    /// Bytes, or their location.
     pub content: Content,
 }
 
-/// Encoding of a [`Payload`].
+/// Encoding of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
     /// A JSON value.
     Json,
-    /// Bytes of the handler's own.
+    /// Bytes in a format of the handler.
     Binary,
 }
 
-/// The bytes of a payload, or where they lie.
+/// Bytes of a payload, or their location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Small enough to lie in the journal.
+    /// In the journal.
     Inline(Bytes),
     /// In the blob store, under the task's id and this digest.
     Blob {
         /// SHA-256 of the content.
         digest: ContentDigest,
-        /// Its size in bytes.
+        /// Size in bytes.
         size: u64,
     },
 }
 
 impl Payload {
-    /// The most bytes that lie in the journal; more belongs into the blob store.
+    /// Most bytes of a payload in the journal; larger ones belong into the blob store.
     pub const INLINE_BYTES_MAX: usize = 4 * 1024;
 
-    /// A JSON payload that lies in the journal.
+    /// JSON payload in the journal.
     pub fn json(text: impl Into<Bytes>) -> Self {
         Self {
             encoding: Encoding::Json,
@@ -192,7 +192,7 @@ impl Payload {
         }
     }
 
-    /// A binary payload that lies in the journal.
+    /// Binary payload in the journal.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self {
             encoding: Encoding::Binary,
@@ -200,7 +200,7 @@ impl Payload {
         }
     }
 
-    /// Its size in bytes, wherever it lies.
+    /// Size in bytes, wherever it lies.
     pub fn size(&self) -> u64 {
         match &self.content {
             Content::Inline(bytes) => bytes.len() as u64,
@@ -208,12 +208,12 @@ impl Payload {
         }
     }
 
-    /// Returns whether it lies in the blob store.
+    /// Reports whether it lies in the blob store.
     pub fn is_blob(&self) -> bool {
         matches!(self.content, Content::Blob { .. })
     }
 
-    /// Checks that what lies in the journal is small; `field` names it in the fault.
+    /// Checks that a payload in the journal is small; `field` names it in the error.
     pub fn check(&self, field: &str) -> Result<(), Fault> {
         match &self.content {
             Content::Inline(bytes) if bytes.len() > Self::INLINE_BYTES_MAX => Err(Fault::field(

@@ -1,53 +1,30 @@
-//! Page tokens of listings: where the next page begins, opaque to clients.
+//! Page tokens of the listing of tasks.
 //!
-//! Promises: a token works only with the filter that it was made for; a forged or foreign one is PAGE_TOKEN_INVALID.
+//! Promises: a page begins at the task after the last one that was given, whatever is submitted meanwhile. Leaves the form of
+//! a token to [`lepton_proto::page`].
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lepton_domain::reason::{Fault, Reason};
-use lepton_proto::convert::task::sha256;
+use lepton_domain::reason::Fault;
+use lepton_proto::page::Listing;
 use lepton_proto::task::v1::ListTasksRequest;
 
-/// First byte of every token, for the day that its form changes.
-const FORMAT: u8 = 1;
-/// Bytes of the filter's digest.
-const FILTER_BYTES: usize = 8;
-
-/// The token of the page that holds only tasks before this event.
+/// Returns the token of the page that holds only tasks from before this event.
 pub fn token(before_seq: u64, tenant: &str, request: &ListTasksRequest) -> String {
-    let mut bytes = vec![FORMAT];
-    bytes.extend_from_slice(&before_seq.to_be_bytes());
-    bytes.extend_from_slice(&filter(tenant, request));
-    URL_SAFE_NO_PAD.encode(bytes)
+    listing(tenant, request).token(&before_seq)
 }
 
-/// The event before which the page of this request begins; 0 for the newest.
+/// Returns the event before which the page of this request begins; 0 for the newest. Fails with PAGE_TOKEN_INVALID.
 pub fn before_seq(tenant: &str, request: &ListTasksRequest) -> Result<u64, Fault> {
-    if request.page_token.is_empty() {
-        return Ok(0);
-    }
-    let read = || {
-        let bytes = URL_SAFE_NO_PAD.decode(&request.page_token).ok()?;
-        let (format, rest) = bytes.split_first()?;
-        let (seq, digest) = rest.split_first_chunk::<8>()?;
-        (*format == FORMAT && digest == filter(tenant, request)).then(|| u64::from_be_bytes(*seq))
-    };
-    read().filter(|seq| *seq > 0).ok_or_else(|| {
-        let message = "pageToken is not the nextPageToken of a listing with the same state and kind; begin without one";
-        Fault::new(Reason::PageTokenInvalid, message)
-    })
+    let before = listing(tenant, request).key(&request.page_token)?;
+    Ok(before.unwrap_or(0))
 }
 
-fn filter(tenant: &str, request: &ListTasksRequest) -> [u8; FILTER_BYTES] {
-    let text = format!("{tenant}\n{}\n{}", request.state, request.kind);
-    let mut digest = [0; FILTER_BYTES];
-    digest.copy_from_slice(&sha256(text.as_bytes()).0[..FILTER_BYTES]);
-    digest
+fn listing(tenant: &str, request: &ListTasksRequest) -> Listing {
+    Listing::new("ListTasks", &[&tenant, &request.state, &request.kind])
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use lepton_domain::reason::Reason;
 
     use super::*;
 
@@ -72,12 +49,5 @@ mod tests {
             before_seq("default", &other).expect_err("foreign").reason,
             Reason::PageTokenInvalid
         );
-    }
-
-    proptest! {
-        #[test]
-        fn forged_tokens_are_refused(token in ".{1,40}") {
-            prop_assert!(before_seq("default", &with_token(token)).is_err());
-        }
     }
 }

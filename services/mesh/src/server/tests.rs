@@ -23,6 +23,7 @@ use lepton_core::clock::Clock;
 use lepton_core::error;
 use lepton_core::metrics::Metrics;
 use lepton_core::net::Net;
+use lepton_core::shutdown::Shutdown;
 
 mod drain;
 

@@ -1,7 +1,7 @@
-//! The one button of the console that changes something: it cancels a task.
+//! Cancellation of a task, the only action of the console.
 //!
-//! Promises: only a form that this very process put on a page can do it. The browser must say that the form is of this
-//! origin, and the form must carry a token that no other site can read or guess. Leaves the cancelling to a gateway.
+//! Promises: only a form rendered by this process is accepted, with an `Origin` of this host and a token that no other
+//! site can read or guess ([CSRF](https://owasp.org/www-community/attacks/csrf)). Leaves the cancellation to a gateway.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -12,81 +12,73 @@ use http::header::{HOST, LOCATION, ORIGIN};
 use http::{HeaderMap, Request, StatusCode};
 use lepton_domain::reason::{Fault, Reason};
 
-use super::place::Place;
-use super::{Console, HEADERS, refuse};
+use super::error::ConsoleError;
+use super::route::Page;
+use super::{Console, HEADERS, error_response};
 
-/// Bytes of the form: a token and a name.
+/// Most bytes of the form, which holds a token.
 const FORM_BYTES_MAX: usize = 1_024;
 
-/// Makes and checks tokens. A restart makes all of them void, which costs a reload.
+/// CSRF tokens of this process. A restart invalidates them, which costs a reload.
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
-    /// Keyed by the system's entropy and never shown: a keyed hash of it cannot be guessed, unlike `lepton_core::random`.
+pub(super) struct CsrfGuard {
+    /// Keyed by the system's entropy and never shown: a keyed hash of it cannot be guessed, unlike
+    /// [`lepton_core::random`].
     key: RandomState,
 }
 
-impl Guard {
+impl CsrfGuard {
     pub fn new() -> Self {
         Self {
             key: RandomState::new(),
         }
     }
 
-    /// The token of a task's form.
+    /// Token of a task's form.
     pub fn token(&self, task: &str) -> String {
         let [high, low] = [0_u8, 1].map(|part| self.key.hash_one((part, task)));
         format!("{high:016x}{low:016x}")
     }
 
-    fn check(&self, task: &str, headers: &HeaderMap, form: &[u8]) -> Result<(), Fault> {
-        if !is_own(headers) {
-            let message = "this form was not sent by a page of this console; open the task here and cancel it there";
-            return Err(Fault::new(Reason::OriginRefused, message));
+    fn check(&self, task: &str, headers: &HeaderMap, form: &[u8]) -> Result<(), ConsoleError> {
+        if !is_same_origin(headers) {
+            return Err(ConsoleError::ForeignForm);
         }
         let token = form.strip_prefix(b"token=").unwrap_or_default();
-        if !equal(token, self.token(task).as_bytes()) {
-            let message = "the page is older than this monitor; load the task anew and try again";
-            return Err(Fault::new(Reason::OriginRefused, message));
+        if !constant_time_eq(token, self.token(task).as_bytes()) {
+            return Err(ConsoleError::StaleForm);
         }
         Ok(())
     }
 }
 
-/// Takes the form. Sends the browser back to the task when it is cancelled.
-pub(super) async fn take(State(console): State<Console>, Path(id): Path<String>, request: Request<Body>) -> Response {
+/// Handles the form, and redirects the browser to the task once it is cancelled.
+pub(super) async fn handle(State(console): State<Console>, Path(id): Path<String>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    match carry_out(&console, &id, &parts.headers, body).await {
+    match cancel(&console, &id, &parts.headers, body).await {
         Ok(()) => (StatusCode::SEE_OTHER, HEADERS, [(LOCATION, format!("/tasks/{id}"))]).into_response(),
-        Err(fault) => refuse(&console, &parts.headers, None, &fault),
+        Err(fault) => error_response(&console, &parts.headers, None, &fault),
     }
 }
 
-async fn carry_out(console: &Console, id: &str, headers: &HeaderMap, body: Body) -> Result<(), Fault> {
-    Place::task(id.to_owned())?;
-    let large = |_| {
-        Fault::new(
-            Reason::RequestTooLarge,
-            "the form is larger than this console makes any",
-        )
-    };
-    let form = to_bytes(body, FORM_BYTES_MAX).await.map_err(large)?;
-    console.guard.check(id, headers, &form)?;
+async fn cancel(console: &Console, id: &str, headers: &HeaderMap, body: Body) -> Result<(), Fault> {
+    Page::task(id.to_owned())?;
+    let form = to_bytes(body, FORM_BYTES_MAX).await;
+    let form = form.map_err(|_| ConsoleError::FormTooLarge)?;
+    console.csrf.check(id, headers, &form)?;
     let view = console.view.borrow().clone();
     console.gateways.cancel(&view, id).await.map_err(|fault| {
         // A gateway that gave no answer may have passed it on.
         if fault.reason != Reason::GatewayUnreachable {
             return fault;
         }
-        let message = format!(
-            "{}; whether task {id} was cancelled is not known: look at it again",
-            fault.message
-        );
-        Fault::new(Reason::OutcomeUnknown, message)
+        let (cause, task) = (fault.message, id.to_owned());
+        ConsoleError::CancelOutcomeUnknown { cause, task }.into()
     })
 }
 
-/// Whether the browser says that the form was on a page of this very host. Every browser sends `Origin` with a form.
-fn is_own(headers: &HeaderMap) -> bool {
+/// Reports whether the form comes from a page of this host. Every browser sends `Origin` with a form.
+fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let site = text(http::header::HeaderName::from_static("sec-fetch-site"));
     let authority = text(ORIGIN).and_then(|origin| origin.split_once("://"));
@@ -97,8 +89,8 @@ fn is_own(headers: &HeaderMap) -> bool {
     same && site.is_none_or(|site| site == "same-origin")
 }
 
-/// Compares in a time that does not tell where the first difference is.
-fn equal(a: &[u8], b: &[u8]) -> bool {
+/// Compares in constant time, so that a wrong token reveals no prefix of the right one.
+fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
@@ -117,13 +109,16 @@ mod tests {
 
     #[test]
     fn only_an_own_form_with_the_tasks_token_passes() {
-        let guard = Guard::new();
+        let guard = CsrfGuard::new();
         let own = headers("http://127.0.0.1:8080", "same-origin");
         let form = |task| format!("token={}", guard.token(task)).into_bytes();
         assert!(guard.check("a", &own, &form("a")).is_ok());
         assert!(guard.check("a", &own, &form("b")).is_err(), "the token of another task");
         assert!(guard.check("a", &own, b"token=").is_err());
-        assert!(Guard::new().check("a", &own, &form("a")).is_err(), "of another process");
+        assert!(
+            CsrfGuard::new().check("a", &own, &form("a")).is_err(),
+            "of another process"
+        );
         let foreign = [
             ("http://evil.example", "cross-site"),
             ("http://127.0.0.1:8080", "same-site"),
@@ -131,8 +126,8 @@ mod tests {
             ("", ""),
         ];
         for (origin, site) in foreign {
-            let fault = guard.check("a", &headers(origin, site), &form("a")).unwrap_err();
-            assert_eq!(fault.reason, Reason::OriginRefused, "{origin} {site}");
+            let error = guard.check("a", &headers(origin, site), &form("a")).unwrap_err();
+            assert_eq!(Fault::from(error).reason, Reason::OriginRefused, "{origin} {site}");
         }
     }
 }

@@ -1,23 +1,31 @@
-//! Curves and bars, drawn on the server.
+//! Curves and bars as SVG.
 //!
-//! Promises: no style attribute, as the policy forbids it; every drawing has its figures beside it or in its label, for
-//! those who cannot see it.
+//! Promises: no style attributes, as the content security policy forbids them; every drawing has its figures beside it
+//! or in its label, for readers who cannot see it.
 
 use maud::{Markup, html};
 
-/// Size of a curve's drawing; the style sheet scales it.
+use crate::stats::ring::Point;
+use crate::view::InstanceLoad;
+
+/// Size of a curve in its own units; the style sheet scales it.
 const WIDTH: f64 = 100.0;
 const HEIGHT: f64 = 32.0;
 
-/// Points of a curve: a minute.
-pub(super) const POINTS: usize = 60;
+/// Points of a curve: a minute at one a second.
+const POINTS: usize = 60;
 
-/// A small curve of values, the newest first; that one is at the right edge. Its top is the largest value, and at least `floor`.
+/// History of a figure, newest first, so that histories of different lengths align at the present.
+pub(super) fn history(load: &InstanceLoad, figure: impl Fn(&Point) -> f64) -> Vec<f64> {
+    load.recent.iter().rev().take(POINTS).map(figure).collect()
+}
+
+/// Small curve of values, the newest first and at the right edge. Its top is the largest value, and at least `floor`.
 pub(super) fn spark(values: &[f64], floor: f64) -> Markup {
     curves(&[("line", values)], floor, "spark")
 }
 
-/// A curve with a second one of the same kind of figure, on the same scale. `class` gives that one its look.
+/// Curve with a second one on the same scale; `class` selects the style of that one.
 pub(super) fn pair(values: &[f64], (class, other): (&str, &[f64]), floor: f64) -> Markup {
     curves(&[("line", values), (class, other)], floor, "chart")
 }
@@ -46,7 +54,7 @@ fn curves(series: &[(&str, &[f64])], floor: f64, class: &str) -> Markup {
     }
 }
 
-/// The points of a curve, the newest first.
+/// Points of a curve, the newest first.
 fn line(values: &[f64], max: f64) -> Vec<(f64, f64)> {
     // Nothing has moved: a line at the bottom would only look like one more axis.
     if values.iter().take(POINTS).all(|value| *value <= 0.0) {
@@ -62,7 +70,7 @@ fn line(values: &[f64], max: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The same down to the bottom.
+/// Polygon of the area under a curve.
 fn area(line: &[(f64, f64)]) -> String {
     let left = line.last().map_or(WIDTH, |(x, _)| *x);
     format!("{WIDTH:.1},{HEIGHT:.1} {} {left:.1},{HEIGHT:.1}", joined(line))
@@ -73,7 +81,7 @@ fn joined(line: &[(f64, f64)]) -> String {
     points.join(" ")
 }
 
-/// A bar that is filled to `share`, 0 to 1.
+/// Bar filled to `share`, 0 to 1.
 pub(super) fn bar(share: f64) -> Markup {
     let share = share.clamp(0.0, 1.0);
     let class = if share >= 0.9 { "bar full" } else { "bar" };
@@ -85,7 +93,7 @@ pub(super) fn bar(share: f64) -> Markup {
     }
 }
 
-/// A stretch of time within a longer one, both given as shares of the whole. It is never too short to be seen.
+/// Section of a time axis, with start and length as shares of the whole. Never too short to be visible.
 pub(super) fn stretch(from: f64, length: f64, failed: bool) -> Markup {
     let length = length.clamp(0.0, 1.0).max(0.004);
     let from = from.clamp(0.0, 1.0 - length);

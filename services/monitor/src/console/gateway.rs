@@ -1,7 +1,7 @@
-//! The gateways as this console asks them, for tasks, models and the traces of other monitors.
+//! Client of the gateways, for tasks, models and the traces of other monitors.
 //!
-//! Promises: a page waits for an answer for a bounded time; a gateway that does not answer is passed over once. Leaves
-//! what the answer means to the pages.
+//! Promises: a call has a time limit; a gateway that does not answer is skipped once. Leaves the content of responses
+//! to the pages.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,25 +22,26 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::UNTRACED;
-use crate::view::{RowState, View};
+use super::error::ConsoleError;
+use crate::view::{MeshView, RowState};
 
-/// How long one gateway may take; two are asked at most.
-const ANSWER_WAIT: Duration = Duration::from_millis(1_500);
-/// Gateways that are asked before a page says that none answers.
+/// Time limit of a call to one gateway; a page calls at most [`TRIES`] of them.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Gateways called before a page reports that none answers.
 const TRIES: usize = 2;
-/// The largest answer, bytes: a trace with as many spans as a monitor keeps.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// The largest task with its input and output, bytes; a page shows less of it.
+/// Largest response, bytes: a trace with as many spans as a monitor stores.
+const RESPONSE_BYTES_MAX: usize = 64 << 20;
+/// Largest task with its input and output, bytes; a page shows less of it.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
-/// Connections to gateways. Clones share them.
+/// Client of the gateways, with one connection each. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Gateways {
+pub(super) struct GatewayClient {
     net: Net,
     channels: Arc<Mutex<BTreeMap<String, Channel>>>,
 }
 
-impl Gateways {
+impl GatewayClient {
     pub fn new(net: Net) -> Self {
         Self {
             net,
@@ -48,26 +49,26 @@ impl Gateways {
         }
     }
 
-    /// One page of tasks.
-    pub async fn tasks(&self, view: &View, request: ListTasksRequest) -> Result<ListTasksResponse, Fault> {
+    /// Lists tasks.
+    pub async fn tasks(&self, view: &MeshView, request: ListTasksRequest) -> Result<ListTasksResponse, Fault> {
         let call = |channel| {
             let request = bounded(request.clone());
-            async move { tasks(channel, ANSWER_BYTES_MAX).list_tasks(request).await }
+            async move { tasks(channel, RESPONSE_BYTES_MAX).list_tasks(request).await }
         };
-        self.ask(view, call).await
+        self.call(view, call).await
     }
 
-    /// One task without its input and output, which may be large and would be read again at every refresh.
-    pub async fn task(&self, view: &View, id: &str) -> Result<Task, Fault> {
-        self.one_task(view, id, TaskView::Basic, ANSWER_BYTES_MAX).await
+    /// Fetches a task without its input and output, which may be large and would be read again at every refresh.
+    pub async fn task(&self, view: &MeshView, id: &str) -> Result<Task, Fault> {
+        self.one_task(view, id, TaskView::Basic, RESPONSE_BYTES_MAX).await
     }
 
-    /// One task with its input and output. Fails with REQUEST_TOO_LARGE where those are more than a page could show.
-    pub async fn whole_task(&self, view: &View, id: &str) -> Result<Task, Fault> {
+    /// Fetches a task with its input and output. Fails with REQUEST_TOO_LARGE beyond [`PAYLOAD_BYTES_MAX`].
+    pub async fn whole_task(&self, view: &MeshView, id: &str) -> Result<Task, Fault> {
         self.one_task(view, id, TaskView::Full, PAYLOAD_BYTES_MAX).await
     }
 
-    async fn one_task(&self, view: &View, id: &str, part: TaskView, bytes_max: usize) -> Result<Task, Fault> {
+    async fn one_task(&self, view: &MeshView, id: &str, part: TaskView, bytes_max: usize) -> Result<Task, Fault> {
         let request = GetTaskRequest {
             id: id.to_owned(),
             view: part.into(),
@@ -76,11 +77,14 @@ impl Gateways {
             let request = bounded(request.clone());
             async move { tasks(channel, bytes_max).get_task(request).await }
         };
-        self.ask(view, call).await?.task.ok_or_else(|| empty("task"))
+        self.call(view, call)
+            .await?
+            .task
+            .ok_or_else(|| ConsoleError::IncompleteResponse("task").into())
     }
 
-    /// Cancels a task. Safe to repeat, so that a gateway that does not answer is passed over here as well.
-    pub async fn cancel(&self, view: &View, id: &str) -> Result<(), Fault> {
+    /// Cancels a task. Idempotent, so a gateway that does not answer is skipped here as well.
+    pub async fn cancel(&self, view: &MeshView, id: &str) -> Result<(), Fault> {
         let request = CancelTaskRequest {
             id: id.to_owned(),
             message: "cancelled in the console".to_owned(),
@@ -89,26 +93,26 @@ impl Gateways {
             let request = bounded(request.clone());
             async move { tasks(channel, PAYLOAD_BYTES_MAX).cancel_task(request).await }
         };
-        match self.ask(view, call).await {
+        match self.call(view, call).await {
             // The answer is the task with its input, and only a success has one: it was cancelled.
             Err(fault) if fault.reason == Reason::RequestTooLarge => Ok(()),
-            answer => answer.map(drop),
+            response => response.map(drop),
         }
     }
 
-    /// All models.
-    pub async fn models(&self, view: &View) -> Result<Vec<Model>, Fault> {
+    /// Lists all models.
+    pub async fn models(&self, view: &MeshView) -> Result<Vec<Model>, Fault> {
         let call = |channel| async move {
             ModelServiceClient::new(channel)
-                .max_decoding_message_size(ANSWER_BYTES_MAX)
-                .list_models(bounded(ListModelsRequest {}))
+                .max_decoding_message_size(RESPONSE_BYTES_MAX)
+                .list_models(bounded(ListModelsRequest::default()))
                 .await
         };
-        Ok(self.ask(view, call).await?.models)
+        Ok(self.call(view, call).await?.models)
     }
 
-    /// A trace, from whichever monitor keeps it.
-    pub async fn trace(&self, view: &View, id: &str) -> Result<Trace, Fault> {
+    /// Fetches a trace, with the spans of every monitor that stores some.
+    pub async fn trace(&self, view: &MeshView, id: &str) -> Result<Trace, Fault> {
         let request = GetTraceRequest {
             trace_id: id.to_owned(),
         };
@@ -116,40 +120,43 @@ impl Gateways {
             let request = bounded(request.clone());
             async move { monitors(channel).get_trace(request).await }
         };
-        self.ask(view, call).await?.trace.ok_or_else(|| empty("trace"))
+        self.call(view, call)
+            .await?
+            .trace
+            .ok_or_else(|| ConsoleError::IncompleteResponse("trace").into())
     }
 
-    /// Traces of all monitors, the newest first.
-    pub async fn traces(&self, view: &View, request: ListTracesRequest) -> Result<Vec<Trace>, Fault> {
-        let call = |channel| async move { monitors(channel).list_traces(bounded(request)).await };
-        Ok(self.ask(view, call).await?.traces)
+    /// Lists traces of all monitors, newest first.
+    pub async fn traces(&self, view: &MeshView, request: &ListTracesRequest) -> Result<Vec<Trace>, Fault> {
+        let call = |channel| async move { monitors(channel).list_traces(bounded(request.clone())).await };
+        Ok(self.call(view, call).await?.traces)
     }
 
-    async fn ask<T, F>(&self, view: &View, call: impl Fn(Channel) -> F) -> Result<T, Fault>
+    async fn call<T, F>(&self, view: &MeshView, call: impl Fn(Channel) -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let mut refused = None;
+        let mut last_error = None;
         for channel in self.channels(view) {
-            let answer = match timeout(ANSWER_WAIT, call(channel)).await {
-                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+            let error = match timeout(CALL_TIMEOUT, call(channel)).await {
+                Ok(Ok(response)) => return Ok(response.into_inner()),
                 Ok(Err(status)) => fault(&status),
-                Err(_) => unreachable(&format!("a gateway gave no answer within {ANSWER_WAIT:?}")),
+                Err(_) => ConsoleError::GatewayTimeout(CALL_TIMEOUT).into(),
             };
-            if !is_retryable(&answer) {
-                return Err(answer);
+            if !is_retryable(&error) {
+                return Err(error);
             }
-            refused = Some(answer);
+            last_error = Some(error);
         }
-        Err(refused.unwrap_or_else(|| unreachable("no gateway is known to this monitor")))
+        Err(last_error.unwrap_or_else(|| ConsoleError::NoGateway.into()))
     }
 
-    /// Connections to the gateways that are worth asking, those first that are ready.
-    fn channels(&self, view: &View) -> Vec<Channel> {
+    /// Connections to at most [`TRIES`] gateways, ready ones first.
+    fn channels(&self, view: &MeshView) -> Vec<Channel> {
         let mut gateways: Vec<_> = view.rows.iter().filter(|row| row.service == "gateway").collect();
         gateways.sort_by_key(|row| row.state != RowState::Ready);
         gateways.truncate(TRIES);
-        // Nobody panics with it, and what is in it would be whole all the same.
+        // No code panics while it holds the lock, and the map would be whole all the same.
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.retain(|address, _| gateways.iter().any(|row| row.address == *address));
         let dial = |address: &String| {
@@ -165,23 +172,15 @@ fn tasks(channel: Channel, bytes_max: usize) -> TaskServiceClient<Channel> {
 }
 
 fn monitors(channel: Channel) -> MonitorServiceClient<Channel> {
-    MonitorServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+    MonitorServiceClient::new(channel).max_decoding_message_size(RESPONSE_BYTES_MAX)
 }
 
-/// A request that the gateway gives up when the console does, and that leaves no trace.
+/// Request with the timeout [`CALL_TIMEOUT`] and the trace context [`UNTRACED`].
 fn bounded<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(ANSWER_WAIT);
+    request.set_timeout(CALL_TIMEOUT);
     request
         .metadata_mut()
         .insert("traceparent", MetadataValue::from_static(UNTRACED));
     request
-}
-
-fn unreachable(what: &str) -> Fault {
-    Fault::new(Reason::GatewayUnreachable, what)
-}
-
-fn empty(what: &str) -> Fault {
-    Fault::new(Reason::Internal, format!("the gateway answered without a {what}"))
 }

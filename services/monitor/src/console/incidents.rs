@@ -1,38 +1,38 @@
-//! Incidents: those that last, and those that are over, page by page.
+//! Page of incidents: open ones, and closed ones page by page.
 
 use lepton_domain::incident::Incident;
 use lepton_domain::time::Timestamp;
 use maud::{Markup, html};
 
-use super::figure::{count, span, time};
-use super::place::Past;
-use super::{Page, layout};
-use crate::view::View;
+use super::format::{count, duration, time};
+use super::route::IncidentPage;
+use super::{PageContent, layout};
+use crate::view::MeshView;
 
 /// Closed incidents on a page.
 const PAGE: usize = 50;
 
-/// The page.
-pub(super) fn page(view: &View, wanted: &Past) -> Page {
+/// Page of all incidents.
+pub(super) fn page(view: &MeshView, position: &IncidentPage) -> PageContent {
     let open = view.open().count();
     let body = html! {
         div.title {
             h1 { "Incidents" }
-            p.soft { (count(open as u64)) " open, " (count(view.closed().count() as u64)) " over" }
+            p.soft { (count(open as u64)) " open, " (count(view.closed().count() as u64)) " closed" }
         }
         (self::open(view))
-        @if open == 0 { p.calm { span.dot.good {} "Nothing is wrong now." } }
-        (past(view, wanted.page))
-        footer { "As this monitor has seen it since it started; another may have seen a change some moments earlier or later." }
+        @if open == 0 { p.calm { span.dot.good {} "No open incidents." } }
+        (past(view, position.page))
+        footer { "From the memory of this monitor since it started; others may differ by some moments." }
     };
-    Page {
+    PageContent {
         title: layout::title(view, "Incidents"),
         body,
     }
 }
 
-/// Those that last.
-pub(super) fn open(view: &View) -> Markup {
+/// Open incidents.
+pub(super) fn open(view: &MeshView) -> Markup {
     html! {
         @for incident in view.open() {
             article.incident id=(incident.id) {
@@ -41,7 +41,7 @@ pub(super) fn open(view: &View) -> Markup {
                     strong { (incident.summary) }
                     p {
                         code { (incident.subject) } " · " (incident.rule) " · for "
-                        (span(view.at.since(incident.opened))) ", since " (time(incident.opened, view.at))
+                        (duration(view.at.since(incident.opened))) ", since " (time(incident.opened, view.at))
                     }
                 }
             }
@@ -49,7 +49,7 @@ pub(super) fn open(view: &View) -> Markup {
     }
 }
 
-fn past(view: &View, page: usize) -> Markup {
+fn past(view: &MeshView, page: usize) -> Markup {
     let closed: Vec<&Incident> = view.closed().collect();
     let shown = closed.iter().skip(page.saturating_mul(PAGE)).take(PAGE);
     html! {
@@ -62,12 +62,12 @@ fn past(view: &View, page: usize) -> Markup {
                     table {
                         thead {
                             tr {
-                                th scope="col" { "What happened" }
+                                th scope="col" { "Summary" }
                                 th scope="col" { "Rule" }
                                 th scope="col" { "Subject" }
-                                th scope="col" { "From" }
-                                th scope="col" { "To" }
-                                th.number scope="col" { "Lasted" }
+                                th scope="col" { "Opened" }
+                                th scope="col" { "Closed" }
+                                th.number scope="col" { "Duration" }
                             }
                         }
                         tbody { @for incident in shown { (row(incident, view.at)) } }
@@ -88,7 +88,7 @@ fn row(incident: &Incident, now: Timestamp) -> Markup {
             td { code { (incident.subject) } }
             td { (time(incident.opened, now)) }
             td { (time(closed, now)) }
-            td.number { (span(closed.since(incident.opened))) }
+            td.number { (duration(closed.since(incident.opened))) }
         }
     }
 }

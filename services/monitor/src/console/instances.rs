@@ -1,14 +1,13 @@
-//! Every instance, and the words and cells that other pages show of one.
+//! Table of instances, and cells that other pages share.
 
 use maud::{Markup, html};
 
-use super::chart::{bar, spark};
-use super::figure::{bytes, count, micros, moment, none, rate, span};
-use super::overview::history;
-use crate::view::{Load, Row, RowState, View};
+use super::chart::{bar, history, spark};
+use super::format::{bytes, count, dash, duration, micros, moment, rate};
+use crate::view::{InstanceLoad, InstanceRow, MeshView, RowState};
 
-/// All instances by their service.
-pub(super) fn table(view: &View) -> Markup {
+/// Table of all instances, by service.
+pub(super) fn table(view: &MeshView) -> Markup {
     html! {
         section aria-labelledby="instances" {
             h2 #instances { "Instances" }
@@ -36,8 +35,8 @@ pub(super) fn table(view: &View) -> Markup {
     }
 }
 
-/// The instances of one service.
-fn service(view: &View, rows: &[Row]) -> Markup {
+/// Rows of one service.
+fn service(view: &MeshView, rows: &[InstanceRow]) -> Markup {
     let name = rows.first().map_or("", |row| row.service.as_str());
     html! {
         tbody {
@@ -47,7 +46,7 @@ fn service(view: &View, rows: &[Row]) -> Markup {
     }
 }
 
-fn instance(view: &View, row: &Row) -> Markup {
+fn instance(view: &MeshView, row: &InstanceRow) -> Markup {
     html! {
         tr id=(row.id) {
             th scope="row" {
@@ -59,15 +58,15 @@ fn instance(view: &View, row: &Row) -> Markup {
             @if let Some(load) = &row.load {
                 (figures(load))
             } @else {
-                td.number.soft colspan="6" { (unheard(row)) }
+                td.number.soft colspan="6" { (no_load(row)) }
             }
-            td.number title=(moment(row.started)) { (span(view.at.since(row.started))) }
+            td.number title=(moment(row.started)) { (duration(view.at.since(row.started))) }
         }
     }
 }
 
-/// Its part among its like.
-pub(super) fn role(row: &Row) -> Markup {
+/// Role among its peers.
+pub(super) fn role(row: &InstanceRow) -> Markup {
     html! {
         @if row.leader {
             span.badge.leader { "★ leader" }
@@ -80,8 +79,8 @@ pub(super) fn role(row: &Row) -> Markup {
     }
 }
 
-/// The cells of an instance's load.
-fn figures(load: &Load) -> Markup {
+/// Cells of the load.
+fn figures(load: &InstanceLoad) -> Markup {
     html! {
         td.number { (in_flight(load)) }
         td.number { (count(load.queued.into())) }
@@ -98,8 +97,8 @@ fn figures(load: &Load) -> Markup {
     }
 }
 
-/// What it does, of what it can do at once.
-pub(super) fn in_flight(load: &Load) -> Markup {
+/// Operations in progress, out of the slots.
+pub(super) fn in_flight(load: &InstanceLoad) -> Markup {
     html! {
         (count(load.in_flight.into()))
         @if load.slots > 0 {
@@ -109,49 +108,49 @@ pub(super) fn in_flight(load: &Load) -> Markup {
     }
 }
 
-/// The median of its latencies and what 99 of 100 did not exceed.
-pub(super) fn latency(load: &Load) -> Markup {
+/// Median and 99th percentile of the latency.
+pub(super) fn latency(load: &InstanceLoad) -> Markup {
     html! {
         @if load.latency_us > 0 {
             (micros(load.latency_us))
             small { "p99 " (micros(load.latency_p99_us)) }
         } @else {
-            (none())
+            (dash())
         }
     }
 }
 
-/// What stands where an instance has no load.
-pub(super) fn unheard(row: &Row) -> &'static str {
+/// Text in place of the load of an instance that does not report.
+pub(super) fn no_load(row: &InstanceRow) -> &'static str {
     match row.state {
-        RowState::Connecting => "not heard yet",
-        _ => "not heard now",
+        RowState::Connecting => "no report yet",
+        _ => "no report",
     }
 }
 
-/// The CPU time of its process. One core is the top of the curve, unless it takes more.
-pub(super) fn cpu(load: &Load) -> Markup {
+/// CPU time of the process. The top of the curve is one core, or more where it uses more.
+pub(super) fn cpu(load: &InstanceLoad) -> Markup {
     html! {
         span.value { (rate(load.rates.cpu_percent)) " %" }
         (spark(&history(load, |point| point.rates.cpu_percent), 25.0))
     }
 }
 
-/// The memory of its process.
-pub(super) fn memory(load: &Load) -> Markup {
+/// Resident memory of the process.
+pub(super) fn memory(load: &InstanceLoad) -> Markup {
     html! {
         span.value { (bytes(load.resident_bytes)) }
         (spark(&history(load, |point| point.resident_bytes as f64), (64 << 20) as f64))
     }
 }
 
-/// How it does, as a word with a coloured dot.
+/// State as a word with a coloured dot.
 pub(super) fn state(state: RowState) -> Markup {
     let (class, text) = words(state);
     html! { span class={ "dot " (class) } {} (text) }
 }
 
-/// The colour and the word of a state.
+/// Colour and word of a state.
 pub(super) fn words(state: RowState) -> (&'static str, &'static str) {
     match state {
         RowState::Connecting => ("unsure", "connecting"),

@@ -1,17 +1,17 @@
-//! The frame around every page.
+//! Frame around every page.
 
 use lepton_domain::incident::IncidentState;
 use lepton_domain::reason::Fault;
 use maud::{DOCTYPE, Markup, html};
 
-use super::place::Place;
-use super::{Console, Page};
-use crate::view::View;
+use super::route::Page;
+use super::{Console, PageContent};
+use crate::view::MeshView;
 
-/// Seconds between two loads of a page whose reader has no scripts.
+/// Seconds between reloads of a page in a browser without scripts.
 const RELOAD_SECONDS: u32 = 5;
 
-/// The navigation: address and name.
+/// Navigation: address and name.
 const TABS: [(&str, &str); 6] = [
     ("/", "Overview"),
     ("/tasks", "Tasks"),
@@ -21,9 +21,9 @@ const TABS: [(&str, &str); 6] = [
     ("/traces", "Traces"),
 ];
 
-/// A page of the console. One without a place is an answer to a wrong address, and stays as it is. Without scripts the
-/// list of tasks stays as well, until its reader loads it: a reload would wipe what is typed into its filter.
-pub(super) fn page(console: &Console, place: Option<&Place>, page: &Page) -> Markup {
+/// HTML document of a page. Without an address it is an error about a wrong address, and not refreshed. Without scripts
+/// the list of tasks is not reloaded either: that would clear what is typed into its filter.
+pub(super) fn page(console: &Console, current: Option<&Page>, page: &PageContent) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -34,24 +34,24 @@ pub(super) fn page(console: &Console, place: Option<&Place>, page: &Page) -> Mar
                 title { (page.title) " · Lepton" }
                 link rel="icon" href="/mark.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/console.css";
-                @if place.is_some() {
+                @if current.is_some() {
                     script src="/console.js" defer {}
-                    @if !matches!(place, Some(Place::Tasks(_))) {
+                    @if !matches!(current, Some(Page::Tasks(_))) {
                         noscript { meta http-equiv="refresh" content=(RELOAD_SECONDS); }
                     }
                 }
             }
             body {
-                a.skip href="#main" { "Skip to the content" }
-                (header(console, place))
+                a.skip href="#main" { "Skip to content" }
+                (header(console, current))
                 main #main { (content(page)) }
             }
         }
     }
 }
 
-fn header(console: &Console, place: Option<&Place>) -> Markup {
-    let tab = place.map(Place::tab);
+fn header(console: &Console, current: Option<&Page>) -> Markup {
+    let tab = current.map(Page::navigation);
     html! {
         header.top {
             a.brand href="/" {
@@ -64,18 +64,18 @@ fn header(console: &Console, place: Option<&Place>) -> Markup {
                     a href=(address) aria-current=[(tab == Some(address)).then_some("page")] { (name) }
                 }
             }
-            span.stale role="status" { "Not connected. Shown is what was known last." }
+            span.stale role="status" { "Not connected. This is the last known state." }
         }
     }
 }
 
-/// What changes of a page: the part that is sent again.
-pub(super) fn content(page: &Page) -> Markup {
+/// Changing part of a page, which [`super::live`] sends again.
+pub(super) fn content(page: &PageContent) -> Markup {
     html! { div #content data-title={ (page.title) " · Lepton" } { (page.body) } }
 }
 
-/// A page for what could not be shown.
-pub(super) fn fault(fault: &Fault) -> Page {
+/// Page of an error.
+pub(super) fn error(fault: &Fault) -> PageContent {
     let title = match fault.reason.http_status() {
         404 => "Not found",
         400..500 => "Refused",
@@ -86,13 +86,13 @@ pub(super) fn fault(fault: &Fault) -> Page {
         (notice(fault))
         p { a href="/" { "To the overview" } }
     };
-    Page {
+    PageContent {
         title: title.to_owned(),
         body,
     }
 }
 
-/// What could not be shown, where the rest of a page stands.
+/// Box for an error where the rest of a page stands.
 pub(super) fn notice(fault: &Fault) -> Markup {
     html! {
         div.notice role="alert" {
@@ -102,8 +102,8 @@ pub(super) fn notice(fault: &Fault) -> Markup {
     }
 }
 
-/// A page's title in its tab, with the number of open incidents, which should be seen from anywhere.
-pub(super) fn title(view: &View, name: &str) -> String {
+/// Title for the browser's tab, with the number of open incidents.
+pub(super) fn title(view: &MeshView, name: &str) -> String {
     let open = view
         .incidents
         .iter()

@@ -1,123 +1,110 @@
-//! Open pages that stay up to date: a stream of server-sent events with the changing part of a page.
+//! Live pages: a stream of server-sent events with the changing part of a page.
 //!
-//! Promises: the page is made again at every refresh and sent when it differs; so many streams at a time and no more; a
-//! stream ends when the monitor drains. Leaves joining it to what is shown to the script.
+//! Promises: the page is rendered at every refresh and sent if it differs; the number of streams is limited; a stream
+//! ends when the monitor drains. Leaves merging it into the document to `console.js`.
 
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{HeaderName, RETRY_AFTER};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::place::Place;
-use super::{Console, HEADERS, Page, layout};
+use super::route::Page;
+use super::{Console, HEADERS, layout};
 
-/// Refreshes without a change after which something is sent all the same, so that a dead connection is noticed.
-const QUIET_MAX: u32 = 15;
+/// Time without a change after which a comment is sent, so that a dead connection is detected.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// One open page.
-struct Reader {
+/// Open page and the hash of its last event.
+struct LivePage {
     console: Console,
-    place: Place,
-    /// The hash of what was sent last.
+    page: Page,
+    /// Hash of the last event's HTML.
     sent: Option<u64>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// The stream of a page, its present state first.
-pub(super) fn follow(console: Console, place: Place) -> Response {
+/// Streams the states of a page as server-sent events, the present one first.
+pub(super) fn follow(console: Console, page: Page) -> Response {
     let Ok(permit) = console.live.clone().try_acquire_owned() else {
         let retry = [(RETRY_AFTER, "5")];
-        let message = "as many pages are kept up to date as console.live_max allows\n";
+        let message = "the limit of live pages, console.live_max, is reached\n";
         return (StatusCode::SERVICE_UNAVAILABLE, HEADERS, retry, message).into_response();
     };
-    let reader = Reader {
+    let live = LivePage {
         console,
-        place,
+        page,
         sent: None,
         _permit: permit,
     };
-    let events = stream::unfold(reader, |mut reader| async move {
-        let event = reader.next().await?;
-        Some((Ok::<_, Infallible>(event), reader))
+    let events = stream::unfold(live, |mut live| async move {
+        let html = live.next().await?;
+        Some((Ok::<_, Infallible>(event(&html)), live))
     });
-    (
-        HEADERS,
-        // A proxy that gathers an answer before it passes it on would hold back every event.
-        [
-            (CONTENT_TYPE, "text/event-stream"),
-            (HeaderName::from_static("x-accel-buffering"), "no"),
-        ],
-        Body::from_stream(events),
-    )
-        .into_response()
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    // A proxy that buffers the response would hold back every event.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    (HEADERS, unbuffered, Sse::new(events).keep_alive(keep_alive)).into_response()
 }
 
-impl Reader {
-    /// Waits for the next thing to send; `None` when the monitor drains.
+impl LivePage {
+    /// Waits for the next state that differs; `None` once the monitor drains.
     async fn next(&mut self) -> Option<String> {
-        for _ in 0..QUIET_MAX {
+        loop {
             if self.sent.is_some() {
                 tokio::select! {
                     () = self.console.shutdown.triggered() => return None,
                     () = tokio::time::sleep(self.console.refresh) => {}
                 }
             }
-            let page = tokio::select! {
+            let content = tokio::select! {
                 () = self.console.shutdown.triggered() => return None,
-                page = self.console.page(&self.place) => page,
+                content = self.console.render(&self.page) => content,
             };
-            let page = page.unwrap_or_else(|fault| layout::fault(&fault));
-            let event = event(&page);
+            let html = layout::content(&content.unwrap_or_else(|fault| layout::error(&fault))).0;
             let mut hasher = DefaultHasher::new();
-            event.hash(&mut hasher);
+            html.hash(&mut hasher);
             if self.sent.replace(hasher.finish()) != Some(hasher.finish()) {
-                return Some(event);
+                return Some(html);
             }
         }
-        Some(": still here\n\n".to_owned())
     }
 }
 
-/// A page as an event. A line break inside it would end the line of the event, so each gets a line of its own.
-fn event(page: &Page) -> String {
-    let html = layout::content(page).0;
-    let mut event = String::with_capacity(html.len() + 64);
-    event.push_str("event: page\n");
-    for line in html.split(['\n', '\r']) {
-        event.push_str("data: ");
-        event.push_str(line);
-        event.push('\n');
-    }
-    event.push('\n');
-    event
+/// Event with the HTML of a page. [`Event::data`] gives each line of it a `data:` field of its own.
+fn event(html: &str) -> Event {
+    Event::default().event("page").data(html)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::to_bytes;
     use maud::html;
 
     use super::*;
+    use crate::console::PageContent;
 
-    #[test]
-    fn no_text_breaks_out_of_its_event() {
-        let page = Page {
+    #[tokio::test]
+    async fn no_text_breaks_out_of_its_event() {
+        let content = PageContent {
             title: "t".to_owned(),
             body: html! { pre { "a\r\n\nevent: other\ndata: b" } },
         };
-        let event = event(&page);
-        assert!(
-            event.ends_with("\n\n") && event.matches("\n\n").count() == 1,
-            "{event:?}"
-        );
-        let stray = event
-            .lines()
+        let event = event(&layout::content(&content).0);
+        let response = Sse::new(stream::iter([Ok::<_, Infallible>(event)])).into_response();
+        let sent = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        let sent = String::from_utf8(sent.to_vec()).expect("text");
+        assert!(sent.ends_with("\n\n") && sent.matches("\n\n").count() == 1, "{sent:?}");
+        // A lone carriage return ends a line as well.
+        let stray = sent
+            .split(['\n', '\r'])
             .skip(1)
             .filter(|line| !line.is_empty() && !line.starts_with("data: "));
-        assert_eq!(stray.count(), 0, "{event:?}");
+        assert_eq!(stray.count(), 0, "{sent:?}");
     }
 }

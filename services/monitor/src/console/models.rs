@@ -1,24 +1,24 @@
-//! Models: their versions, what is deployed, where it is loaded, what it takes and gives, and where it comes from.
+//! Page of models: versions, deployment, replicas, signature and lineage.
 
 use lepton_domain::time::Timestamp;
 use lepton_proto::model::v1::{Model, ModelVersion, State, Tensor};
 use maud::{Markup, html};
 
-use super::figure::{bytes, count, cut, wire_time};
-use super::{Console, Page, layout};
-use crate::view::View;
+use super::format::{bytes, count, truncate, wire_time};
+use super::{Console, PageContent, layout};
+use crate::view::MeshView;
 
 /// Models on the page; the API lists all.
 const MODELS_MAX: usize = 200;
-/// Versions of a model on the page, the newest ones.
+/// Versions of a model on the page, newest first.
 const VERSIONS_MAX: usize = 20;
-/// Tensors and pairs of a version.
+/// Tensors and lineage entries of a version on the page.
 const PARTS_MAX: usize = 32;
-/// Digits of a digest that tell versions apart at a glance.
+/// Digits of a digest on the page, enough to distinguish versions at a glance.
 const DIGEST_SHOWN: usize = 12;
 
-/// The page.
-pub(super) async fn page(console: &Console, view: &View) -> Page {
+/// Page of all models.
+pub(super) async fn page(console: &Console, view: &MeshView) -> PageContent {
     let models = console.gateways.models(view).await;
     let body = html! {
         div.title { h1 { "Models" } @if let Ok(models) = &models { p.soft { (count(models.len() as u64)) " known" } } }
@@ -33,7 +33,7 @@ pub(super) async fn page(console: &Console, view: &View) -> Page {
             }
         }
     };
-    Page {
+    PageContent {
         title: layout::title(view, "Models"),
         body,
     }
@@ -85,7 +85,7 @@ fn row(model: &Model, version: &ModelVersion, now: Timestamp) -> Markup {
             }
             td {
                 span class={ "dot " (class) } {} (word)
-                @if !version.message.is_empty() { small.bad.wrap { (cut(&version.message, 256)) } }
+                @if !version.message.is_empty() { small.bad.wrap { (truncate(&version.message, 256)) } }
             }
             td {
                 @for worker in version.loaded_on.iter().take(PARTS_MAX) { code.row { (worker) } }
@@ -113,13 +113,13 @@ fn state(state: State) -> (&'static str, &'static str) {
 fn tensors(tensors: &[Tensor]) -> Markup {
     html! {
         @for tensor in tensors.iter().take(PARTS_MAX) {
-            code.row { (cut(&tensor.name, 64)) " " span.soft { (cut(&tensor.datatype, 16)) " " (shape(&tensor.shape)) } }
+            code.row { (truncate(&tensor.name, 64)) " " span.soft { (truncate(&tensor.datatype, 16)) " " (shape(&tensor.shape)) } }
         }
         @if tensors.len() > PARTS_MAX { small { "and " (tensors.len() - PARTS_MAX) " more" } }
     }
 }
 
-/// A shape as people write it; any length is `?`.
+/// Shape in brackets; `?` for any length.
 fn shape(shape: &[i64]) -> String {
     let dimension = |length: &i64| {
         if *length < 0 {
@@ -141,10 +141,10 @@ fn lineage(version: &ModelVersion) -> Markup {
                 dl.facts {
                     @for (key, value) in version.lineage.iter().take(PARTS_MAX) {
                         div {
-                            dt { (cut(key, 64)) }
+                            dt { (truncate(key, 64)) }
                             dd {
-                                @if task(key) { a href={ "/tasks/" (value) } { code { (cut(value, 64)) } } }
-                                @else { (cut(value, 256)) }
+                                @if task(key) { a href={ "/tasks/" (value) } { code { (truncate(value, 64)) } } }
+                                @else { (truncate(value, 256)) }
                             }
                         }
                     }

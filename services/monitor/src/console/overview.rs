@@ -1,37 +1,37 @@
-//! The first page: what is open, how the mesh is connected, how it does, and every instance.
+//! Start page: open incidents, topology, load and instances.
 
 use maud::{Markup, html};
 
-use super::chart::{POINTS, pair};
-use super::figure::{count, micros, rate, time};
-use super::{Console, Page, incidents, instances, layout, topology};
+use super::chart::{history, pair};
+use super::format::{count, micros, rate, time};
+use super::{Console, PageContent, incidents, instances, layout, topology};
 use crate::stats::ring::Point;
-use crate::view::{Load, RowState, View};
+use crate::view::{InstanceLoad, MeshView, RowState};
 
-/// The page.
-pub(super) fn page(console: &Console, view: &View) -> Page {
-    let store = *console.store.borrow();
+/// Start page.
+pub(super) fn page(console: &Console, view: &MeshView) -> PageContent {
+    let etcd_health = *console.etcd_health.borrow();
     let body = html! {
         (verdict(view))
         (incidents::open(view))
-        section.panel aria-label="How the mesh is connected" { (topology::picture(view, store, &console.etcd)) }
+        section.panel aria-label="Topology of the mesh" { (topology::picture(view, etcd_health, &console.etcd)) }
         (charts(view))
         (instances::table(view))
         footer { "As of " (time(view.at, view.at)) ". Rates are means over five seconds, curves show the last minute." }
     };
-    Page {
+    PageContent {
         title: layout::title(view, "Overview"),
         body,
     }
 }
 
-/// The mesh in one sentence.
-fn verdict(view: &View) -> Markup {
+/// Condition of the mesh in one sentence.
+fn verdict(view: &MeshView) -> Markup {
     let open = view.open().count();
     let waiting = view.rows.iter().filter(|row| row.state != RowState::Ready).count();
     let (class, text) = match (view.rows.len(), open, waiting) {
-        (0, 0, _) => ("unsure", "No instance has been found yet".to_owned()),
-        (_, 0, 0) => ("good", "Everything works".to_owned()),
+        (0, 0, _) => ("unsure", "No instances found yet".to_owned()),
+        (_, 0, 0) => ("good", "All instances are ready".to_owned()),
         (_, 0, 1) => ("unsure", "One instance is not ready".to_owned()),
         (_, 0, _) => ("unsure", format!("{waiting} instances are not ready")),
         (_, 1, _) => ("bad", "One incident is open".to_owned()),
@@ -40,23 +40,23 @@ fn verdict(view: &View) -> Markup {
     html! { div.title { h1 { span class={ "dot " (class) } {} (text) } } }
 }
 
-/// A figure of the whole mesh over the last minute.
+/// Chart of one figure of the whole mesh over the last minute.
 struct Chart {
     name: &'static str,
     now: String,
     unit: String,
     values: Vec<f64>,
-    /// A second curve on the same scale, with its class.
+    /// Second curve on the same scale, with its class.
     other: (&'static str, Vec<f64>),
-    /// The least that the top of the scale stands for.
+    /// Least value at the top of the scale.
     floor: f64,
-    /// What the largest value was, in words.
+    /// Label of the largest value.
     peak: String,
 }
 
-/// Sums over services. What passes through several is counted where it enters. CPU and memory are of processes, which
-/// services may share, so they have no sum; they stand beside each instance.
-fn charts(view: &View) -> Markup {
+/// Charts of sums over services. Requests are counted at the gateways only. CPU and memory belong to processes, which
+/// services may share, so they have no sum; [`instances::table`] has them.
+fn charts(view: &MeshView) -> Markup {
     let charts = [requests(view), latency(view), waiting(view), slots(view)];
     html! {
         section.charts aria-label="The mesh in the last minute" {
@@ -72,7 +72,7 @@ fn charts(view: &View) -> Markup {
     }
 }
 
-fn requests(view: &View) -> Chart {
+fn requests(view: &MeshView) -> Chart {
     let now: f64 = loads(view, "gateway").map(|load| load.rates.finished_per_s).sum();
     let failed: f64 = loads(view, "gateway").map(|load| load.rates.failed_per_s).sum();
     let values = summed(view, "gateway", |point| point.rates.finished_per_s);
@@ -92,10 +92,10 @@ fn requests(view: &View) -> Chart {
     }
 }
 
-fn latency(view: &View) -> Chart {
+fn latency(view: &MeshView) -> Chart {
     // Percentiles cannot be added: the slowest gateway speaks for all.
     let slowest = |figure: fn(&Point) -> u64| folded(view, "gateway", |point| figure(point) as f64, f64::max);
-    let now = |figure: fn(&Load) -> u64| loads(view, "gateway").map(figure).max().unwrap_or(0);
+    let now = |figure: fn(&InstanceLoad) -> u64| loads(view, "gateway").map(figure).max().unwrap_or(0);
     let (median, tail) = (now(|load| load.latency_us), now(|load| load.latency_p99_us));
     let written = |figure| if figure == 0 { "–".to_owned() } else { micros(figure) };
     let far = slowest(|point| point.latency_p99_us);
@@ -110,7 +110,7 @@ fn latency(view: &View) -> Chart {
     }
 }
 
-fn waiting(view: &View) -> Chart {
+fn waiting(view: &MeshView) -> Chart {
     let loads = || view.rows.iter().filter_map(|row| row.load.as_ref());
     let queues = loads().map(|load| history(load, |point| point.queued.into()));
     let values = queues.fold(Vec::new(), |all, values| added(all, values, |a, b| a + b));
@@ -126,7 +126,7 @@ fn waiting(view: &View) -> Chart {
     }
 }
 
-fn slots(view: &View) -> Chart {
+fn slots(view: &MeshView) -> Chart {
     let values = summed(view, "worker", |point| point.in_flight.into());
     let used: u64 = loads(view, "worker").map(|load| u64::from(load.in_flight)).sum();
     let slots: u64 = loads(view, "worker").map(|load| u64::from(load.slots)).sum();
@@ -141,29 +141,24 @@ fn slots(view: &View) -> Chart {
     }
 }
 
-fn loads<'a>(view: &'a View, service: &'a str) -> impl Iterator<Item = &'a Load> {
+fn loads<'a>(view: &'a MeshView, service: &'a str) -> impl Iterator<Item = &'a InstanceLoad> {
     let rows = view.rows.iter().filter(move |row| row.service == service);
     rows.filter_map(|row| row.load.as_ref())
 }
 
-fn summed(view: &View, service: &str, figure: impl Fn(&Point) -> f64) -> Vec<f64> {
+fn summed(view: &MeshView, service: &str, figure: impl Fn(&Point) -> f64) -> Vec<f64> {
     folded(view, service, figure, |a, b| a + b)
 }
 
-fn folded(view: &View, service: &str, figure: impl Fn(&Point) -> f64, join: fn(f64, f64) -> f64) -> Vec<f64> {
+fn folded(view: &MeshView, service: &str, figure: impl Fn(&Point) -> f64, join: fn(f64, f64) -> f64) -> Vec<f64> {
     let histories = loads(view, service).map(|load| history(load, &figure));
     histories.fold(Vec::new(), |all, values| added(all, values, join))
 }
 
-/// The newest first, so that histories of different lengths meet at the present.
-pub(super) fn history(load: &Load, figure: impl Fn(&Point) -> f64) -> Vec<f64> {
-    load.recent.iter().rev().take(POINTS).map(figure).collect()
-}
-
-/// Two histories joined point by point; both the newest first.
+/// Two histories combined point by point; both newest first.
 fn added(mut all: Vec<f64>, values: Vec<f64>, join: fn(f64, f64) -> f64) -> Vec<f64> {
-    for (place, value) in values.into_iter().enumerate() {
-        match all.get_mut(place) {
+    for (index, value) in values.into_iter().enumerate() {
+        match all.get_mut(index) {
             Some(sum) => *sum = join(*sum, value),
             None => all.push(value),
         }

@@ -1,9 +1,9 @@
-//! Tasks, page by page, by state and kind.
+//! Page of tasks, filtered by state and kind.
 
 mod attempts;
 pub(super) mod detail;
-pub(super) mod known;
 mod payload;
+pub(super) mod task_cache;
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use lepton_domain::time::Timestamp;
 use lepton_proto::task::v1::{ListTasksRequest, State, Task, TaskView};
 use maud::{Markup, html};
 
-use super::figure::{count, cut, lasted, none, read, wire_time};
-use super::place::{STATES, Wanted};
-use super::{Console, Page, layout};
-use crate::view::View;
+use super::format::{count, dash, parse_time, precise_duration, truncate, wire_time};
+use super::route::{STATES, TaskFilter};
+use super::{Console, PageContent, layout};
+use crate::view::MeshView;
 
 /// Tasks on a page.
 const PAGE: u32 = 25;
-/// Kinds that a reader is offered; any other can be typed.
+/// Kinds that the filter suggests; any other can be typed.
 const KINDS: [&str; 4] = ["analyze", "echo", "evaluate", "train"];
 
-/// The page. Fails only for what is wrong with its address.
-pub(super) async fn page(console: &Console, view: &View, wanted: &Wanted) -> Result<Page, Fault> {
+/// Page of a list of tasks. Fails only for a wrong page token.
+pub(super) async fn page(console: &Console, view: &MeshView, filter: &TaskFilter) -> Result<PageContent, Fault> {
     let request = ListTasksRequest {
         page_size: PAGE,
-        page_token: wanted.token.clone(),
-        state: wanted.state.unwrap_or_default().into(),
-        kind: wanted.kind.clone(),
+        page_token: filter.token.clone(),
+        state: filter.state.unwrap_or_default().into(),
+        kind: filter.kind.clone(),
         view: TaskView::Basic.into(),
     };
     let listed = match console.gateways.tasks(view, request).await {
@@ -37,29 +37,29 @@ pub(super) async fn page(console: &Console, view: &View, wanted: &Wanted) -> Res
     };
     let body = html! {
         div.title { h1 { "Tasks" } }
-        (filters(wanted))
+        (filters(filter))
         @match &listed {
             Err(fault) => (layout::notice(fault)),
             Ok(listed) => {
                 (table(&listed.tasks, view.at))
-                (pages(wanted, &listed.next_page_token))
+                (pager(filter, &listed.next_page_token))
             }
         }
     };
-    Ok(Page {
+    Ok(PageContent {
         title: layout::title(view, "Tasks"),
         body,
     })
 }
 
-fn filters(wanted: &Wanted) -> Markup {
-    let by = |state| Wanted {
+fn filters(filter: &TaskFilter) -> Markup {
+    let by = |state| TaskFilter {
         state,
-        kind: wanted.kind.clone(),
+        kind: filter.kind.clone(),
         token: String::new(),
     };
-    let current = |state| (wanted.state == state).then_some("true");
-    let word = STATES.iter().find(|(state, _)| Some(*state) == wanted.state);
+    let current = |state| (filter.state == state).then_some("true");
+    let word = STATES.iter().find(|(state, _)| Some(*state) == filter.state);
     html! {
         div.filters {
             nav.tabs aria-label="Tasks by state" {
@@ -71,11 +71,11 @@ fn filters(wanted: &Wanted) -> Markup {
             form.kind action="/tasks" method="get" role="search" {
                 @if let Some((_, word)) = word { input type="hidden" name="state" value=(word); }
                 label for="kind" { "Kind" }
-                input #kind name="kind" list="kinds" value=(wanted.kind) maxlength="64" autocomplete="off" placeholder="all";
+                input #kind name="kind" list="kinds" value=(filter.kind) maxlength="64" autocomplete="off" placeholder="all";
                 datalist #kinds { @for kind in KINDS { option value=(kind) {} } }
                 button type="submit" { "Filter" }
             }
-            noscript { a href=(wanted.address()) { "Load anew" } }
+            noscript { a href=(filter.address()) { "Reload" } }
         }
     }
 }
@@ -83,7 +83,7 @@ fn filters(wanted: &Wanted) -> Markup {
 fn table(tasks: &[Task], now: Timestamp) -> Markup {
     html! {
         @if tasks.is_empty() {
-            p.calm { "No task is like this." }
+            p.calm { "No matching task." }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Tasks" {
                 table #tasks {
@@ -110,23 +110,23 @@ fn row(task: &Task, now: Timestamp) -> Markup {
     html! {
         tr id=(task.id) {
             th scope="row" { a href={ "/tasks/" (task.id) } { (id(task)) } }
-            td { (cut(&task.kind, 64)) }
+            td { (truncate(&task.kind, 64)) }
             td { (state(task)) (progress(task)) }
             td { (wire_time(task.create_time.as_ref(), now)) }
             td.number { (took(task, now)) }
             td.number { (count(task.attempts.into())) }
-            td { @if task.worker.is_empty() { (none()) } @else { code { (cut(&task.worker, 64)) } } }
+            td { @if task.worker.is_empty() { (dash()) } @else { code { (truncate(&task.worker, 64)) } } }
         }
     }
 }
 
-/// Its id; narrow windows show the end of it, which is the part that differs.
+/// Task id. Narrow windows show its end only, which is the part that differs.
 fn id(task: &Task) -> Markup {
     let (head, tail) = task.id.rsplit_once('-').unwrap_or(("", &task.id));
     html! { code { span.front { (head) "-" } (tail) } }
 }
 
-/// Where it stands, in a word with a coloured dot, and the reason where it failed.
+/// State as a word with a coloured dot, with the reason of a failure.
 pub(super) fn state(task: &Task) -> Markup {
     let state = task.state();
     let class = match state {
@@ -138,47 +138,47 @@ pub(super) fn state(task: &Task) -> Markup {
     };
     let word = STATES
         .iter()
-        .find(|(known, _)| *known == state)
+        .find(|(other, _)| *other == state)
         .map_or("unknown", |(_, word)| word);
     html! {
         span class={ "dot " (class) } {} (word)
-        @if let Some(error) = &task.error { @if state == State::Failed { " " small.inline { (cut(&error.reason, 64)) } } }
+        @if let Some(error) = &task.error { @if state == State::Failed { " " small.inline { (truncate(&error.reason, 64)) } } }
     }
 }
 
-/// How far it is, as far as it says.
+/// Progress bar of a running task that reports its progress.
 pub(super) fn progress(task: &Task) -> Markup {
-    let told = task.progress.as_ref().filter(|_| task.state() == State::Running);
+    let progress = task.progress.as_ref().filter(|_| task.state() == State::Running);
     html! {
-        @if let Some(told) = told {
-            @let percent = (told.fraction.clamp(0.0, 1.0) * 100.0).round();
+        @if let Some(progress) = progress {
+            @let percent = (progress.fraction.clamp(0.0, 1.0) * 100.0).round();
             progress max="100" value=(percent) aria-label="Done" {}
             " " small.inline { (percent) " %" }
         }
     }
 }
 
-/// How long it ran, or has run.
+/// Run time from the first start to the end, or until `now`.
 pub(super) fn took(task: &Task, now: Timestamp) -> Markup {
-    let moment = |at: &Option<prost_types::Timestamp>| at.as_ref().and_then(read);
+    let moment = |at: &Option<prost_types::Timestamp>| at.as_ref().and_then(parse_time);
     let Some(start) = moment(&task.start_time) else {
-        return none();
+        return dash();
     };
     match moment(&task.end_time) {
-        Some(end) => html! { (lasted(end.since(start))) },
+        Some(end) => html! { (precise_duration(end.since(start))) },
         // To the second: a running one is looked at again and again.
-        None => html! { (lasted(Duration::from_secs(now.since(start).as_secs()))) },
+        None => html! { (precise_duration(Duration::from_secs(now.since(start).as_secs()))) },
     }
 }
 
-fn pages(wanted: &Wanted, next: &str) -> Markup {
-    let at = |token: &str| Wanted {
+fn pager(filter: &TaskFilter, next: &str) -> Markup {
+    let at = |token: &str| TaskFilter {
         token: token.to_owned(),
-        ..wanted.clone()
+        ..filter.clone()
     };
     html! {
         nav.pages aria-label="Pages of tasks" {
-            @if !wanted.token.is_empty() { a href=(at("").address()) { "Newest" } }
+            @if !filter.token.is_empty() { a href=(at("").address()) { "Newest" } }
             @if !next.is_empty() { a href=(at(next).address()) rel="next" { "Older" } }
         }
     }

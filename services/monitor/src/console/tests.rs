@@ -14,7 +14,7 @@ use super::*;
 
 mod opened;
 use crate::stats::ring::{Point, Rates};
-use crate::view::{Load, Row};
+use crate::view::{InstanceLoad, InstanceRow};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000 + seconds * 1_000_000)
@@ -31,19 +31,19 @@ fn rising(finished_per_s: f64) -> Point {
     }
 }
 
-fn row(service: &str, id: &str, leader: bool) -> Row {
-    Row {
+fn row(service: &str, id: &str, leader: bool) -> InstanceRow {
+    InstanceRow {
         id: id.to_owned(),
         started: at(0),
         leader,
         epoch: 17,
-        load: Some(Load {
+        load: Some(InstanceLoad {
             in_flight: 3,
             slots: 4,
             recent: vec![rising(1.0), rising(5.0)],
-            ..Load::default()
+            ..InstanceLoad::default()
         }),
-        ..Row::of(service)
+        ..InstanceRow::of(service)
     }
 }
 
@@ -59,9 +59,9 @@ fn incident(number: u128, state: IncidentState) -> Incident {
     }
 }
 
-fn view() -> View {
+fn view() -> MeshView {
     let workers = (0..100).map(|number| row("worker", &format!("worker-{number:08x}"), false));
-    View {
+    MeshView {
         at: at(60),
         rows: [row("scheduler", "scheduler-1", true)]
             .into_iter()
@@ -72,16 +72,16 @@ fn view() -> View {
 }
 
 /// A console of this view, and what keeps it alive. No gateway answers.
-fn console(view: View, live_max: usize) -> (Router, Shutdown, watch::Sender<Arc<View>>) {
+fn console(view: MeshView, live_max: usize) -> (Router, Shutdown, watch::Sender<Arc<MeshView>>) {
     let (sender, view) = watch::channel(Arc::new(view));
-    let (_, store) = watch::channel(Store::Answers);
+    let (_, etcd_health) = watch::channel(EtcdHealth::Healthy);
     let mut config = config::Config::default();
     config.console.refresh = Duration::from_millis(10);
     config.console.live_max = live_max;
     let context = Context::system();
-    let sources = Sources {
+    let sources = ConsoleSources {
         view,
-        store,
+        etcd_health,
         traces: Traces::new(config.traces.clone(), &context),
         net: Net::Os,
     };
@@ -96,7 +96,7 @@ async fn ask(router: Router, request: http::request::Builder, body: &'static str
     (parts, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
-async fn fetch(view: View, method: &str, path: &str) -> (http::response::Parts, String) {
+async fn fetch(view: MeshView, method: &str, path: &str) -> (http::response::Parts, String) {
     let (router, _shutdown, _sender) = console(view, 8);
     ask(router, Request::builder().method(method).uri(path), "").await
 }
@@ -130,7 +130,7 @@ async fn what_an_instance_says_of_itself_is_escaped() {
     let mut view = view();
     let evil = "<script>alert(1)</script>\"'&";
     view.rows = ["worker", evil]
-        .map(|service| Row {
+        .map(|service| InstanceRow {
             address: evil.to_owned(),
             version: evil.to_owned(),
             role: evil.to_owned(),
@@ -184,21 +184,21 @@ async fn pages_load_nothing_from_elsewhere_and_have_no_inline_code() {
 #[tokio::test]
 async fn a_quiet_mesh_says_so_and_an_empty_one_does_not() {
     let rows = vec![row("worker", "worker-1", false)];
-    let quiet = View {
+    let quiet = MeshView {
         rows,
         at: at(1),
-        ..View::default()
+        ..MeshView::default()
     };
     let (_, page) = fetch(quiet, "GET", "/").await;
-    assert!(page.contains("Everything works") && page.contains("<title>Overview · Lepton</title>"));
-    let (_, page) = fetch(View::default(), "GET", "/").await;
-    assert!(page.contains("No instance has been found yet"));
+    assert!(page.contains("All instances are ready") && page.contains("<title>Overview · Lepton</title>"));
+    let (_, page) = fetch(MeshView::default(), "GET", "/").await;
+    assert!(page.contains("No instances found yet"));
 }
 
 #[tokio::test]
 async fn pages_render_without_a_gateway_and_say_so() {
     let mut view = view();
-    // With more than one, traces are asked of all of them.
+    // With more than one, traces are requested from all of them.
     view.rows
         .extend(["monitor-1", "monitor-2"].map(|id| row("monitor", id, false)));
     for path in [
@@ -250,7 +250,7 @@ async fn a_page_that_may_come_yet_is_kept_up_to_date() {
 #[tokio::test]
 async fn the_figures_of_the_mesh_are_of_those_who_tell_them_now() {
     let gateway = |id: &str, latency_us: u64| {
-        let load = Load {
+        let load = InstanceLoad {
             queued: 1,
             latency_us,
             latency_p99_us: 10 * latency_us,
@@ -259,22 +259,22 @@ async fn the_figures_of_the_mesh_are_of_those_who_tell_them_now() {
                 latency_p99_us: 10 * latency_us,
                 ..rising(2.0)
             }],
-            ..Load::default()
+            ..InstanceLoad::default()
         };
-        Row {
+        InstanceRow {
             load: Some(load),
             ..row("gateway", id, false)
         }
     };
-    let silent = Row {
+    let silent = InstanceRow {
         state: crate::view::RowState::Silent,
         load: None,
         ..row("scheduler", "scheduler-1", false)
     };
-    let view = View {
+    let view = MeshView {
         at: at(60),
         rows: vec![gateway("gateway-1", 1_000), gateway("gateway-2", 2_000), silent],
-        ..View::default()
+        ..MeshView::default()
     };
     let (_, page) = fetch(view, "GET", "/").await;
     for shown in [
@@ -283,7 +283,7 @@ async fn the_figures_of_the_mesh_are_of_those_who_tell_them_now() {
         "<strong>2</strong> <span>requests and tasks</span>",
         "p99 at most 20 ms",
         "class=\"line far\"",
-        "not heard now",
+        "no report",
     ] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
@@ -347,11 +347,11 @@ async fn follow(router: &Router) -> Response {
 
 #[tokio::test]
 async fn an_open_page_follows_until_the_monitor_drains() {
-    let (router, shutdown, sender) = console(View::default(), 1);
+    let (router, shutdown, sender) = console(MeshView::default(), 1);
     let mut events = follow(&router).await.into_body().into_data_stream();
     let mut next = async || Some(String::from_utf8(events.next().await?.unwrap().to_vec()).unwrap());
     let first = next().await.unwrap();
-    assert!(first.starts_with("event: page\ndata: <div id=\"content\"") && first.contains("Nothing is wrong"));
+    assert!(first.starts_with("event: page\ndata: <div id=\"content\"") && first.contains("No open incidents"));
     assert_eq!(
         follow(&router).await.status(),
         503,

@@ -1,54 +1,54 @@
-//! How the mesh is connected, as a picture.
+//! Drawing of the mesh's connections.
 //!
-//! Promises: as many instances of a service as fit, the leader always among them, and the number of the rest. It is
-//! drawn twice, side by side for wide windows and one below the other for narrow ones; the style sheet shows one.
+//! Promises: as many instances of a service as fit, its leader always among them, and the number of the others. It is
+//! drawn in two layouts, for wide and narrow windows; the style sheet shows one.
 
 use maud::{Markup, html};
 
-use super::figure::{count, cut, rate};
+use super::format::{count, rate, truncate};
 use super::instances::words;
-use crate::store::Store;
-use crate::view::{Row, RowState, View};
+use crate::etcd_health::EtcdHealth;
+use crate::view::{InstanceRow, MeshView, RowState};
 
-/// Instances of a service that are drawn.
+/// Instances of a service in the drawing.
 const DRAWN_MAX: usize = 4;
-/// Characters of a name that fit into a box; the middle of a longer one is left out.
+/// Characters of a name in a box; [`shortened`] omits the middle of longer ones.
 const NAME_MAX: usize = 24;
 
 const BOX_WIDTH: i32 = 226;
 const BOX_HEIGHT: i32 = 44;
 const GAP: i32 = 8;
-/// From the edge of a lane to its boxes.
+/// Padding between a lane and its boxes.
 const PAD: i32 = 12;
-/// The line with the lane's name.
+/// Height of the lane's title.
 const HEAD: i32 = 30;
 const LANE_WIDTH: i32 = BOX_WIDTH + 2 * PAD;
-/// Between lanes: room for an arrow and its word.
+/// Gap between lanes, wide enough for an arrow and its label.
 const BETWEEN: i32 = 112;
 const BELOW: i32 = 40;
-/// Above the lanes, and beside them in the narrow drawing: room for the way past the schedulers.
+/// Room above the lanes, and beside them in the narrow drawing, for the online path.
 const OVER: i32 = 32;
 const BESIDE: i32 = 66;
-/// Where the way past the schedulers runs, from the edge of the drawing and of the lanes.
+/// Position of the online path, which bypasses the schedulers, from the edge of the drawing and of the lanes.
 const PAST: i32 = 16;
 
-/// A box.
+/// Box of an instance.
 struct Node {
     class: String,
     title: String,
     note: String,
 }
 
-/// All boxes of a service.
+/// Boxes of a service.
 struct Lane {
     name: String,
-    /// Who leads it, in words; empty without a leader.
-    led: String,
+    /// Leader and epoch as text; empty without a leader.
+    leadership: String,
     nodes: Vec<Node>,
 }
 
-/// A lane with its place.
-struct Placed<'a> {
+/// [`Lane`] with its position.
+struct PlacedLane<'a> {
     lane: &'a Lane,
     x: i32,
     y: i32,
@@ -62,14 +62,14 @@ impl Lane {
     }
 }
 
-/// The picture, twice.
-pub(super) fn picture(view: &View, store: Store, etcd: &[String]) -> Markup {
+/// Drawing of the mesh in two layouts, of which the style sheet shows one.
+pub(super) fn picture(view: &MeshView, etcd_health: EtcdHealth, etcd: &[String]) -> Markup {
     let lanes = [
         service(view, "gateway", "Gateways"),
         service(view, "scheduler", "Schedulers"),
         service(view, "worker", "Workers"),
         service(view, "monitor", "Monitors"),
-        stored(store, etcd),
+        etcd_lane(etcd_health, etcd),
     ];
     html! {
         (wide(&lanes))
@@ -77,9 +77,9 @@ pub(super) fn picture(view: &View, store: Store, etcd: &[String]) -> Markup {
     }
 }
 
-fn service(view: &View, name: &str, title: &str) -> Lane {
-    let mut rows: Vec<&Row> = view.rows.iter().filter(|row| row.service == name).collect();
-    // The leader first, then what is not well: those are the ones that somebody looks for.
+fn service(view: &MeshView, name: &str, title: &str) -> Lane {
+    let mut rows: Vec<&InstanceRow> = view.rows.iter().filter(|row| row.service == name).collect();
+    // The leader first, then what is not ready: those are what a reader looks for.
     rows.sort_by_key(|row| (!row.leader, row.state == RowState::Ready));
     let hidden = rows.len().saturating_sub(DRAWN_MAX);
     let mut nodes: Vec<Node> = rows.iter().take(DRAWN_MAX).map(|row| node(row)).collect();
@@ -91,21 +91,21 @@ fn service(view: &View, name: &str, title: &str) -> Lane {
         });
     }
     let leader = rows.iter().find(|row| row.leader);
-    let led = leader.map(|row| format!(" led by {} in epoch {}", cut(&row.id, 128), row.epoch));
+    let leadership = leader.map(|row| format!(" led by {} in epoch {}", truncate(&row.id, 128), row.epoch));
     Lane {
         name: format!("{title} {}", rows.len()),
-        led: led.unwrap_or_default(),
+        leadership: leadership.unwrap_or_default(),
         nodes,
     }
 }
 
-fn node(row: &Row) -> Node {
+fn node(row: &InstanceRow) -> Node {
     let (class, word) = words(row.state);
     let note = match &row.load {
         _ if row.leader => format!("leader, epoch {}", row.epoch),
         _ if row.state != RowState::Ready => word.to_owned(),
         Some(load) if load.slots > 0 => format!("{} of {} slots in use", load.in_flight, load.slots),
-        Some(_) if !row.role.is_empty() => cut(&row.role, NAME_MAX),
+        Some(_) if !row.role.is_empty() => truncate(&row.role, NAME_MAX),
         Some(load) => format!("{} per second", rate(load.rates.finished_per_s)),
         None => word.to_owned(),
     };
@@ -120,11 +120,11 @@ fn node(row: &Row) -> Node {
     }
 }
 
-fn stored(store: Store, etcd: &[String]) -> Lane {
-    let (class, note) = match store {
-        Store::Answers => ("good", "answers"),
-        Store::Silent => ("bad", "does not answer"),
-        Store::Unknown => ("unsure", "not asked yet"),
+fn etcd_lane(etcd_health: EtcdHealth, etcd: &[String]) -> Lane {
+    let (class, note) = match etcd_health {
+        EtcdHealth::Healthy => ("good", "answers"),
+        EtcdHealth::Unreachable => ("bad", "does not answer"),
+        EtcdHealth::Unknown => ("unsure", "not checked yet"),
     };
     let members = match etcd {
         [only] => shortened(only.trim_start_matches("http://").trim_start_matches("https://")),
@@ -132,7 +132,7 @@ fn stored(store: Store, etcd: &[String]) -> Lane {
     };
     Lane {
         name: "etcd".to_owned(),
-        led: String::new(),
+        leadership: String::new(),
         nodes: vec![Node {
             class: class.to_owned(),
             title: members,
@@ -141,7 +141,7 @@ fn stored(store: Store, etcd: &[String]) -> Lane {
     }
 }
 
-/// A name that fits: its beginning and its end say more than its middle.
+/// Name that fits into a box: its beginning and its end, which say more than its middle.
 fn shortened(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= NAME_MAX {
@@ -152,7 +152,7 @@ fn shortened(name: &str) -> String {
     head.iter().chain(['…'].iter()).chain(tail).collect()
 }
 
-/// Requests flow from left to right; what they rest on is below.
+/// Layout in columns: requests flow from left to right.
 fn wide(lanes: &[Lane; 5]) -> Markup {
     let column = |number: i32| 1 + number * (LANE_WIDTH + BETWEEN);
     let [gateways, schedulers, workers, monitors, etcd] = lanes;
@@ -176,7 +176,7 @@ fn wide(lanes: &[Lane; 5]) -> Markup {
         (arrow((edge(1), middle), (column(2), middle), "attempts"))
         (arrow((centre, under), (centre, placed[4].y), "journal"))
     };
-    drawn(
+    drawing(
         "topology wide",
         (column(2) + LANE_WIDTH + 1, below + row + 1),
         &placed,
@@ -184,20 +184,20 @@ fn wide(lanes: &[Lane; 5]) -> Markup {
     )
 }
 
-/// A lane around a height.
-fn centred(lane: &Lane, x: i32, middle: i32) -> Placed<'_> {
+/// Lane centred at a height.
+fn centred(lane: &Lane, x: i32, middle: i32) -> PlacedLane<'_> {
     let height = lane.height();
     let y = middle - height / 2;
-    Placed { lane, x, y, height }
+    PlacedLane { lane, x, y, height }
 }
 
-/// The same, one below the other.
+/// Layout in one column.
 fn narrow(lanes: &[Lane; 5]) -> Markup {
     let [gateways, schedulers, workers, monitors, etcd] = lanes;
     let mut y = 1;
     let placed = [gateways, schedulers, workers, etcd, monitors].map(|lane| {
         let height = lane.height();
-        let at = Placed { lane, x: 1, y, height };
+        let at = PlacedLane { lane, x: 1, y, height };
         // What has an arrow needs room for it.
         let is_linked = std::ptr::eq(lane, gateways) || std::ptr::eq(lane, schedulers);
         y += height + if is_linked { BELOW } else { PAD };
@@ -216,12 +216,12 @@ fn narrow(lanes: &[Lane; 5]) -> Markup {
         (link(0, "submits"))
         (link(1, "attempts"))
     };
-    drawn("topology narrow", (LANE_WIDTH + BESIDE, y - PAD + 1), &placed, &links)
+    drawing("topology narrow", (LANE_WIDTH + BESIDE, y - PAD + 1), &placed, &links)
 }
 
-fn drawn(class: &str, (width, height): (i32, i32), placed: &[Placed], links: &Markup) -> Markup {
-    let said = |placed: &Placed| format!("{}{}", placed.lane.name, placed.lane.led);
-    let summary: Vec<String> = placed.iter().map(said).collect();
+fn drawing(class: &str, (width, height): (i32, i32), placed: &[PlacedLane], links: &Markup) -> Markup {
+    let label = |placed: &PlacedLane| format!("{}{}", placed.lane.name, placed.lane.leadership);
+    let summary: Vec<String> = placed.iter().map(label).collect();
     html! {
         svg class=(class) viewBox=(format!("0 0 {width} {height}")) role="img" aria-label=(summary.join(", ")) {
             @for placed in placed { (lane(placed)) }
@@ -230,8 +230,8 @@ fn drawn(class: &str, (width, height): (i32, i32), placed: &[Placed], links: &Ma
     }
 }
 
-fn lane(placed: &Placed) -> Markup {
-    let Placed { lane, x, y, height } = placed;
+fn lane(placed: &PlacedLane) -> Markup {
+    let PlacedLane { lane, x, y, height } = placed;
     html! {
         g.lane {
             rect x=(x) y=(y) width=(LANE_WIDTH) height=(height) rx="10" {}
@@ -252,7 +252,7 @@ fn lane(placed: &Placed) -> Markup {
     }
 }
 
-/// The way of requests that are answered at once: from the gateways to the workers, past the schedulers.
+/// Online path: from the gateways to the workers, without the schedulers.
 fn past(way: &[(i32, i32); 4], (x, y): (i32, i32), anchor: &str) -> Markup {
     let points: Vec<String> = way.iter().map(|(x, y)| format!("{x},{y}")).collect();
     html! {
@@ -264,7 +264,7 @@ fn past(way: &[(i32, i32); 4], (x, y): (i32, i32), anchor: &str) -> Markup {
     }
 }
 
-/// The head of an arrow between two points of which one is beside or below the other.
+/// Head of an arrow between two points, one beside or below the other.
 fn tip((x1, y1): (i32, i32), (x2, y2): (i32, i32)) -> String {
     let (dx, dy) = ((x2 - x1).signum(), (y2 - y1).signum());
     let corner = |back: i32, aside: i32| {
@@ -274,7 +274,7 @@ fn tip((x1, y1): (i32, i32), (x2, y2): (i32, i32)) -> String {
     [corner(9, -4), corner(2, 0), corner(9, 4)].join(" ")
 }
 
-/// An arrow to the right or down, with a word beside it.
+/// Arrow to the right or down with its label.
 fn arrow((x1, y1): (i32, i32), (x2, y2): (i32, i32), word: &str) -> Markup {
     let (x, y, anchor) = if y1 == y2 {
         ((x1 + x2) / 2, y1 - 8, "middle")
@@ -296,21 +296,21 @@ mod tests {
 
     #[test]
     fn a_crowd_is_counted_and_a_long_name_fits() {
-        let row = |number: usize| Row {
+        let row = |number: usize| InstanceRow {
             id: format!("worker-{}-{number}", "x".repeat(40)),
             leader: number == 99,
-            ..Row::of("worker")
+            ..InstanceRow::of("worker")
         };
-        let view = View {
+        let view = MeshView {
             rows: (0..100).map(row).collect(),
-            ..View::default()
+            ..MeshView::default()
         };
         let lane = service(&view, "worker", "Workers");
         assert_eq!((lane.nodes.len(), lane.name.as_str()), (DRAWN_MAX + 1, "Workers 100"));
         assert_eq!(lane.nodes[DRAWN_MAX].title, "and 96 more");
         assert!(lane.nodes[0].class.contains("leads") && lane.nodes[0].title.ends_with("-99"));
         assert!(lane.nodes.iter().all(|node| node.title.chars().count() <= NAME_MAX));
-        let drawn = picture(&view, Store::Silent, &["http://a:1".to_owned()]).0;
+        let drawn = picture(&view, EtcdHealth::Unreachable, &["http://a:1".to_owned()]).0;
         assert!(drawn.contains("does not answer") && drawn.contains("none"), "{drawn}");
         let leader = format!("Workers 100 led by {} in epoch 0", view.rows[99].id);
         assert!(drawn.contains(&leader), "for those who cannot see it: {drawn}");

@@ -1,119 +1,109 @@
-//! Traces that are kept: recent, slow, failed.
+//! Page of stored traces: recent, slow, failed.
 
 pub(super) mod waterfall;
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_proto::monitor::v1::{ListTracesRequest, Trace};
 use maud::{Markup, html};
 
-use super::figure::{count, cut, lasted, wire_time};
-use super::place::Which;
-use super::{Console, Page, chart, layout};
-use crate::otlp::Filter;
-use crate::view::View;
+use super::error::ConsoleError;
+use super::format::{count, precise_duration, truncate, wire_time};
+use super::route::TraceFilter;
+use super::{Console, PageContent, chart, layout};
+use crate::view::MeshView;
 
 /// Traces on the page.
-const SHOWN_MAX: usize = 100;
-/// What counts as slow here.
+const SHOWN_MAX: u32 = 100;
+/// Least duration of a slow trace.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// The page.
-pub(super) async fn page(console: &Console, view: &View, which: Which) -> Page {
-    let (traces, fault) = list(console, view, which).await;
+/// Page of a list of traces.
+pub(super) async fn page(console: &Console, view: &MeshView, filter: TraceFilter) -> PageContent {
+    let (traces, fault) = list(console, view, filter).await;
     let body = html! {
         div.title { h1 { "Traces" } }
         div.filters {
-            nav.tabs aria-label="Which traces" {
+            nav.tabs aria-label="Filter of traces" {
                 @for (address, name, of) in [
-                    ("/traces", "Recent", Which::Recent),
-                    ("/traces?show=slow", "Slow", Which::Slow),
-                    ("/traces?show=failed", "Failed", Which::Failed),
+                    ("/traces", "Recent", TraceFilter::Recent),
+                    ("/traces?show=slow", "Slow", TraceFilter::Slow),
+                    ("/traces?show=failed", "Failed", TraceFilter::Failed),
                 ] {
-                    a href=(address) aria-current=[(of == which).then_some("true")] { (name) }
+                    a href=(address) aria-current=[(of == filter).then_some("true")] { (name) }
                 }
             }
         }
         @if let Some(fault) = fault { (layout::notice(&fault)) }
         (table(&traces, view))
     };
-    Page {
+    PageContent {
         title: layout::title(view, "Traces"),
         body,
     }
 }
 
-/// Whether spans go to other monitors as well: to the leader always, and so a trace of the time when another led, or of
-/// the moment when the leadership changed, is not here, or only a part of it.
-fn is_shared(view: &View) -> bool {
+/// Reports whether other monitors receive spans too. Spans go to the leading monitor, so a trace from before a change
+/// of leadership is elsewhere, and one from during it is split.
+fn is_shared(view: &MeshView) -> bool {
     view.rows.iter().filter(|row| row.service == "monitor").count() > 1
 }
 
-/// The traces of all monitors, which a gateway puts together; where none answers, and where there is only this one, those
-/// that are kept here.
-async fn list(console: &Console, view: &View, which: Which) -> (Vec<Trace>, Option<Fault>) {
-    let (failed, duration_us_min) = match which {
-        Which::Recent => (false, 0),
-        Which::Slow => (false, SLOW.as_micros() as u64),
-        Which::Failed => (true, 0),
+/// Lists the traces of all monitors by a gateway; those of this monitor where no gateway answers, or where it is the
+/// only monitor.
+async fn list(console: &Console, view: &MeshView, filter: TraceFilter) -> (Vec<Trace>, Option<Fault>) {
+    let request = ListTracesRequest {
+        page_size: SHOWN_MAX,
+        failed: filter == TraceFilter::Failed,
+        duration_us_min: match filter {
+            TraceFilter::Recent | TraceFilter::Failed => 0,
+            TraceFilter::Slow => SLOW.as_micros() as u64,
+        },
+        page_token: String::new(),
     };
-    let own = || {
-        console.traces.list(Filter {
-            limit: SHOWN_MAX,
-            failed,
-            duration_us_min,
-        })
+    let own = || match console.traces.list(&request) {
+        Ok(page) => (page.items, None),
+        Err(fault) => (Vec::new(), Some(fault)),
     };
     if !is_shared(view) {
-        return (own(), None);
+        return own();
     }
-    let request = ListTracesRequest {
-        page_size: SHOWN_MAX as u32,
-        failed,
-        duration_us_min,
-    };
-    match console.gateways.traces(view, request).await {
+    match console.gateways.traces(view, &request).await {
         Ok(traces) => (traces, None),
-        Err(fault) => (own(), Some(fault)),
+        Err(fault) => (own().0, Some(fault)),
     }
 }
 
-/// A trace with its spans, from all monitors that keep some.
-pub(super) async fn find(console: &Console, view: &View, id: &str) -> Result<Trace, Fault> {
+/// Fetches a trace with the spans of all monitors that store some.
+pub(super) async fn fetch(console: &Console, view: &MeshView, id: &str) -> Result<Trace, Fault> {
     if id.is_empty() {
-        return Err(Fault::new(Reason::TraceNotFound, "it has no trace"));
+        return Err(ConsoleError::NoTrace.into());
     }
     let own = || console.traces.get(id);
     if !is_shared(view) {
-        return own().ok_or_else(|| {
-            let message = format!(
-                "trace {id} is not kept: it was not sampled, it made room for newer ones, or its spans are on their way, \
-                 which takes some seconds"
-            );
-            Fault::new(Reason::TraceNotFound, message)
-        });
+        return own().ok_or_else(|| ConsoleError::TraceNotStored(id.to_owned()).into());
     }
     let whole = console.gateways.trace(view, id).await;
     whole.or_else(|fault| own().ok_or(fault))
 }
 
-fn table(traces: &[Trace], view: &View) -> Markup {
+fn table(traces: &[Trace], view: &MeshView) -> Markup {
     let longest = traces.iter().map(|trace| trace.duration_us).max().unwrap_or(0).max(1);
     html! {
         @if traces.is_empty() {
-            p.calm { "No trace like this is kept. Instances send theirs within some seconds of a request." }
+            p.calm { "No matching trace is stored. Spans arrive within some seconds of a request." }
         } @else {
             div.scroll tabindex="0" role="region" aria-label="Traces" {
                 table {
                     caption.unseen { "Traces, the newest first" }
                     thead {
                         tr {
-                            th scope="col" { "What" }
+                            th scope="col" { "Name" }
                             th scope="col" { "Outcome" }
-                            th scope="col" { "Began" }
-                            th.number scope="col" { "Took" }
-                            th.length scope="col" { span.unseen { "Beside the longest" } }
+                            th scope="col" { "Started" }
+                            th.number scope="col" { "Duration" }
+                            th.length scope="col" { span.unseen { "Relative to the longest" } }
                             th.number scope="col" { "Spans" }
                             th scope="col" { "Trace" }
                         }
@@ -121,10 +111,10 @@ fn table(traces: &[Trace], view: &View) -> Markup {
                     tbody {
                         @for trace in traces {
                             tr id=(trace.trace_id) {
-                                th scope="row" { a href={ "/traces/" (trace.trace_id) } { (cut(&trace.name, 96)) } }
+                                th scope="row" { a href={ "/traces/" (trace.trace_id) } { (truncate(&trace.name, 96)) } }
                                 td { (outcome(trace.failed)) }
                                 td { (wire_time(trace.start_time.as_ref(), view.at)) }
-                                td.number { (lasted(Duration::from_micros(trace.duration_us))) }
+                                td.number { (precise_duration(Duration::from_micros(trace.duration_us))) }
                                 td.length { (chart::stretch(0.0, trace.duration_us as f64 / longest as f64, trace.failed)) }
                                 td.number { (count(trace.span_count.into())) }
                                 td { code title=(trace.trace_id) { (trace.trace_id.get(..12).unwrap_or_default()) } }

@@ -1,4 +1,4 @@
-//! Workers: what each can do at once, what it runs, and which models it has in memory.
+//! Page of workers: slots, running attempts and loaded models.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use lepton_proto::model::v1::Model;
 use lepton_proto::task::v1::{ListTasksRequest, State, Task, TaskView};
 use maud::{Markup, html};
 
-use super::figure::{count, cut, moment, rate, span};
-use super::{Console, Page, chart, instances, layout, overview};
-use crate::view::{Row, View};
+use super::format::{count, duration, moment, rate, truncate};
+use super::{Console, PageContent, chart, instances, layout};
+use crate::view::{InstanceRow, MeshView};
 
-/// Running tasks that are looked at; more of them are counted by the load.
+/// Running tasks fetched; the load counts further ones.
 const RUNNING_MAX: u32 = 200;
-/// Tasks and models that are named beside a worker.
+/// Tasks and models listed for a worker.
 const NAMED_MAX: usize = 8;
 
-/// The page.
-pub(super) async fn page(console: &Console, view: &View) -> Page {
+/// Page of all workers.
+pub(super) async fn page(console: &Console, view: &MeshView) -> PageContent {
     let request = ListTasksRequest {
         page_size: RUNNING_MAX,
         state: State::Running.into(),
@@ -29,17 +29,17 @@ pub(super) async fn page(console: &Console, view: &View) -> Page {
         .map(|listed| by_worker(&listed.tasks))
         .unwrap_or_default();
     let loaded = models.as_ref().map(|models| loaded(models)).unwrap_or_default();
-    let workers: Vec<&Row> = view.rows.iter().filter(|row| row.service == "worker").collect();
+    let workers: Vec<&InstanceRow> = view.rows.iter().filter(|row| row.service == "worker").collect();
     let body = html! {
         div.title {
             h1 { "Workers" }
             p.soft { (count(workers.len() as u64)) " live" }
         }
         @if let Some(fault) = running.as_ref().err().or(models.as_ref().err()) { (layout::notice(fault)) }
-        @if workers.is_empty() { p.calm { "No worker lives. Tasks wait until one comes." } }
+        @if workers.is_empty() { p.calm { "No live workers. Tasks wait until one registers." } }
         div.cards { @for row in workers { (card(view, row, &tasks, &loaded)) } }
     };
-    Page {
+    PageContent {
         title: layout::title(view, "Workers"),
         body,
     }
@@ -53,7 +53,7 @@ fn by_worker(tasks: &[Task]) -> BTreeMap<&str, Vec<&Task>> {
     found
 }
 
-/// Names with versions, by worker.
+/// Model names with versions, by worker.
 fn loaded(models: &[Model]) -> BTreeMap<&str, Vec<(&str, u32)>> {
     let mut found: BTreeMap<&str, Vec<(&str, u32)>> = BTreeMap::new();
     let versions = models
@@ -71,8 +71,8 @@ fn loaded(models: &[Model]) -> BTreeMap<&str, Vec<(&str, u32)>> {
 }
 
 fn card(
-    view: &View,
-    row: &Row,
+    view: &MeshView,
+    row: &InstanceRow,
     tasks: &BTreeMap<&str, Vec<&Task>>,
     loaded: &BTreeMap<&str, Vec<(&str, u32)>>,
 ) -> Markup {
@@ -88,7 +88,7 @@ fn card(
             dl.facts {
                 div { dt { "Address" } dd { code { (row.address) } } }
                 div { dt { "Version" } dd { (row.version) } }
-                div { dt { "Up" } dd title=(moment(row.started)) { (span(view.at.since(row.started))) } }
+                div { dt { "Up" } dd title=(moment(row.started)) { (duration(view.at.since(row.started))) } }
             }
             h3 { "Running" }
             (running(tasks))
@@ -98,16 +98,16 @@ fn card(
     }
 }
 
-fn load(row: &Row) -> Markup {
+fn load(row: &InstanceRow) -> Markup {
     let Some(load) = &row.load else {
-        return html! { p.soft { (instances::unheard(row)) } };
+        return html! { p.soft { (instances::no_load(row)) } };
     };
     html! {
         dl.facts.load {
             div { dt { "Slots in use" } dd { (instances::in_flight(load)) } }
             div { dt { "Per second" } dd {
                 span.value { (rate(load.rates.finished_per_s)) }
-                (chart::spark(&overview::history(load, |point| point.rates.finished_per_s), 5.0))
+                (chart::spark(&chart::history(load, |point| point.rates.finished_per_s), 5.0))
             } }
             div { dt { "CPU" } dd { (instances::cpu(load)) } }
             div { dt { "Memory" } dd { (instances::memory(load)) } }
@@ -120,13 +120,13 @@ fn load(row: &Row) -> Markup {
 fn running(tasks: &[&Task]) -> Markup {
     html! {
         @if tasks.is_empty() {
-            p.soft { "Nothing." }
+            p.soft { "None." }
         } @else {
             ul.plain {
                 @for task in tasks.iter().take(NAMED_MAX) {
                     li {
                         a href={ "/tasks/" (task.id) } {
-                            (cut(&task.kind, 64)) " " code { (task.id.rsplit('-').next().unwrap_or_default()) }
+                            (truncate(&task.kind, 64)) " " code { (task.id.rsplit('-').next().unwrap_or_default()) }
                         }
                         (super::tasks::progress(task))
                     }

@@ -1,25 +1,32 @@
-//! OTLP's JSON.
+//! OTLP's JSON encoding.
 //!
-//! Promises: what the specification names is read (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids
-//! are hexadecimal, 64-bit integers may be texts, enums are numbers), and what it does not name is passed over, as
-//! it asks. Leaves the meaning to `read`.
+//! Promises: all that the [specification](https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding) defines is
+//! read (hexadecimal ids, 64-bit integers as texts, enums as numbers), and unknown fields are ignored, as it requires.
+//! Enums by name and null for absent values are read too, because generic proto-JSON printers send them. Leaves the
+//! meaning to [`super::decode`].
+//!
+//! The `with-serde` feature of `opentelemetry-proto` (0.33) is no substitute: it refuses enums by name, null for a
+//! list, and NaN or infinite doubles, which proto-JSON sends as texts; an unknown field inside a value ends its parser,
+//! as the value of that field is not consumed.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1 as wire;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource as WireResource;
 use opentelemetry_proto::tonic::trace::v1 as trace;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde::{Deserialize, Deserializer};
 
 #[cfg(test)]
 mod tests;
 
-/// What a span takes while it is read, beside its lists and texts.
+/// Memory of a span in the intermediate form, without its lists and texts.
 pub(super) const SPAN_BYTES: usize = size_of::<Span>();
-/// What the largest part of one takes: an attribute, a link, or a value of a list.
+/// Memory of the largest part of one: an attribute, a link, or a value of a list.
 pub(super) const PART_BYTES: usize = size_of::<KeyValue>();
 
-/// Reads a message.
+/// Parses a message.
 pub(super) fn parse(body: &[u8]) -> serde_json::Result<ExportTraceServiceRequest> {
     // A list would be taken for the fields of the message in their order.
     if body.trim_ascii_start().first() == Some(&b'[') {
@@ -72,7 +79,7 @@ struct Span {
     parent_span_id: Id,
     #[serde(deserialize_with = "or_default")]
     name: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "enum_number::<SpanKind, _>")]
     kind: i32,
     #[serde(deserialize_with = "or_default")]
     start_time_unix_nano: Number,
@@ -96,7 +103,7 @@ struct Link {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Status {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "enum_number::<StatusCode, _>")]
     code: i32,
     #[serde(deserialize_with = "or_default")]
     message: String,
@@ -110,7 +117,7 @@ struct KeyValue {
     value: AnyValue,
 }
 
-/// One of them is there, or none.
+/// Value, of which at most one field is set.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AnyValue {
@@ -129,7 +136,7 @@ struct List<T> {
     values: Vec<T>,
 }
 
-/// Hexadecimal digits, of either case.
+/// Hexadecimal digits of either case.
 #[derive(Default)]
 struct Id(Vec<u8>);
 
@@ -148,7 +155,43 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// A 64-bit integer, as a number or as a text.
+/// Enum of the protocol, with the names of its values.
+trait Named: Into<i32> {
+    /// Returns the value of this name.
+    fn parse(name: &str) -> Option<Self>;
+}
+
+impl Named for SpanKind {
+    fn parse(name: &str) -> Option<Self> {
+        Self::from_str_name(name)
+    }
+}
+
+impl Named for StatusCode {
+    fn parse(name: &str) -> Option<Self> {
+        Self::from_str_name(name)
+    }
+}
+
+/// Number of an enum value, sent as such or by the name that generic proto-JSON encoders write; 0 for null.
+fn enum_number<'de, E: Named, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(i32),
+        Name(String),
+    }
+    match Option::deserialize(deserializer)? {
+        None => Ok(0),
+        Some(Form::Number(number)) => Ok(number),
+        Some(Form::Name(name)) => E::parse(&name).map(Into::into).ok_or_else(|| {
+            let message = format!("{name:?} is no value of its enum; send its number");
+            serde::de::Error::custom(message)
+        }),
+    }
+}
+
+/// 64-bit integer, as a number or as a text.
 #[derive(Default)]
 struct Number(i128);
 
@@ -156,38 +199,38 @@ impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Form {
+        enum Encoding {
             Small(i64),
             Large(u64),
             Text(String),
         }
-        match Form::deserialize(deserializer)? {
-            Form::Small(number) => Ok(Self(number.into())),
-            Form::Large(number) => Ok(Self(number.into())),
-            Form::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
+        match Encoding::deserialize(deserializer)? {
+            Encoding::Small(number) => Ok(Self(number.into())),
+            Encoding::Large(number) => Ok(Self(number.into())),
+            Encoding::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
         }
     }
 }
 
-/// A double; those without a JSON form are texts.
+/// Double; NaN and the infinities are texts.
 struct Double(f64);
 
 impl<'de> Deserialize<'de> for Double {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Form {
+        enum Encoding {
             Number(f64),
             Text(String),
         }
-        match Form::deserialize(deserializer)? {
-            Form::Number(number) => Ok(Self(number)),
-            Form::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
+        match Encoding::deserialize(deserializer)? {
+            Encoding::Number(number) => Ok(Self(number)),
+            Encoding::Text(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
         }
     }
 }
 
-/// Proto-JSON takes null for an absent value.
+/// Default for null, which proto-JSON treats as an absent value.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

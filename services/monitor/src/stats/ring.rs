@@ -1,7 +1,7 @@
-//! The recent past of one instance, and the rates that follow from it.
+//! Recent samples of one instance, and the rates that follow from them.
 //!
-//! Promises: never more samples than its size; a counter that went back (a new process under an old name) starts the
-//! past anew instead of giving absurd rates. Leaves the present values to the last message.
+//! Promises: never more samples than its size; a counter that decreased (a new process under an old id) clears the ring
+//! instead of giving absurd rates. Leaves present values to the last report.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use lepton_proto::fleet::v1::WatchStatsResponse;
 #[cfg(test)]
 mod tests;
 
-/// Rates are means over this time: shorter ones jump about, longer ones come late.
+/// Averaging window of rates: shorter ones fluctuate, longer ones lag.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
-/// The counters of an instance at one moment.
+/// Counters of an instance at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sample {
-    /// When it was received, on the monitor's monotonic clock.
+    /// Time of receipt, on the monitor's monotonic clock.
     at: Duration,
     finished_total: u64,
     failed_total: u64,
@@ -34,22 +34,22 @@ struct Sample {
 pub(crate) struct Rates {
     /// Requests or attempts that ended, failed ones included.
     pub finished_per_s: f64,
-    /// Those of them that failed.
+    /// Failed ones among them.
     pub failed_per_s: f64,
     /// CPU time in percent of one core, of the whole process.
     pub cpu_percent: f64,
 }
 
-/// An instance over the time between two samples, for a curve.
+/// Load of an instance between two samples, for a curve.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Point {
-    /// What happened per second.
+    /// Changes per second.
     pub rates: Rates,
-    /// Median latency of that time, microseconds; 0 when nothing finished.
+    /// Median latency in that time, microseconds; 0 when nothing finished.
     pub latency_us: u64,
-    /// What 99 of 100 of that time did not exceed, microseconds; 0 when nothing finished.
+    /// 99th percentile of the latency in that time, microseconds; 0 when nothing finished.
     pub latency_p99_us: u64,
-    /// Memory of its process at the end of it, bytes.
+    /// Resident memory at the end of it, bytes.
     pub resident_bytes: u64,
     /// Requests or attempts in progress at the end of it.
     pub in_flight: u32,
@@ -57,14 +57,14 @@ pub(crate) struct Point {
     pub queued: u32,
 }
 
-/// A bounded row of samples, the oldest first.
+/// Ring of samples, the oldest first.
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub(crate) struct SampleRing {
     samples: VecDeque<Sample>,
     size: usize,
 }
 
-impl Ring {
+impl SampleRing {
     /// Empty, for `size` samples.
     pub fn new(size: usize) -> Self {
         // Grown as needed: most instances of a short-lived mesh never fill it.
@@ -74,7 +74,7 @@ impl Ring {
         }
     }
 
-    /// Adds what was received at `at`.
+    /// Adds the sample of a report that arrived at `at`.
     pub fn push(&mut self, at: Duration, stats: &WatchStatsResponse) {
         let sample = Sample {
             at,
@@ -96,7 +96,7 @@ impl Ring {
         self.samples.push_back(sample);
     }
 
-    /// The rates of the last seconds; zero with fewer than two samples.
+    /// Rates over [`RATE_WINDOW`]; zero with fewer than two samples.
     pub fn rates(&self) -> Rates {
         let Some(last) = self.samples.back() else {
             return Rates::default();
@@ -108,7 +108,7 @@ impl Ring {
         last.rates_since(&first)
     }
 
-    /// The times between neighbours, the last `count` of them, the oldest first.
+    /// Loads between neighbouring samples, the last `count` of them, the oldest first.
     pub fn recent(&self, count: usize) -> Vec<Point> {
         let skipped = self.samples.len().saturating_sub(count + 1);
         let pairs = self
@@ -130,7 +130,7 @@ impl Ring {
 }
 
 impl Sample {
-    /// Whether a counter is lower than it was.
+    /// Reports whether a counter is lower than before.
     fn is_before(&self, last: &Self) -> bool {
         self.finished_total < last.finished_total || self.failed_total < last.failed_total || self.cpu_us < last.cpu_us
     }

@@ -1,10 +1,11 @@
-//! Listens to one instance.
+//! Stats stream of one instance.
 //!
-//! Promises: dials again with growing pauses until it is stopped, and tells what happened each time. Leaves judging
-//! to `discover`.
+//! Promises: reconnects with growing delays until it is aborted, and reports every event. Leaves the verdict to
+//! [`crate::watch`].
 
 use std::time::Duration;
 
+use lepton_core::backoff::Backoff;
 use lepton_domain::ids::InstanceId;
 use lepton_proto::fleet::v1::fleet_service_client::FleetServiceClient;
 use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
@@ -13,76 +14,76 @@ use tokio::time::timeout;
 use tonic::Status;
 use tonic::transport::Channel;
 
-/// How long the first message may take: a stopped process accepts connections and says nothing.
+/// Time limit of the first message: a suspended process accepts connections and sends nothing.
 const FIRST_MESSAGE_WAIT: Duration = Duration::from_secs(3);
 
-/// How long to wait before dialling again; doubles up to [`PAUSE_MAX`]. Short at first: losses are noticed by it.
-const PAUSE: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// First delay of the [`Backoff`] before a reconnect. Short, because losses are detected by it.
+const DELAY_MIN: Duration = Duration::from_millis(100);
+/// Longest delay before a reconnect.
+const DELAY_MAX: Duration = Duration::from_secs(2);
 
-/// What happened on a stream.
+/// [`StreamEvent`] of an instance.
 #[derive(Debug)]
-pub(crate) struct Report {
-    /// Which instance it concerns.
+pub(crate) struct StreamReport {
+    /// Instance that the stream observes.
     pub instance: InstanceId,
-    /// Which of the streams to that instance: reports of one that was stopped may still be on their way.
+    /// Number of the stream, as reports of a closed one may still be queued.
     pub stream: u64,
-    /// What happened.
-    pub event: Event,
+    /// The event.
+    pub event: StreamEvent,
 }
 
-/// What can happen on a stream.
+/// Event on a stream.
 #[derive(Debug)]
-pub(crate) enum Event {
-    /// The instance told its load.
-    Heard(Box<WatchStatsResponse>),
-    /// The instance ended the stream in order, as one does that is about to stop.
+pub(crate) enum StreamEvent {
+    /// A report of the instance's load.
+    Received(Box<WatchStatsResponse>),
+    /// Orderly end of the stream, by an instance that is about to stop.
     Ended,
-    /// The stream broke, or could not be opened.
+    /// Break of the stream, or failure to open it.
     Failed,
 }
 
-/// Where a stream goes, and where its reports go.
+/// Stream of an instance's load, reconnected until it is aborted.
 #[derive(Debug)]
-pub(crate) struct Listen {
-    /// Whom to listen to.
+pub(crate) struct StatsStream {
+    /// Instance to observe.
     pub instance: InstanceId,
-    /// The number of this stream.
+    /// Number of this stream.
     pub stream: u64,
-    /// How to reach it.
+    /// Connection to it.
     pub channel: Channel,
-    /// How often it should tell its load.
+    /// Interval at which it reports.
     pub interval: Duration,
-    /// Where to report.
-    pub reports: mpsc::Sender<Report>,
+    /// Queue of the watcher.
+    pub reports: mpsc::Sender<StreamReport>,
 }
 
-impl Listen {
-    /// Listens until it is aborted or nobody reads the reports.
+impl StatsStream {
+    /// Runs until it is aborted or the watcher is gone.
     pub async fn run(self) {
-        let mut pause = PAUSE;
+        let mut backoff = Backoff::new(DELAY_MIN, DELAY_MAX);
         loop {
-            let mut heard = false;
-            let event = match self.one_stream(&mut heard).await {
-                Ok(()) => Event::Ended,
+            let mut received = false;
+            let event = match self.one_stream(&mut received).await {
+                Ok(()) => StreamEvent::Ended,
                 Err(status) => {
                     tracing::trace!(instance = %self.instance, %status, "no stats stream");
-                    Event::Failed
+                    StreamEvent::Failed
                 }
             };
-            if heard {
-                pause = PAUSE;
+            if received {
+                backoff.reset();
             }
             if !self.report(event).await {
                 return;
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            tokio::time::sleep(backoff.delay()).await;
         }
     }
 
-    /// Reads one stream to its end.
-    async fn one_stream(&self, heard: &mut bool) -> Result<(), Status> {
+    /// Forwards the reports of one connection until its end.
+    async fn one_stream(&self, received: &mut bool) -> Result<(), Status> {
         let late = |_| Status::deadline_exceeded("nothing came");
         let mut client = FleetServiceClient::new(self.channel.clone());
         let interval_ms = u32::try_from(self.interval.as_millis()).unwrap_or(u32::MAX);
@@ -94,8 +95,8 @@ impl Listen {
             if stats.instance != self.instance.as_str() {
                 return Err(Status::not_found(format!("{} answers there", stats.instance)));
             }
-            *heard = true;
-            if !self.report(Event::Heard(Box::new(stats))).await {
+            *received = true;
+            if !self.report(StreamEvent::Received(Box::new(stats))).await {
                 return Ok(());
             }
             next = stream.message().await?;
@@ -103,9 +104,9 @@ impl Listen {
         Ok(())
     }
 
-    /// Whether somebody reads it.
-    async fn report(&self, event: Event) -> bool {
-        let report = Report {
+    /// Sends a report; returns false once the watcher is gone.
+    async fn report(&self, event: StreamEvent) -> bool {
+        let report = StreamReport {
             instance: self.instance.clone(),
             stream: self.stream,
             event,

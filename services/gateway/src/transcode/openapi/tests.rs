@@ -63,7 +63,7 @@ fn operation_ids_are_unique_and_comments_are_there() {
         assert!(ids.insert(operation["operationId"].as_str().expect("named").to_owned()));
     }
     let task = &document["components"]["schemas"]["lepton.task.v1.Task"];
-    assert_eq!(task["properties"]["tenant"]["description"], "Whose task it is.");
+    assert_eq!(task["properties"]["tenant"]["description"], "Tenant that owns it.");
     assert_eq!(
         task["properties"]["version"]["$ref"],
         "#/components/schemas/lepton.task.v1.TaskVersion"

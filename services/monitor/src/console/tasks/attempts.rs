@@ -1,8 +1,8 @@
-//! The attempts of a task, out of its record and its trace.
+//! Attempts of a task, from its record and its trace.
 //!
-//! Promises: every attempt that was started has a row, up to a limit, whatever is left of its spans. The journal keeps
-//! only the number of attempts and how the last one ended; a worker's span comes when its attempt is over, so that one
-//! that was lost with its worker has none, and then the leader's span of its wait names the worker.
+//! Promises: every attempt that started has a row, up to a limit, whatever is left of its spans. The journal stores
+//! only the number of attempts and the outcome of the last one. A worker's span arrives at the end of its attempt, so
+//! an attempt lost with its worker has none, and then the leader's span of the queue wait names the worker.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use lepton_proto::monitor::v1::{Span, SpanKind, Trace};
 use lepton_proto::task::v1::{State, Task};
 use maud::{Markup, html};
 
-use super::super::figure::{count, cut, lasted, none, read, time};
+use super::super::format::{count, dash, parse_time, precise_duration, time, truncate};
 use super::progress;
 
 #[cfg(test)]
@@ -20,49 +20,49 @@ mod tests;
 
 /// Attempts on a page, the last ones.
 const SHOWN_MAX: u32 = 100;
-/// The attributes of spans of attempts.
+/// Span attributes of attempts.
 const NUMBER: &str = "lepton.attempt";
 const WORKER: &str = "lepton.worker";
 const TASK: &str = "messaging.message.id";
 
-/// One attempt.
+/// Attempt of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attempt {
-    /// Its number, from 1.
+    /// Number, from 1.
     number: u32,
-    /// Where it ran, as far as that is known.
+    /// Worker that ran it; `None` if unknown.
     worker: Option<String>,
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     started: Option<Timestamp>,
     took: Option<Duration>,
 }
 
-/// How an attempt ended.
+/// Outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Outcome {
+enum AttemptOutcome {
     Running,
     Ended,
-    /// It failed, with this message.
+    /// Failed with this message.
     Failed(String),
-    /// The task was ended while it ran: cancelled, or expired.
+    /// Task ended while the attempt ran: cancelled or expired.
     Stopped(&'static str),
-    /// It was given to a worker that said nothing of it afterwards.
+    /// Dispatched to a worker that sent no report.
     Silent,
-    /// Only its number is known.
+    /// No record of it beyond its number.
     Unknown,
 }
 
-/// The spans of a task's attempts, by number.
+/// Spans of a task's attempts, by number.
 #[derive(Debug, Default)]
-struct Spans<'a> {
-    /// Of the workers, which ran them.
+struct AttemptSpans<'a> {
+    /// Spans of the workers, which run attempts.
     ran: BTreeMap<u32, &'a Span>,
-    /// Of the leader, which gave them to workers.
+    /// Spans of the leader, which dispatches attempts.
     waited: BTreeMap<u32, &'a Span>,
 }
 
-impl<'a> Spans<'a> {
-    fn of(task: &Task, trace: Option<&'a Trace>) -> Self {
+impl<'a> AttemptSpans<'a> {
+    fn collect(task: &Task, trace: Option<&'a Trace>) -> Self {
         let mut found = Self::default();
         let spans = || trace.iter().flat_map(|trace| &trace.spans);
         let named = |span: &&Span| span.attributes.contains_key(TASK);
@@ -84,69 +84,69 @@ impl<'a> Spans<'a> {
     }
 }
 
-/// The attempts, in their order.
-pub(super) fn of(task: &Task, trace: Option<&Trace>) -> Vec<Attempt> {
-    let spans = Spans::of(task, trace);
+/// Attempts in their order, from the spans of the trace and otherwise from the task's record.
+pub(super) fn collect(task: &Task, trace: Option<&Trace>) -> Vec<Attempt> {
+    let spans = AttemptSpans::collect(task, trace);
     let first = task.attempts.saturating_sub(SHOWN_MAX) + 1;
     let attempt = |number| match (spans.ran.get(&number), spans.waited.get(&number)) {
-        (Some(span), _) => ran(number, span),
-        (None, waited) => told(task, number, waited.copied()),
+        (Some(span), _) => from_span(number, span),
+        (None, waited) => from_record(task, number, waited.copied()),
     };
     (first..=task.attempts).map(attempt).collect()
 }
 
-/// As its worker has it.
-fn ran(number: u32, span: &Span) -> Attempt {
+/// Attempt from its worker's span.
+fn from_span(number: u32, span: &Span) -> Attempt {
     Attempt {
         number,
         worker: Some(span.instance.clone()),
         outcome: if span.failed {
-            Outcome::Failed(span.message.clone())
+            AttemptOutcome::Failed(span.message.clone())
         } else {
-            Outcome::Ended
+            AttemptOutcome::Ended
         },
-        started: span.start_time.as_ref().and_then(read),
+        started: span.start_time.as_ref().and_then(parse_time),
         took: Some(Duration::from_micros(span.duration_us)),
     }
 }
 
-/// As the leader and the task's record have it.
-fn told(task: &Task, number: u32, waited: Option<&Span>) -> Attempt {
+/// Attempt from the leader's span and the task's record.
+fn from_record(task: &Task, number: u32, waited: Option<&Span>) -> Attempt {
     let is_last = number == task.attempts;
     let present = Some(&task.worker).filter(|worker| is_last && !worker.is_empty());
     let given = waited.and_then(|span| {
-        let begun = span.start_time.as_ref().and_then(read)?;
+        let begun = span.start_time.as_ref().and_then(parse_time)?;
         let waited = Duration::from_micros(span.duration_us);
         Some(begun.plus(waited))
     });
-    let started = given.or_else(|| task.start_time.as_ref().and_then(read).filter(|_| number == 1));
-    let ended = task.end_time.as_ref().and_then(read).filter(|_| is_last);
+    let started = given.or_else(|| task.start_time.as_ref().and_then(parse_time).filter(|_| number == 1));
+    let ended = task.end_time.as_ref().and_then(parse_time).filter(|_| is_last);
     Attempt {
         number,
         worker: waited.and_then(|span| span.attributes.get(WORKER)).or(present).cloned(),
         outcome: match waited {
-            _ if is_last => recorded(task),
-            Some(_) => Outcome::Silent,
-            None => Outcome::Unknown,
+            _ if is_last => last_outcome(task),
+            Some(_) => AttemptOutcome::Silent,
+            None => AttemptOutcome::Unknown,
         },
         started,
         took: started.zip(ended).map(|(started, ended)| ended.since(started)),
     }
 }
 
-/// How the last attempt went, as the task's record has it.
-fn recorded(task: &Task) -> Outcome {
+/// Outcome of the last attempt, from the task's record.
+fn last_outcome(task: &Task) -> AttemptOutcome {
     match (task.state(), &task.error) {
-        (State::Running, _) => Outcome::Running,
-        (State::Succeeded, _) => Outcome::Ended,
-        (State::Cancelled, _) => Outcome::Stopped("cancelled"),
-        (State::Expired, _) => Outcome::Stopped("expired"),
-        (_, Some(error)) => Outcome::Failed(error.message.clone()),
-        (_, None) => Outcome::Silent,
+        (State::Running, _) => AttemptOutcome::Running,
+        (State::Succeeded, _) => AttemptOutcome::Ended,
+        (State::Cancelled, _) => AttemptOutcome::Stopped("cancelled"),
+        (State::Expired, _) => AttemptOutcome::Stopped("expired"),
+        (_, Some(error)) => AttemptOutcome::Failed(error.message.clone()),
+        (_, None) => AttemptOutcome::Silent,
     }
 }
 
-/// The section of a task's page.
+/// Section of a task's page.
 pub(super) fn section(task: &Task, attempts: &[Attempt], now: Timestamp) -> Markup {
     let hidden = u64::from(task.attempts).saturating_sub(attempts.len() as u64);
     html! {
@@ -179,21 +179,21 @@ fn row(task: &Task, attempt: &Attempt, now: Timestamp) -> Markup {
     html! {
         tr id={ "attempt-" (attempt.number) } {
             th.number scope="row" { (attempt.number) }
-            td { @if let Some(worker) = &attempt.worker { code { (cut(worker, 64)) } } @else { (none()) } }
+            td { @if let Some(worker) = &attempt.worker { code { (truncate(worker, 64)) } } @else { (dash()) } }
             td.wrap { (outcome(task, &attempt.outcome)) }
-            td { @if let Some(at) = attempt.started { (time(at, now)) } @else { (none()) } }
-            td.number { @if let Some(took) = attempt.took { (lasted(took)) } @else { (none()) } }
+            td { @if let Some(at) = attempt.started { (time(at, now)) } @else { (dash()) } }
+            td.number { @if let Some(took) = attempt.took { (precise_duration(took)) } @else { (dash()) } }
         }
     }
 }
 
-fn outcome(task: &Task, outcome: &Outcome) -> Markup {
+fn outcome(task: &Task, outcome: &AttemptOutcome) -> Markup {
     match outcome {
-        Outcome::Running => html! { span.dot.busy {} "running" (progress(task)) },
-        Outcome::Ended => html! { span.dot.good {} "ended" },
-        Outcome::Failed(message) => html! { span.dot.bad {} "failed " small { (cut(message, 256)) } },
-        Outcome::Stopped(word) => html! { span.dot {} (word) },
-        Outcome::Silent => html! { span.dot.unsure {} "its worker was lost, or its trace is not kept" },
-        Outcome::Unknown => html! { span.dot {} span.soft { "not known: no trace of it is kept" } },
+        AttemptOutcome::Running => html! { span.dot.busy {} "running" (progress(task)) },
+        AttemptOutcome::Ended => html! { span.dot.good {} "ended" },
+        AttemptOutcome::Failed(message) => html! { span.dot.bad {} "failed " small { (truncate(message, 256)) } },
+        AttemptOutcome::Stopped(word) => html! { span.dot {} (word) },
+        AttemptOutcome::Silent => html! { span.dot.unsure {} "its worker was lost, or its trace is not stored" },
+        AttemptOutcome::Unknown => html! { span.dot {} span.soft { "unknown: no trace of it is stored" } },
     }
 }

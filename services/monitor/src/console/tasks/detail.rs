@@ -1,50 +1,50 @@
-//! One task: where it stands, what it was given and what it gave, its attempts, and the button that cancels it.
+//! Page of one task: state, input and output, attempts, and the button that cancels it.
 
 use lepton_domain::reason::Fault;
 use lepton_domain::time::Timestamp;
 use lepton_proto::task::v1::{State, Task};
 use maud::{Markup, html};
 
-use super::super::figure::{count, cut, none, wire_time};
-use super::super::{Console, Page, layout};
+use super::super::format::{count, dash, truncate, wire_time};
+use super::super::{Console, PageContent, layout};
 use super::{attempts, progress, state, took};
-use crate::view::View;
+use crate::view::MeshView;
 
-/// Labels and figures on the page.
+/// Labels and progress figures on the page.
 const PAIRS_MAX: usize = 64;
 
-/// The page. Fails with what the gateway says of a task that is not there.
-pub(in super::super) async fn page(console: &Console, view: &View, id: &str) -> Result<Page, Fault> {
-    let known = &console.known;
-    let task = known.task(console, view, id).await?;
-    let (tried, payloads) = tokio::join!(
-        known.attempts(console, view, &task),
-        known.payloads(console, view, &task)
+/// Page of a task. Fails with the gateway's error for a task that does not exist.
+pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str) -> Result<PageContent, Fault> {
+    let cache = &console.tasks;
+    let task = cache.task(console, view, id).await?;
+    let (attempts, payloads) = tokio::join!(
+        cache.attempts(console, view, &task),
+        cache.payloads(console, view, &task)
     );
-    let token = console.guard.token(id);
+    let token = console.csrf.token(id);
     let body = html! {
         div.title {
             p.path { a href="/tasks" { "Tasks" } }
-            h1 { (cut(&task.kind, 64)) " " span.state { (state(&task)) } }
+            h1 { (truncate(&task.kind, 64)) " " span.state { (state(&task)) } }
             code { (task.id) }
             @if !is_ended(&task) { (button(&task, &token)) }
         }
         @if task.state() == State::Running { (running(&task)) }
         @if let Some(error) = &task.error {
-            div.notice { p { (cut(&error.message, 4_096)) } p.soft { code { (cut(&error.reason, 64)) } } }
+            div.notice { p { (truncate(&error.message, 4_096)) } p.soft { code { (truncate(&error.reason, 64)) } } }
         }
         (facts(&task, view.at))
-        (attempts::section(&task, &tried, view.at))
-        (section("input", "Input", &payloads.given))
-        (section("output", "Output", &payloads.gave))
+        (attempts::section(&task, &attempts, view.at))
+        (section("input", "Input", &payloads.input))
+        (section("output", "Output", &payloads.output))
     };
-    Ok(Page {
-        title: layout::title(view, &format!("Task {}", cut(&task.kind, 64))),
+    Ok(PageContent {
+        title: layout::title(view, &format!("Task {}", truncate(&task.kind, 64))),
         body,
     })
 }
 
-/// Whether nothing of it changes any more.
+/// Reports whether the task has reached a final state.
 pub(super) fn is_ended(task: &Task) -> bool {
     matches!(
         task.state(),
@@ -61,15 +61,15 @@ fn button(task: &Task, token: &str) -> Markup {
     }
 }
 
-/// How far it is, with the figures that its worker tells.
+/// Progress with the figures that the worker reports.
 fn running(task: &Task) -> Markup {
     html! {
-        @if let Some(told) = &task.progress {
+        @if let Some(progress_report) = &task.progress {
             section.card.progress aria-label="Progress" {
                 (progress(task))
                 dl.facts {
-                    @for (name, figure) in told.figures.iter().take(PAIRS_MAX) {
-                        div { dt { (cut(name, 64)) } dd { (figure) } }
+                    @for (name, figure) in progress_report.figures.iter().take(PAIRS_MAX) {
+                        div { dt { (truncate(name, 64)) } dd { (figure) } }
                     }
                 }
             }
@@ -86,18 +86,18 @@ fn facts(task: &Task, now: Timestamp) -> Markup {
             div { dt { "Ended" } dd { (wire_time(task.end_time.as_ref(), now)) } }
             div { dt { "Took" } dd { (took(task, now)) } }
             div { dt { "Attempts" } dd { (count(task.attempts.into())) } }
-            div { dt { "Worker" } dd { @if task.worker.is_empty() { (none()) } @else { code { (cut(&task.worker, 64)) } } } }
+            div { dt { "Worker" } dd { @if task.worker.is_empty() { (dash()) } @else { code { (truncate(&task.worker, 64)) } } } }
             div { dt { "Priority" } dd { (task.priority) } }
-            div { dt { "Tenant" } dd { (cut(&task.tenant, 64)) } }
-            div.long { dt { "Request" } dd { code { (cut(&task.request_id, 128)) } } }
+            div { dt { "Tenant" } dd { (truncate(&task.tenant, 64)) } }
+            div.long { dt { "Request" } dd { code { (truncate(&task.request_id, 128)) } } }
             div.long { dt { "Trace" } dd {
-                @if task.trace_id.is_empty() { (none()) } @else { a href={ "/traces/" (task.trace_id) } { code { (task.trace_id) } } }
+                @if task.trace_id.is_empty() { (dash()) } @else { a href={ "/traces/" (task.trace_id) } { code { (task.trace_id) } } }
             } }
             @if let Some(version) = version {
                 div { dt { "Version" } dd { "epoch " (version.epoch) ", event " (count(version.seq)) } }
             }
             @for (name, value) in task.labels.iter().take(PAIRS_MAX) {
-                div { dt { "Label " code { (cut(name, 64)) } } dd { (cut(value, 256)) } }
+                div { dt { "Label " code { (truncate(name, 64)) } } dd { (truncate(value, 256)) } }
             }
         }
     }

@@ -1,6 +1,7 @@
-//! What a task was given and what it gave, as far as a page shows it.
+//! Input and output of a task, as far as a page shows them.
 //!
-//! Promises: a large one costs a page neither memory nor time; where it cannot be had the page says how to get it.
+//! Promises: a large payload costs the page neither memory nor time; where one cannot be fetched the page names the
+//! request that does.
 
 use std::time::Duration;
 
@@ -11,61 +12,61 @@ use lepton_proto::task::v1::task::{Payload, Result as Outcome};
 use maud::{Markup, html};
 use tokio::time::timeout;
 
-use super::super::figure::{bytes, cut};
-use super::super::gateway::Gateways;
+use super::super::format::{bytes, truncate};
+use super::super::gateway::GatewayClient;
 use super::detail::is_ended;
-use crate::view::View;
+use crate::view::MeshView;
 
-/// How long a page waits for both of them.
+/// Time limit for fetching both.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-/// As much of an input or an output as a page shows, bytes.
+/// Most bytes of an input or an output on a page.
 const SHOWN_BYTES_MAX: usize = 16 << 10;
-/// A larger one is not laid out, as that costs more than it helps.
-const LAID_OUT_BYTES_MAX: usize = 64 << 10;
+/// Size beyond which JSON is not indented, as that costs more than it helps.
+const PRETTY_BYTES_MAX: usize = 64 << 10;
 
-/// Input and output of a task, drawn.
+/// Input and output of a task, rendered.
 #[derive(Debug, Clone)]
 pub(super) struct Payloads {
-    /// What it was given.
-    pub given: Markup,
-    /// What it gave.
-    pub gave: Markup,
-    /// Whether asking again would show the same, for as long as the task is as it was.
+    /// Input.
+    pub input: Markup,
+    /// Output.
+    pub output: Markup,
+    /// Set if fetching again would give the same until the task changes.
     pub is_final: bool,
 }
 
 impl Payloads {
-    /// Asks a gateway for them.
-    pub async fn fetch(gateways: &Gateways, view: &View, task: &Task) -> Self {
+    /// Fetches them from a gateway.
+    pub async fn fetch(gateways: &GatewayClient, view: &MeshView, task: &Task) -> Self {
         match timeout(WAIT_MAX, gateways.whole_task(view, &task.id)).await {
             Ok(Ok(whole)) => Self {
-                given: given(&whole),
-                gave: gave(&whole),
+                input: input(&whole),
+                output: output(&whole),
                 is_final: true,
             },
             Ok(Err(fault)) if fault.reason == Reason::RequestTooLarge => {
                 Self::absent(view, task, "Too large to show here", true)
             }
-            Ok(Err(_)) | Err(_) => Self::absent(view, task, "Not to be had at the moment", false),
+            Ok(Err(_)) | Err(_) => Self::absent(view, task, "Not available at the moment", false),
         }
     }
 
-    fn absent(view: &View, task: &Task, why: &str, is_final: bool) -> Self {
+    fn absent(view: &MeshView, task: &Task, why: &str, is_final: bool) -> Self {
         let gateway = view.rows.iter().find(|row| row.service == "gateway");
         let address = gateway.map_or("", |row| row.address.as_str());
-        let said = html! {
+        let notice = html! {
             p.soft { (why) ". A gateway gives all of it: " code { "GET " (address) "/api/v1/tasks/" (task.id) } }
         };
-        let gave = if is_ended(task) { said.clone() } else { none_yet() };
+        let output = if is_ended(task) { notice.clone() } else { pending() };
         Self {
-            given: said,
-            gave,
+            input: notice,
+            output,
             is_final,
         }
     }
 }
 
-fn given(task: &Task) -> Markup {
+fn input(task: &Task) -> Markup {
     match &task.payload {
         Some(Payload::Input(value)) => json(value),
         Some(Payload::InputBytes(content)) => binary(content.len()),
@@ -73,16 +74,16 @@ fn given(task: &Task) -> Markup {
     }
 }
 
-fn gave(task: &Task) -> Markup {
+fn output(task: &Task) -> Markup {
     match &task.result {
         Some(Outcome::Output(value)) => json(value),
         Some(Outcome::OutputBytes(content)) => binary(content.len()),
         None if is_ended(task) => html! { p.soft { "None." } },
-        None => none_yet(),
+        None => pending(),
     }
 }
 
-fn none_yet() -> Markup {
+fn pending() -> Markup {
     html! { p.soft { "None yet." } }
 }
 
@@ -90,21 +91,21 @@ fn binary(length: usize) -> Markup {
     html! { p.soft { (bytes(length as u64)) " of binary data." } }
 }
 
-/// JSON, laid out where it is small, and cut where it is large.
+/// JSON, indented up to [`PRETTY_BYTES_MAX`] and truncated at [`SHOWN_BYTES_MAX`].
 fn json(value: &prost_types::Value) -> Markup {
     let written = match from_value(value) {
         Ok(written) => written,
         Err(error) => return html! { p.soft { "Cannot be shown: " (error) } },
     };
     let compact = String::from_utf8_lossy(&written).into_owned();
-    let laid_out = || {
+    let pretty = || {
         let tree: serde_json::Value = serde_json::from_str(&compact).ok()?;
         serde_json::to_string_pretty(&tree).ok()
     };
-    let small = compact.len() <= LAID_OUT_BYTES_MAX;
-    let text = small.then(laid_out).flatten().unwrap_or_else(|| compact.clone());
+    let small = compact.len() <= PRETTY_BYTES_MAX;
+    let text = small.then(pretty).flatten().unwrap_or_else(|| compact.clone());
     html! {
-        pre.json tabindex="0" { (cut(&text, SHOWN_BYTES_MAX)) }
+        pre.json tabindex="0" { (truncate(&text, SHOWN_BYTES_MAX)) }
         @if text.len() > SHOWN_BYTES_MAX {
             p.soft { "The beginning of " (bytes(compact.len() as u64)) "; the API gives all of it." }
         }

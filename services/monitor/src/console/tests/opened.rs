@@ -1,4 +1,4 @@
-//! A task that somebody has open is asked for no more than it must be, and is shown also without its input and output.
+//! An open task is fetched no more often than necessary, and is shown also without its input and output.
 
 use std::sync::Mutex;
 
@@ -22,15 +22,15 @@ const ID: &str = "0192d3e4-0000-7000-8000-000000000001";
 /// More than a console takes for a page.
 const LARGE: usize = 2 << 20;
 
-/// A gateway with one task, which notes what it is asked for.
+/// A gateway with one task, which records the calls.
 #[derive(Debug, Clone, Default)]
-struct Asked {
+struct FakeGateway {
     /// The views of the calls, in their order.
     views: Arc<Mutex<Vec<TaskView>>>,
     task: Arc<Mutex<Task>>,
 }
 
-impl Asked {
+impl FakeGateway {
     fn answer(&self, view: TaskView) -> Task {
         self.views.lock().unwrap().push(view);
         let whole = self.task.lock().unwrap().clone();
@@ -48,7 +48,7 @@ impl Asked {
         change(&mut self.task.lock().unwrap());
     }
 
-    /// What was asked for since the last look: how often without and how often with input and output.
+    /// Calls since the last count: without, and with input and output.
     fn counts(&self) -> (usize, usize) {
         let views = std::mem::take(&mut *self.views.lock().unwrap());
         let basic = views.iter().filter(|view| **view == TaskView::Basic).count();
@@ -57,7 +57,7 @@ impl Asked {
 }
 
 #[tonic::async_trait]
-impl TaskService for Asked {
+impl TaskService for FakeGateway {
     type WatchTaskStream = futures::stream::Empty<Result<WatchTaskResponse, Status>>;
 
     async fn get_task(&self, request: tonic::Request<GetTaskRequest>) -> Result<Answer<GetTaskResponse>, Status> {
@@ -99,8 +99,8 @@ impl TaskService for Asked {
 }
 
 /// A gateway with a running task of this input, and a console that knows it.
-async fn opened(input: Payload) -> (Asked, Router, Shutdown) {
-    let asked = Asked::default();
+async fn opened(input: Payload) -> (FakeGateway, Router, Shutdown) {
+    let asked = FakeGateway::default();
     asked.change(|task| {
         *task = Task {
             id: ID.to_owned(),
@@ -113,19 +113,19 @@ async fn opened(input: Payload) -> (Asked, Router, Shutdown) {
         task.set_state(State::Running);
     });
     let listener: Listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
-    let gateway = Row {
+    let gateway = InstanceRow {
         address: listener.local_addr().to_string(),
         ..row("gateway", "gateway-1", false)
     };
     let (router, shutdown, sender) = console(
-        View {
+        MeshView {
             at: at(60),
             rows: vec![gateway],
-            ..View::default()
+            ..MeshView::default()
         },
         8,
     );
-    // Nothing changes, but the console must not take its end for news.
+    // Nothing changes, but the console must not take the sender's end for a change.
     std::mem::forget(sender);
     let app = mount(Router::new(), TaskServiceServer::new(asked.clone()));
     tokio::spawn(serve(listener, app, Limits::default(), shutdown.clone()));

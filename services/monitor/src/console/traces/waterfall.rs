@@ -1,7 +1,7 @@
-//! One trace as a waterfall: a row for each span, below the one that caused it, with its time as a bar.
+//! Page of one trace as a waterfall: a row for each span, below its parent, with its time as a bar.
 //!
-//! Promises: spans are shown in the order and at the depth of the tree that they form; one whose parent has not arrived
-//! stands at the root; a trace of any size gives a page of bounded size.
+//! Promises: spans appear in the order and depth of their tree; one whose parent has not arrived is a root; a trace of
+//! any size gives a page of bounded size.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use lepton_domain::time::Timestamp;
 use lepton_proto::monitor::v1::{Span, SpanKind, Trace};
 use maud::{Markup, html};
 
-use super::super::figure::{count, cut, lasted, wire_time};
-use super::super::{Console, Page, chart, layout};
-use super::{find, outcome};
-use crate::view::View;
+use super::super::format::{count, precise_duration, truncate, wire_time};
+use super::super::{Console, PageContent, chart, layout};
+use super::{fetch, outcome};
+use crate::view::MeshView;
 
 /// Spans on the page.
 const SHOWN_MAX: usize = 500;
-/// Deeper spans stand as far to the right as this.
+/// Deepest indentation.
 const DEPTH_MAX: usize = 12;
-/// Services that have a colour of their own.
+/// Services with a colour of their own.
 const COLOURED: [(&str, &str); 4] = [
     ("gateway", "of-gateway"),
     ("scheduler", "of-scheduler"),
@@ -28,14 +28,14 @@ const COLOURED: [(&str, &str); 4] = [
     ("monitor", "of-monitor"),
 ];
 
-/// The page. Fails with TRACE_NOT_FOUND.
-pub(in super::super) async fn page(console: &Console, view: &View, id: &str) -> Result<Page, Fault> {
-    let trace = find(console, view, id).await?;
+/// Page of a trace. Fails with TRACE_NOT_FOUND.
+pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str) -> Result<PageContent, Fault> {
+    let trace = fetch(console, view, id).await?;
     let depths = depths(&trace.spans);
     let body = html! {
         div.title {
             p.path { a href="/traces" { "Traces" } }
-            h1 { (cut(&trace.name, 96)) " " span.state { (outcome(trace.failed)) } }
+            h1 { (truncate(&trace.name, 96)) " " span.state { (outcome(trace.failed)) } }
             code { (trace.trace_id) }
         }
         (facts(&trace, view.at))
@@ -45,8 +45,8 @@ pub(in super::super) async fn page(console: &Console, view: &View, id: &str) -> 
         }
         (missing(&trace))
     };
-    Ok(Page {
-        title: layout::title(view, &format!("Trace {}", cut(&trace.name, 64))),
+    Ok(PageContent {
+        title: layout::title(view, &format!("Trace {}", truncate(&trace.name, 64))),
         body,
     })
 }
@@ -57,19 +57,19 @@ fn facts(trace: &Trace, now: Timestamp) -> Markup {
     services.dedup();
     html! {
         dl.facts.card {
-            div { dt { "Began" } dd { (wire_time(trace.start_time.as_ref(), now)) } }
-            div { dt { "Took" } dd { (lasted(Duration::from_micros(trace.duration_us))) } }
+            div { dt { "Started" } dd { (wire_time(trace.start_time.as_ref(), now)) } }
+            div { dt { "Duration" } dd { (precise_duration(Duration::from_micros(trace.duration_us))) } }
             div { dt { "Spans" } dd { (count(trace.span_count.into())) } }
             div { dt { "Services" } dd.legend {
-                @for service in services.iter().take(SHOWN_MAX) { span class={ "key " (colour(service)) } { (cut(service, 64)) } }
+                @for service in services.iter().take(SHOWN_MAX) { span class={ "key " (colour(service)) } { (truncate(service, 64)) } }
             } }
         }
     }
 }
 
-/// The times at the quarters of the trace.
+/// Labels at the quarters of the time axis.
 fn scale(trace: &Trace) -> Markup {
-    let quarter = |number: u64| lasted(Duration::from_micros(trace.duration_us * number / 4));
+    let quarter = |number: u64| precise_duration(Duration::from_micros(trace.duration_us * number / 4));
     html! {
         div.scale aria-hidden="true" {
             span {}
@@ -88,12 +88,12 @@ fn row(trace: &Trace, span: &Span, depth: usize, now: Timestamp) -> Markup {
             details {
                 summary {
                     span class={ "what d" (depth.min(DEPTH_MAX)) } {
-                        span class={ "key " (colour(&span.service)) } { (cut(&span.service, 32)) } " "
-                        span.name { (cut(&span.name, 96)) }
+                        span class={ "key " (colour(&span.service)) } { (truncate(&span.service, 32)) } " "
+                        span.name { (truncate(&span.name, 96)) }
                         @if span.failed { " " span.badge.bad { "failed" } }
                     }
                     span class={ "when " (colour(&span.service)) } { (chart::stretch(from, length, span.failed)) }
-                    span.took { (lasted(Duration::from_micros(span.duration_us))) }
+                    span.took { (precise_duration(Duration::from_micros(span.duration_us))) }
                 }
                 (inside(span, now))
             }
@@ -104,8 +104,8 @@ fn row(trace: &Trace, span: &Span, depth: usize, now: Timestamp) -> Markup {
 fn inside(span: &Span, now: Timestamp) -> Markup {
     html! {
         dl.facts {
-            @if !span.message.is_empty() { div.whole { dt { "Said" } dd.bad { (span.message) } } }
-            div { dt { "Began" } dd { (wire_time(span.start_time.as_ref(), now)) ", after " (lasted(Duration::from_micros(span.offset_us))) } }
+            @if !span.message.is_empty() { div.whole { dt { "Message" } dd.bad { (span.message) } } }
+            div { dt { "Started" } dd { (wire_time(span.start_time.as_ref(), now)) ", after " (precise_duration(Duration::from_micros(span.offset_us))) } }
             div { dt { "Instance" } dd { code { (span.instance) } } }
             div { dt { "Kind" } dd { (kind(span.kind())) } }
             div { dt { "Span" } dd { code { (span.span_id) } } }
@@ -120,36 +120,36 @@ fn inside(span: &Span, now: Timestamp) -> Markup {
 fn missing(trace: &Trace) -> Markup {
     let hidden = trace.spans.len().saturating_sub(SHOWN_MAX);
     html! {
-        @if hidden > 0 { p.soft { (count(hidden as u64)) " more spans; the API gives them." } }
+        @if hidden > 0 { p.soft { (count(hidden as u64)) " more spans; the API returns them." } }
         @if trace.dropped_span_count > 0 {
-            p.soft { (count(trace.dropped_span_count.into())) " spans did not fit into what is kept of a trace." }
+            p.soft { (count(trace.dropped_span_count.into())) " spans are beyond the limit of a stored trace." }
         }
     }
 }
 
 fn kind(kind: SpanKind) -> &'static str {
     match kind {
-        SpanKind::Unspecified => "not said",
-        SpanKind::Internal => "inside the program",
-        SpanKind::Server => "answers a call",
-        SpanKind::Client => "makes a call",
-        SpanKind::Producer => "sends a message",
-        SpanKind::Consumer => "works on a message",
+        SpanKind::Unspecified => "unspecified",
+        SpanKind::Internal => "internal",
+        SpanKind::Server => "server",
+        SpanKind::Client => "client",
+        SpanKind::Producer => "producer",
+        SpanKind::Consumer => "consumer",
     }
 }
 
 fn colour(service: &str) -> &'static str {
-    let known = COLOURED.iter().find(|(known, _)| *known == service);
-    known.map_or("of-other", |(_, class)| class)
+    let class = COLOURED.iter().find(|(name, _)| *name == service);
+    class.map_or("of-other", |(_, class)| class)
 }
 
-/// How deep each span stands. Parents come before their children, so one look at each is enough.
+/// Depth of each span. One pass is enough, as parents come before their children.
 fn depths(spans: &[Span]) -> Vec<usize> {
-    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut by_id: BTreeMap<&str, usize> = BTreeMap::new();
     let mut depths = Vec::with_capacity(spans.len());
     for span in spans {
-        let depth = known.get(span.parent_span_id.as_str()).map_or(0, |above| above + 1);
-        known.insert(&span.span_id, depth);
+        let depth = by_id.get(span.parent_span_id.as_str()).map_or(0, |above| above + 1);
+        by_id.insert(&span.span_id, depth);
         depths.push(depth);
     }
     depths

@@ -55,6 +55,59 @@ fn the_example_is_read() {
     assert_eq!(sent.resource.as_ref().unwrap().attributes[0].key, "service.name");
 }
 
+/// As `@opentelemetry/exporter-trace-otlp-http` sends it: integers as numbers, counts of what was dropped, flags.
+const JAVASCRIPT: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":
+"shop"}},{"key":"process.pid","value":{"intValue":4242}}],"droppedAttributesCount":0,"entityRefs":[]},"scopeSpans":[{
+"scope":{"name":"http","version":"1.0"},"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":
+"eee19b7ec3c1b174","parentSpanId":"eee19b7ec3c1b173","name":"GET","kind":3,"startTimeUnixNano":"1544712660000000000",
+"endTimeUnixNano":"1544712660250000000","attributes":[{"key":"ratio","value":{"doubleValue":0.5}}],
+"droppedAttributesCount":0,"events":[{"attributes":[],"name":"sent","timeUnixNano":"1544712660100000000",
+"droppedAttributesCount":0}],"droppedEventsCount":0,"status":{"code":2,"message":"refused"},"links":[],
+"droppedLinksCount":0,"flags":257}]}]}]}"#;
+
+/// As the collector's `otlphttp` exporter sends it: empty objects and ids where there is nothing, bytes as base64.
+const COLLECTOR: &str = r#"{"resourceSpans":[{"resource":{},"scopeSpans":[{"scope":{},"spans":[{"traceId":
+"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","parentSpanId":"","flags":1,"name":"poll","kind":1,
+"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":"1544712660250000000","attributes":[{"key":"raw","value":{
+"bytesValue":"AQID"}},{"key":"map","value":{"kvlistValue":{"values":[{"key":"a","value":{"intValue":"1"}}]}}}],
+"status":{}}],"schemaUrl":"https://opentelemetry.io/schemas/1.26.0"}],"schemaUrl":""}]}"#;
+
+/// As protobuf's own JSON printers send it, after the ids have been made hexadecimal: enums by name.
+const PROTO_JSON: &str = r#"{"resourceSpans":[{"resource":{"attributes":null},"scopeSpans":[{"spans":[{"traceId":
+"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"work","kind":"SPAN_KIND_CONSUMER",
+"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":"1544712660250000000","attributes":[{"key":"limit",
+"value":{"doubleValue":"Infinity"}},{"key":"new","value":{"someNewValue":{"a":[1]}}}],
+"status":{"code":"STATUS_CODE_ERROR"}}]}]}]}"#;
+
+#[test]
+fn payloads_of_exporters_are_read() {
+    let span = |body: &str| {
+        let request = parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
+        request.resource_spans[0].scope_spans[0].spans[0].clone()
+    };
+    let read = |span: &trace::Span| {
+        let values = span.attributes.iter().map(|it| it.value.clone().unwrap().value);
+        (span.kind, span.status.clone().unwrap().code, values.collect::<Vec<_>>())
+    };
+    let sent = span(JAVASCRIPT);
+    assert_eq!(read(&sent), (3, 2, vec![Some(Value::DoubleValue(0.5))]));
+    assert_eq!(
+        (sent.parent_span_id.len(), sent.end_time_unix_nano % 1_000_000_000),
+        (8, 250_000_000)
+    );
+    let sent = span(COLLECTOR);
+    let (kind, code, values) = read(&sent);
+    assert_eq!(
+        (kind, code, &values[0]),
+        (1, 0, &Some(Value::StringValue("AQID".to_owned())))
+    );
+    assert!(matches!(&values[1], Some(Value::KvlistValue(map)) if map.values.len() == 1));
+    assert_eq!(sent.parent_span_id, Vec::<u8>::new());
+    let (kind, code, values) = read(&span(PROTO_JSON));
+    assert_eq!((kind, code), (5, 2));
+    assert_eq!(values, [Some(Value::DoubleValue(f64::INFINITY)), None]);
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     for (body, why) in [
@@ -69,6 +122,10 @@ fn what_is_wrong_is_said() {
             "even number",
         ),
         (r#"{"resourceSpans":{}}"#, "expected a sequence"),
+        (
+            r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"ab","spanId":"ab","kind":"SERVER"}]}]}]}"#,
+            "no value of its enum",
+        ),
     ] {
         let error = parse(body.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(why), "{body}: {error}");

@@ -17,7 +17,7 @@ fn s(seconds: u64) -> Duration {
 
 #[test]
 fn rates_are_means_over_the_window() {
-    let mut ring = Ring::new(600);
+    let mut ring = SampleRing::new(600);
     assert_eq!(ring.rates(), Rates::default());
     ring.push(s(0), &stats(0, 0, 0));
     assert_eq!(ring.rates(), Rates::default(), "one sample has no rate");
@@ -42,7 +42,7 @@ fn rates_are_means_over_the_window() {
 
 #[test]
 fn a_slow_sender_has_a_rate_as_well() {
-    let mut ring = Ring::new(600);
+    let mut ring = SampleRing::new(600);
     ring.push(s(0), &stats(0, 0, 0));
     ring.push(s(60), &stats(120, 0, 0));
     assert_eq!(ring.rates().finished_per_s, 2.0);
@@ -50,7 +50,7 @@ fn a_slow_sender_has_a_rate_as_well() {
 
 #[test]
 fn a_counter_that_went_back_starts_anew() {
-    let mut ring = Ring::new(600);
+    let mut ring = SampleRing::new(600);
     ring.push(s(0), &stats(1_000, 10, 5_000_000));
     ring.push(s(1), &stats(3, 0, 1_000));
     assert_eq!(ring.rates(), Rates::default());
@@ -60,7 +60,7 @@ fn a_counter_that_went_back_starts_anew() {
 
 #[test]
 fn a_ring_never_outgrows_its_size() {
-    let mut ring = Ring::new(600);
+    let mut ring = SampleRing::new(600);
     for second in 0..10_000 {
         ring.push(s(second), &stats(second, 0, 0));
     }
@@ -71,7 +71,7 @@ fn a_ring_never_outgrows_its_size() {
 
 #[test]
 fn two_samples_of_one_moment_divide_nothing_by_zero() {
-    let mut ring = Ring::new(600);
+    let mut ring = SampleRing::new(600);
     ring.push(s(1), &stats(0, 0, 0));
     ring.push(s(1), &stats(5, 0, 0));
     assert_eq!(ring.rates(), Rates::default());

@@ -53,9 +53,9 @@ fn trace(spans: Vec<Span>) -> Trace {
     }
 }
 
-fn words(task: &Task, trace: Option<&Trace>) -> Vec<(u32, Option<String>, Outcome)> {
+fn words(task: &Task, trace: Option<&Trace>) -> Vec<(u32, Option<String>, AttemptOutcome)> {
     let row = |attempt: Attempt| (attempt.number, attempt.worker, attempt.outcome);
-    of(task, trace).into_iter().map(row).collect()
+    collect(task, trace).into_iter().map(row).collect()
 }
 
 fn worker(number: u32) -> Option<String> {
@@ -69,11 +69,14 @@ fn an_attempt_that_was_lost_with_its_worker_has_a_row() {
     let task = task(State::Succeeded, 2);
     assert_eq!(
         words(&task, Some(&trace)),
-        [(1, worker(1), Outcome::Silent), (2, worker(2), Outcome::Ended)]
+        [
+            (1, worker(1), AttemptOutcome::Silent),
+            (2, worker(2), AttemptOutcome::Ended)
+        ]
     );
-    let first = &of(&task, Some(&trace))[0];
+    let first = &collect(&task, Some(&trace))[0];
     assert_eq!((first.started, first.took), (Some(s(10)), None));
-    let drawn = section(&task, &of(&task, Some(&trace)), s(30)).0;
+    let drawn = section(&task, &collect(&task, Some(&trace)), s(30)).0;
     assert_eq!(drawn.matches("<tr id=").count(), 2, "{drawn}");
     assert!(
         drawn.contains("<code>worker-1</code>") && drawn.contains("its worker was lost"),
@@ -84,8 +87,8 @@ fn an_attempt_that_was_lost_with_its_worker_has_a_row() {
 #[test]
 fn without_a_trace_the_record_speaks() {
     let done = task(State::Succeeded, 1);
-    assert_eq!(words(&done, None), [(1, None, Outcome::Ended)]);
-    let only = &of(&done, None)[0];
+    assert_eq!(words(&done, None), [(1, None, AttemptOutcome::Ended)]);
+    let only = &collect(&done, None)[0];
     assert_eq!((only.started, only.took), (Some(s(10)), Some(Duration::from_secs(10))));
     let running = Task {
         worker: "worker-1".to_owned(),
@@ -93,7 +96,10 @@ fn without_a_trace_the_record_speaks() {
     };
     assert_eq!(
         words(&running, None),
-        [(1, None, Outcome::Unknown), (2, worker(1), Outcome::Running)]
+        [
+            (1, None, AttemptOutcome::Unknown),
+            (2, worker(1), AttemptOutcome::Running)
+        ]
     );
     let error = TaskError {
         message: "disk full".to_owned(),
@@ -105,10 +111,10 @@ fn without_a_trace_the_record_speaks() {
     };
     assert_eq!(
         words(&failed, None),
-        [(1, None, Outcome::Failed("disk full".to_owned()))]
+        [(1, None, AttemptOutcome::Failed("disk full".to_owned()))]
     );
     assert_eq!(words(&task(State::Cancelled, 0), None), []);
-    assert_eq!(of(&task(State::Failed, 1_000), None).len(), SHOWN_MAX as usize);
+    assert_eq!(collect(&task(State::Failed, 1_000), None).len(), SHOWN_MAX as usize);
 }
 
 #[test]
@@ -122,7 +128,10 @@ fn spans_of_other_tasks_in_the_same_trace_are_not_of_this_one() {
     let task = task(State::Running, 2);
     assert_eq!(
         words(&task, Some(&trace)),
-        [(1, worker(2), Outcome::Ended), (2, None, Outcome::Running)],
+        [
+            (1, worker(2), AttemptOutcome::Ended),
+            (2, None, AttemptOutcome::Running)
+        ],
         "the second wait could be of either"
     );
 }
