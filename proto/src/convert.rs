@@ -11,6 +11,7 @@ pub mod analysis;
 mod arbitrary;
 pub mod event;
 pub mod incident;
+pub mod inference;
 pub mod model;
 pub mod refusal;
 pub mod snapshot;
@@ -18,6 +19,7 @@ pub mod task;
 pub mod time;
 pub mod trace;
 pub mod value;
+pub mod worker_session;
 
 use crate::journal::v1 as wire;
 

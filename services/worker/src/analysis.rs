@@ -1,55 +1,53 @@
-//! One analysis, asked online or as a task: what was asked, and the answer as the wire carries it.
+//! One analysis, online or as a task: its parameters, and its response on the wire.
 //!
-//! Promises: the same question over the same rows gives the same answer, whichever way it came. Leaves the figures to
-//! `lepton-analysis`, and threads and queues to whoever asks.
+//! Promises: the same parameters over the same rows give the same response, whichever way they came. Leaves the figures
+//! to `lepton-analysis`, and threads and queues to the caller.
 
 use lepton_analysis::{Options, Table, analyze};
-use lepton_domain::reason::{Fault, Reason};
 use lepton_proto::analysis::v1::{AnalyzeResponse, Consistency};
 
-use crate::model::Loaded;
+use crate::error::{Error, InputError};
+use crate::model::LoadedModel;
 
-pub mod predict;
-pub mod refusal;
-pub mod report;
-pub mod table;
+pub(crate) mod predict;
+pub(crate) mod report;
+pub(crate) mod table;
 
-/// What is asked beside the rows.
+/// Parameters of an analysis beside the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Question {
-    /// The column to fit.
-    pub target: Option<String>,
-    /// The model that predicts.
-    pub model: Option<String>,
-    /// How many workers must agree.
-    pub consistency: Consistency,
+pub(crate) struct AnalyzeParams {
+    /// Column to fit.
+    pub(crate) target: Option<String>,
+    /// Model that predicts; see [`predict`].
+    pub(crate) model: Option<String>,
+    /// Number of workers that must agree.
+    pub(crate) consistency: Consistency,
 }
 
-impl Question {
-    /// Whether this worker can answer it. Fails with CONSISTENCY_UNSUPPORTED.
-    pub fn check(&self) -> Result<(), Fault> {
-        if self.consistency == Consistency::Quorum {
-            let message = "CONSISTENCY_QUORUM is not supported yet; leave it out or send CONSISTENCY_ONE";
-            return Err(Fault::new(Reason::ConsistencyUnsupported, message));
+impl AnalyzeParams {
+    /// Checks that this worker supports the parameters.
+    pub(crate) fn check(&self) -> Result<(), InputError> {
+        match self.consistency {
+            Consistency::Quorum => Err(InputError::Consistency),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// The answer; `model` is the one that was asked for. `cancelled` is asked every few microseconds of work, and while a
-    /// model runs before each of its nodes; when it says so, the fault is CANCELLED.
-    pub fn answer(
+    /// Analyses a table; `model` is the one of [`AnalyzeParams::model`]. `cancelled` is polled every few microseconds of
+    /// work, and while a model runs before each of its nodes.
+    pub(crate) fn run(
         &self,
         table: &Table,
-        model: Option<&dyn Loaded>,
+        model: Option<&dyn LoadedModel>,
         trace_id: String,
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<AnalyzeResponse, Fault> {
+    ) -> Result<AnalyzeResponse, Error> {
         let target = self.target.as_deref();
         // First, as it may refuse the rows.
         let predictions = model
             .map(|model| predict::predict(model, table, target, cancelled))
             .transpose()?;
-        let report = analyze(table, &Options { target }, cancelled).map_err(refusal::fault)?;
+        let report = analyze(table, &Options { target }, cancelled)?;
         Ok(report::response(report, predictions.unwrap_or_default(), trace_id))
     }
 }

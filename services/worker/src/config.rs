@@ -9,14 +9,14 @@ use std::time::Duration;
 use lepton_mesh::config::{Common, ServiceConfig, duration};
 use serde::{Deserialize, Serialize};
 
-use crate::model::host::Room;
-use crate::model::inspect::Limits;
+use crate::model::cache::CacheLimits;
+use crate::model::sandbox::SandboxLimits;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What all services have in common.
+    /// Settings that all services have in common.
     pub common: Common,
     /// Attempts of tasks.
     pub tasks: Tasks,
@@ -24,7 +24,7 @@ pub struct Config {
     pub online: Online,
     /// Models in memory.
     pub models: Models,
-    /// When the process ends.
+    /// End of the process.
     pub lifetime: Lifetime,
 }
 
@@ -38,10 +38,10 @@ pub struct Tasks {
     pub compute: u32,
     /// Bytes of payloads that attempts may hold, those that wait included, and as many again of uploads and models.
     pub payload_bytes_max: u64,
-    /// How long an attempt may run whose task does not say it.
+    /// Longest run of an attempt whose task sets none.
     #[serde(with = "duration")]
     pub timeout: Duration,
-    /// What the requirements of tasks are compared with.
+    /// Labels that the requirements of tasks are compared with.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -82,7 +82,7 @@ impl Default for Online {
     }
 }
 
-/// Models in memory, and the looks at files that may become models.
+/// Models in memory, and the validation of files that may become models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
@@ -92,11 +92,12 @@ pub struct Models {
     pub loads: u32,
     /// Bytes of tensors that one run of a model may hold at once, its weights left out.
     pub run_memory_bytes_max: u64,
-    /// Bytes of address space that a look at a file may take.
-    pub look_memory_bytes_max: u64,
-    /// How much of the processor's time such a look may take; by the clock, twice as much.
-    #[serde(with = "duration")]
-    pub look_timeout: Duration,
+    /// Bytes of address space that the validation of a file may take.
+    #[serde(rename = "look_memory_bytes_max")]
+    pub validation_memory_bytes_max: u64,
+    /// Processor time of such a validation; by the clock, twice as much.
+    #[serde(with = "duration", rename = "look_timeout")]
+    pub validation_timeout: Duration,
 }
 
 impl Default for Models {
@@ -105,13 +106,13 @@ impl Default for Models {
             files_bytes_max: 2 << 30,
             loads: 0,
             run_memory_bytes_max: 1 << 30,
-            look_memory_bytes_max: 2 << 30,
-            look_timeout: Duration::from_secs(60),
+            validation_memory_bytes_max: 2 << 30,
+            validation_timeout: Duration::from_secs(60),
         }
     }
 }
 
-/// When the process ends.
+/// End of the process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lifetime {
@@ -151,20 +152,20 @@ impl Online {
 }
 
 impl Models {
-    /// How much may be in memory on this machine.
-    pub(crate) fn room_here(&self) -> Room {
-        Room {
+    /// Limits of the models in memory on this machine.
+    pub(crate) fn cache_limits(&self) -> CacheLimits {
+        CacheLimits {
             files_bytes_max: self.files_bytes_max,
             loads_max: or_cores(self.loads),
         }
     }
 
-    /// What a look at a file may take.
-    pub(crate) fn look(&self) -> Limits {
-        Limits {
-            memory_bytes_max: self.look_memory_bytes_max,
+    /// Limits of the validation of a file.
+    pub(crate) fn sandbox_limits(&self) -> SandboxLimits {
+        SandboxLimits {
+            memory_bytes_max: self.validation_memory_bytes_max,
             run_memory_bytes_max: self.run_memory_bytes_max,
-            timeout: self.look_timeout,
+            timeout: self.validation_timeout,
         }
     }
 }

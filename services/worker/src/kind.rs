@@ -1,76 +1,67 @@
-//! What a worker can run: kinds of tasks behind one trait, found by name in a table.
+//! A kind of task: the contract between an attempt and the code that runs it.
 //!
-//! Promises: a kind sees an input and a wish to stop, and gives an output or a failure; where payloads lie and what
-//! becomes of the failure are none of its business. Leaves timeouts, panics and reports to `attempt`.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! Promises: a kind gets an input and a cancellation, and gives an output or a failure; storage of payloads and the fate
+//! of failures are none of its business. Leaves timeouts, panics and reports to
+//! [`attempts`](crate::attempts), and the kinds themselves to [`kinds`](crate::kinds).
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use lepton_core::error::is_retryable;
-use lepton_domain::ids::{AttemptId, Tenant};
+use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_domain::task::{Encoding, TaskError};
 use tokio_util::sync::CancellationToken;
 
-use crate::compute::Compute;
-use crate::kinds::analyze::Analyze;
-use crate::kinds::echo::Echo;
-use crate::kinds::evaluate::Evaluate;
-use crate::kinds::train::Train;
-use crate::model::library::Library;
+use crate::active_time::ActiveTimer;
+use crate::error::Error;
 use crate::progress::Progress;
-use crate::stopwatch::Stopwatch;
 
-/// What an attempt is given.
+/// Input of one attempt at a task of a [`Kind`].
 #[derive(Debug, Clone)]
-pub struct Input {
+pub(crate) struct Input {
     /// The attempt: its task's id is the idempotency key, its number the fencing token.
-    pub attempt: AttemptId,
-    /// Who submitted it.
-    pub tenant: Tenant,
-    /// How to read the content.
-    pub encoding: Encoding,
+    pub(crate) attempt: AttemptId,
+    /// Encoding of the content.
+    pub(crate) encoding: Encoding,
     /// The content, fetched already.
-    pub content: Bytes,
-    /// The submitter's trace, 32 hexadecimal digits; empty when there is none.
-    pub trace_id: String,
-    /// Where it may say how far it is.
-    pub progress: Progress,
-    /// Measures how long it has run; it should stand still while the attempt waits for others.
-    pub stopwatch: Stopwatch,
+    pub(crate) content: Bytes,
+    /// The submitter's trace id, 32 hexadecimal digits; empty when there is none.
+    pub(crate) trace_id: String,
+    /// Receiver of progress reports.
+    pub(crate) progress: Progress,
+    /// Measures the attempt's active time; to be paused while the attempt waits for others.
+    pub(crate) timer: ActiveTimer,
 }
 
-/// What an attempt gives.
+/// Output of a [`Kind`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// How to read the content.
-    pub encoding: Encoding,
+pub(crate) struct Output {
+    /// Encoding of the content.
+    pub(crate) encoding: Encoding,
     /// The content, of any size; JSON in canonical form.
-    pub content: Bytes,
+    pub(crate) content: Bytes,
 }
 
-/// Why an attempt failed.
+/// Failure of a [`Kind`], or of the attempt around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What the submitter is told.
-    pub error: TaskError,
-    /// Whether another attempt may fare better.
-    pub retryable: bool,
+pub(crate) struct Failure {
+    /// Error that the submitter gets.
+    pub(crate) error: TaskError,
+    /// True when another attempt may fare better.
+    pub(crate) retryable: bool,
 }
 
 impl Failure {
-    /// One after which another attempt may fare better.
-    pub fn passing(reason: Reason, message: impl Into<String>) -> Self {
+    /// A failure after which another attempt may fare better.
+    pub(crate) fn retryable(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             error: TaskError::new(reason, message).shortened(),
             retryable: true,
         }
     }
 
-    /// One that every other attempt would share.
-    pub fn lasting(reason: Reason, message: impl Into<String>) -> Self {
+    /// A failure that every other attempt would share.
+    pub(crate) fn permanent(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             error: TaskError::new(reason, message).shortened(),
             retryable: false,
@@ -78,8 +69,9 @@ impl Failure {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let fault = Fault::from(error);
         let retryable = is_retryable(&fault);
         Self {
             error: TaskError::new(fault.reason, fault.message).shortened(),
@@ -89,53 +81,10 @@ impl From<Fault> for Failure {
 }
 
 /// A kind of task.
-pub trait Kind: Send + Sync {
-    /// Its name, as tasks say it.
+pub(crate) trait Kind: Send + Sync {
+    /// Name of the kind in tasks.
     fn name(&self) -> &'static str;
 
-    /// Runs one attempt. It must end soon after `cancel`, at which the future may also be dropped at any time.
+    /// Runs one attempt. Must end soon after `cancel`, at which the future may also be dropped at any time.
     fn run(&self, input: Input, cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>>;
-}
-
-/// The kinds of a worker, by name.
-#[derive(Clone)]
-pub struct Kinds {
-    by_name: Arc<BTreeMap<&'static str, Arc<dyn Kind>>>,
-}
-
-impl Kinds {
-    /// The kinds that are built in; those that compute do so on `compute`.
-    pub fn built_in(compute: &Compute) -> Self {
-        Self::of([Arc::new(Echo) as Arc<dyn Kind>, Arc::new(Analyze::new(compute.clone()))])
-    }
-
-    /// The kinds that are built in, with models.
-    pub fn with_models(compute: &Compute, library: &Library) -> Self {
-        let analyze = Analyze::new(compute.clone()).with_models(library.host.clone());
-        Self::of([
-            Arc::new(Echo) as Arc<dyn Kind>,
-            Arc::new(analyze),
-            Arc::new(Evaluate::new(compute.clone(), library.clone())),
-            Arc::new(Train::new(compute.clone(), library.clone())),
-        ])
-    }
-
-    /// These kinds.
-    pub fn of(kinds: impl IntoIterator<Item = Arc<dyn Kind>>) -> Self {
-        let by_name = kinds.into_iter().map(|kind| (kind.name(), kind)).collect();
-        Self {
-            by_name: Arc::new(by_name),
-        }
-    }
-
-    /// Their names, in order.
-    pub fn names(&self) -> Vec<&'static str> {
-        self.by_name.keys().copied().collect()
-    }
-
-    /// The kind of this name. Fails with KIND_UNKNOWN, which another worker may not share.
-    pub fn find(&self, name: &str) -> Result<Arc<dyn Kind>, Failure> {
-        let found = self.by_name.get(name).cloned();
-        found.ok_or_else(|| Failure::passing(Reason::KindUnknown, format!("this worker does not run {name:?}")))
-    }
 }

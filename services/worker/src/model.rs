@@ -1,64 +1,87 @@
-//! Models in a worker: what runs them, which of them are in memory, and what is told of files that may become models.
+//! Models in a worker: the backend that runs them, the cache that holds them, and the sandbox that validates new files.
 //!
-//! Promises: whoever runs a model meets the traits here and never a backend; what reaches a backend fits the model's
-//! signature. Leaves records and files to `lepton-models`, and the protocol that callers speak to `infer`.
+//! Promises: callers meet the traits here and never a backend; what reaches a backend fits the model's signature. Leaves
+//! records and files to [`lepton_models`], and the protocol that callers speak to [`infer`](crate::infer).
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use lepton_domain::model::Signature;
-use lepton_domain::reason::{Fault, Reason};
 
-pub use tensor::{Data, Tensor};
-pub use tract::Tract;
+pub(crate) use tensor::{Tensor, TensorError};
+pub(crate) use tract::Tract;
 
-pub mod check;
-pub(crate) mod contain;
-pub mod host;
-pub mod inspect;
-pub mod library;
-pub mod tensor;
-pub mod tract;
+pub(crate) mod access;
+pub(crate) mod cache;
+pub(crate) mod sandbox;
+pub(crate) mod signature;
+pub(crate) mod tensor;
+mod tract;
 
-/// The longest explanation of a backend that callers get. Some print whole graphs.
+/// Longest explanation of a backend that callers get. Some print whole graphs.
 const EXPLANATION_CHARS_MAX: usize = 600;
 
-/// What runs models.
-pub trait Backend: fmt::Debug + Send + Sync {
-    /// Its name, for people.
-    fn name(&self) -> &'static str;
-
-    /// Reads a file, prepares it, and runs it once on made-up inputs. Takes as long as that takes; `stop` is asked
-    /// between its steps. Fails with MODEL_INVALID, and with CANCELLED when it was stopped.
-    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn Loaded>, Fault>;
+/// A library that runs models.
+pub(crate) trait Backend: fmt::Debug + Send + Sync {
+    /// Reads a file, prepares it, and runs it once on made-up inputs. Takes as long as that takes; `stop` is polled
+    /// between its steps.
+    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn LoadedModel>, LoadError>;
 }
 
 /// A model that is ready to run.
-pub trait Loaded: fmt::Debug + Send + Sync {
-    /// What it takes and gives.
+pub(crate) trait LoadedModel: fmt::Debug + Send + Sync {
+    /// Inputs and outputs of the model.
     fn signature(&self) -> &Signature;
 
-    /// The named properties of its file.
+    /// Named properties of the model's file.
     fn metadata(&self) -> &BTreeMap<String, String>;
 
-    /// Runs it on inputs that [`check::inputs`] has put in order, and gives its outputs in the order of the signature.
-    /// Keeps a processor busy until it is done; `stop` is asked before each node of the model. Fails with TENSOR_SHAPE
-    /// where inputs of these shapes take more memory than a run may, and with CANCELLED when it was stopped.
-    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault>;
+    /// Runs the model on inputs that [`signature::order_inputs`] has put in order, and returns its outputs in the order
+    /// of the signature. Keeps a processor busy until it is done; `stop` is polled before each node of the model. Fails
+    /// with [`TensorError::Memory`] where inputs of these shapes take more memory than a run may.
+    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, RunError>;
 }
 
-/// A file is no model that can be served.
-fn invalid(why: impl fmt::Display) -> Fault {
-    Fault::new(Reason::ModelInvalid, format!("the file cannot be served: {why}"))
+/// A file that [`Backend::load`] refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// No ONNX file, or a broken one.
+    #[error("{0}")]
+    Unreadable(String),
+    /// A file that the backend cannot serve.
+    #[error("the file cannot be served: {0}")]
+    Unsupported(String),
+    /// A file with operators that the backend does not have.
+    #[error("the file cannot be served: it uses operators that are not supported: {0}")]
+    Operators(String),
+    /// A load that was stopped by its caller.
+    #[error("the model was stopped")]
+    Stopped,
 }
 
-/// Nobody wants it any more.
-fn stopped() -> Fault {
-    Fault::new(Reason::Cancelled, "the model was stopped")
+impl LoadError {
+    /// A file that the backend cannot serve, for this reason.
+    fn unsupported(problem: impl fmt::Display) -> Self {
+        Self::Unsupported(problem.to_string())
+    }
 }
 
-/// A text that somebody else made, at a length that can be shown.
+/// A run of [`LoadedModel::run`] without outputs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RunError {
+    /// An input that the model does not take.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// A run that was stopped by its caller.
+    #[error("the model was stopped")]
+    Stopped,
+    /// A panic of the backend.
+    #[error("the model broke down on these inputs: {0}")]
+    Panicked(String),
+}
+
+/// Shortens a foreign text to a length that can be shown.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(EXPLANATION_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),

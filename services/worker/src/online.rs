@@ -1,100 +1,103 @@
-//! Online analysis: the gRPC service that gateways call.
+//! Online analysis, as a gRPC service for gateways.
 //!
 //! Promises: bounded in calls, in waiting calls and in their memory; a caller that hangs up or whose deadline passes
 //! stops the work. Leaves the deadline itself to the stack around the service, which drops late calls.
 
 use lepton_core::clock::Clock;
 use lepton_core::error::status;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_proto::analysis::v1::analysis_service_server::AnalysisService;
 use lepton_proto::analysis::v1::{AnalyzeRequest, AnalyzeResponse, Consistency};
+use lepton_proto::convert::inference::requested_version;
 use lepton_telemetry::trace;
+use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use self::room::Room;
-use crate::analysis::{Question, table};
-use crate::compute::{Compute, Stopped};
-use crate::infer::version;
-use crate::model::Loaded;
-use crate::model::host::{Host, Served};
-use crate::stats::{Done, Stats};
+use crate::admission::Admission;
+use crate::analysis::{AnalyzeParams, table};
+use crate::cpu_pool::{CpuPool, Stopped};
+use crate::error::{Error, InputError};
+use crate::model::LoadedModel;
+use crate::model::cache::{ModelCache, ServedModel};
+use crate::stats::{RunOutcome, Stats};
 
-pub mod room;
-
-/// The name of its work in metrics.
+/// Value of the label `kind` in the worker's metrics.
 const KIND: &str = "online";
 
-/// The service.
 #[derive(Debug, Clone)]
-pub struct Online {
-    /// The models that predict.
-    pub host: Host,
-    /// Who may wait.
-    pub room: Room,
-    /// Where it computes.
-    pub compute: Compute,
-    /// What is told of it.
-    pub stats: Stats,
-    /// Measures how long it took.
-    pub clock: Clock,
+pub(crate) struct OnlineAnalysis {
+    /// The models in memory, for predictions.
+    pub(crate) models: ModelCache,
+    pub(crate) admission: Admission,
+    pub(crate) cpu_pool: CpuPool,
+    pub(crate) stats: Stats,
+    pub(crate) clock: Clock,
 }
 
 #[tonic::async_trait]
-impl AnalysisService for Online {
+impl AnalysisService for OnlineAnalysis {
     async fn analyze(&self, request: Request<AnalyzeRequest>) -> Result<Response<AnalyzeResponse>, Status> {
-        let chosen = version(request.metadata(), "");
-        let answered = async { self.answer(chosen?, request.into_inner()).await };
-        let answer = answered.await;
-        answer.map(Response::new).map_err(|fault| status(&fault))
+        let version = requested_version(request.metadata(), "");
+        let response = async { self.admit(version?, request.into_inner()).await };
+        let response: Result<_, Error> = response.await;
+        response.map(Response::new).map_err(|error| status(&error.into()))
     }
 }
 
-impl Online {
-    async fn answer(&self, chosen: Option<u32>, request: AnalyzeRequest) -> Result<AnalyzeResponse, Fault> {
-        let question = question(&request)?;
-        let _place = self.room.enter(&request)?;
-        let served = match &question.model {
-            Some(name) => Some(self.host.find(name, chosen).await?),
+impl OnlineAnalysis {
+    async fn admit(&self, version: Option<u32>, request: AnalyzeRequest) -> Result<AnalyzeResponse, Error> {
+        let params = params(&request)?;
+        let _permit = self.admission.admit(request.encoded_len())?;
+        let served = match &params.model {
+            Some(name) => Some(self.models.find(name, version).await?),
             None => None,
         };
-        let waiting = self.stats.waits();
+        Ok(self.run(params, served, request).await?)
+    }
+
+    async fn run(
+        &self,
+        params: AnalyzeParams,
+        served: Option<ServedModel>,
+        request: AnalyzeRequest,
+    ) -> Result<AnalyzeResponse, Fault> {
+        let waiting = self.stats.enqueue();
         let (clock, trace_id) = (self.clock, trace::trace_id().unwrap_or_default());
         // Dropped with the call, when nobody waits for it any more, it stops the work.
         let cancel = CancellationToken::new();
-        let computed = self.compute.run(&cancel, move |cancelled| {
-            let running = waiting.runs(clock);
-            let model = served.as_ref().map(|Served { model, .. }| &**model);
-            let answer = analyze(question, request, model, trace_id, cancelled);
-            running.ended(KIND, Done::of(&answer));
-            answer
+        let computed = self.cpu_pool.run(&cancel, move |cancelled| {
+            let running = waiting.start(clock);
+            let model = served.as_ref().map(|ServedModel { model, .. }| &**model);
+            let response = analyze(&params, request, model, trace_id, cancelled).map_err(Fault::from);
+            running.finish(KIND, RunOutcome::classify(&response));
+            response
         });
         computed
             .await
-            .map_err(|Stopped| Fault::new(Reason::Cancelled, "the worker stopped the analysis"))?
+            .map_err(|Stopped| Error::Stopped("the worker stopped the analysis"))?
     }
 }
 
-/// What is asked, and whether this worker answers such questions.
-fn question(request: &AnalyzeRequest) -> Result<Question, Fault> {
-    let consistency = Consistency::try_from(request.consistency)
-        .map_err(|_| Fault::field("consistency", format!("{} stands for nothing", request.consistency)))?;
-    let question = Question {
+/// Reads and checks everything of a request but its rows.
+fn params(request: &AnalyzeRequest) -> Result<AnalyzeParams, InputError> {
+    let unknown = |_| InputError::field("consistency", format!("{} stands for nothing", request.consistency));
+    let params = AnalyzeParams {
         target: request.target.clone(),
         model: request.model.clone(),
-        consistency,
+        consistency: Consistency::try_from(request.consistency).map_err(unknown)?,
     };
-    question.check()?;
-    Ok(question)
+    params.check()?;
+    Ok(params)
 }
 
 fn analyze(
-    question: Question,
+    params: &AnalyzeParams,
     request: AnalyzeRequest,
-    model: Option<&dyn Loaded>,
+    model: Option<&dyn LoadedModel>,
     trace_id: String,
     cancelled: &dyn Fn() -> bool,
-) -> Result<AnalyzeResponse, Fault> {
-    let table = table::of_request(request.data, request.table)?;
-    question.answer(&table, model, trace_id, cancelled)
+) -> Result<AnalyzeResponse, Error> {
+    let table = table::from_request(request.data, request.table)?;
+    params.run(&table, model, trace_id, cancelled)
 }

@@ -1,7 +1,7 @@
-//! The worker as a service: what it is made of, how it starts and in which order it ends.
+//! The worker as a service: its parts, its start and the order of its end.
 //!
-//! Promises: online calls are served as soon as the socket is; tasks, as soon as etcd, the blob store and a leader are
-//! there; a drain refuses nothing that was accepted and ends within 30 s. Leaves each part to its module.
+//! Promises: online calls are served as soon as the socket is open; tasks, as soon as etcd, the blob store and a leader
+//! are there; a drain refuses nothing that was accepted and ends within 30 s. Leaves each part to its module.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,35 +13,36 @@ use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_mesh::entry::{self, Flag, Sockets};
+use lepton_mesh::memory_budget::MemoryBudget;
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::server::limits::Limits;
 use lepton_mesh::{admin, server};
 use lepton_models::Models;
-use lepton_models::loaded::{self, Loaded};
+use lepton_models::loaded::{self, Loaded as LoadedVersion};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use crate::compute::Compute;
 use crate::config::Config;
-use crate::kind::Kinds;
-use crate::labor::Labor;
-use crate::memory::Memory;
-use crate::model::host::Keeper;
-use crate::model::library::Library;
+use crate::cpu_pool::CpuPool;
+use crate::error::{Error, ServiceError};
+use crate::kinds::Kinds;
+use crate::model::access::ModelAccess;
+use crate::model::cache::Loader;
 use crate::model::{Backend, Tract};
-use crate::parent;
-use crate::session::Identity;
+use crate::parent_watchdog::parent_gone;
+use crate::session::WorkerIdentity;
 use crate::stats::Stats;
+use crate::task_runtime::TaskRuntime;
 
 mod stack;
 
-/// The longest drain.
+/// Longest drain.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
-/// How long gateways and the leader get to hear of a drain before anything closes.
+/// Time for gateways and the leader to notice a drain before anything closes.
 const DRAIN_NOTICE: Duration = Duration::from_millis(250);
 
 /// A worker that is ready to run.
@@ -49,9 +50,9 @@ pub struct Worker {
     config: Config,
     context: Context,
     etcd: Etcd,
-    library: Library,
-    /// Until it runs.
-    keeper: Option<Keeper>,
+    models: ModelAccess,
+    /// Taken when the service runs.
+    loader: Option<Loader>,
     opened: watch::Sender<Option<Blobs>>,
     kinds: Kinds,
     stats: Stats,
@@ -86,14 +87,14 @@ impl entry::Service for Worker {
         let etcd = Etcd::connect(&context, &config.common.etcd, &config.common.cluster);
         let stats = Stats::new(config.tasks.slots_here(), &context.metrics);
         let (opened, blobs) = watch::channel(None);
-        let (keeper, library) = library(&etcd, &context, &config, blobs);
-        let kinds = Kinds::with_models(&Compute::new(config.tasks.compute_here()), &library);
+        let (loader, models) = models(&etcd, &context, &config, blobs);
+        let kinds = Kinds::all(&CpuPool::new(config.tasks.compute_here()), &models);
         Ok(Self {
             config,
             context,
             etcd,
-            library,
-            keeper: Some(keeper),
+            models,
+            loader: Some(loader),
             opened,
             kinds,
             stats,
@@ -108,27 +109,27 @@ impl entry::Service for Worker {
     async fn run(mut self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
         let (draining, closing) = (shutdown.child(), Shutdown::new());
         let mut tasks = JoinSet::new();
-        // Apart from the tasks that a drain waits for: models answer until nobody asks any more.
-        let mut keeping = JoinSet::new();
-        if let Some(keeper) = self.keeper.take() {
-            keeping.spawn(keeper.run().in_current_span());
+        // Apart from the tasks that a drain waits for: models answer until no request comes any more.
+        let mut loading = JoinSet::new();
+        if let Some(loader) = self.loader.take() {
+            loading.spawn(loader.run().in_current_span());
         }
         let limits = Limits {
             drain_timeout: DRAIN_MAX,
             ..Limits::default()
         };
         let app = stack::router(&self, &draining, &closing);
-        tasks.spawn(ended(server::serve(sockets.serve, app, limits, closing.clone())).in_current_span());
+        tasks.spawn(served(server::serve(sockets.serve, app, limits, closing.clone())).in_current_span());
         let probes = admin::serve(
             sockets.admin,
             self.readiness.clone(),
             self.context.metrics.clone(),
             closing.clone(),
         );
-        tasks.spawn(ended(probes).in_current_span());
-        tasks.spawn(self.labor(draining.clone()).run().in_current_span());
+        tasks.spawn(served(probes).in_current_span());
+        tasks.spawn(self.task_runtime(draining.clone()).run().in_current_span());
         let registrar = Registrar::start(self.etcd.clone(), &self.context, self.instance());
-        let told = tell(&registrar, self.library.host.told());
+        let published = publish(&registrar, self.models.cache.status());
         let mut orphaned = std::pin::pin!(orphaned(self.config.lifetime.parent_pid));
         tokio::select! {
             // First: on a shutdown some parts end at once, which is no failure then.
@@ -136,70 +137,70 @@ impl entry::Service for Worker {
             () = shutdown.triggered() => {}
             () = &mut orphaned => return Ok(()),
             // While nobody has asked for it, whatever ends has failed.
-            Some(ended) = tasks.join_next() => return flat(ended),
-            Some(ended) = keeping.join_next() => return flat(ended.map(Ok)),
-            () = told => {}
+            Some(ended) = tasks.join_next() => return Ok(flat(ended)?),
+            Some(ended) = loading.join_next() => return Ok(flat(ended.map(Ok))?),
+            () = published => {}
         }
         tokio::select! {
-            drained = self.drain(tasks, registrar, &closing) => drained,
+            drained = self.drain(tasks, registrar, &closing) => Ok(drained?),
             // Nobody waits for what is left.
             () = orphaned => Ok(()),
         }
     }
 }
 
-/// The models of a worker: who keeps them, and what the others get to see.
-fn library(
+/// The models of a worker: the [`Loader`] that keeps them in memory, and the access of all others.
+fn models(
     etcd: &Etcd,
     context: &Context,
     config: &Config,
     opened: watch::Receiver<Option<Blobs>>,
-) -> (Keeper, Library) {
+) -> (Loader, ModelAccess) {
     let models = Models::start(etcd.clone(), context);
     let backend: Arc<dyn Backend> = Arc::new(Tract::new(config.models.run_memory_bytes_max));
-    let (keeper, host) = Keeper::new(
+    let (loader, cache) = Loader::new(
         models.clone(),
         opened.clone(),
         Arc::clone(&backend),
-        config.models.room_here(),
+        config.models.cache_limits(),
         context,
     );
-    let library = Library {
-        models,
+    let access = ModelAccess {
+        registry: models,
         directory: Directory::start(etcd.clone(), Some(<Worker as entry::Service>::NAME), context),
-        host,
+        cache,
         backend,
         opened,
-        memory: Memory::new(config.tasks.payload_bytes_max),
+        memory: MemoryBudget::new(config.tasks.payload_bytes_max),
     };
-    (keeper, library)
+    (loader, access)
 }
 
-/// Tells the registry which models are in memory. Never completes while they are kept.
-async fn tell(registrar: &Registrar, mut told: watch::Receiver<Vec<Loaded>>) {
+/// Publishes the models in memory in the registry. Never completes while they are kept.
+async fn publish(registrar: &Registrar, mut status: watch::Receiver<Vec<LoadedVersion>>) {
     loop {
-        let now = loaded::encode(&told.borrow_and_update());
+        let now = loaded::encode(&status.borrow_and_update());
         registrar.set_metadata(loaded::KEY, now);
-        if told.changed().await.is_err() {
+        if status.changed().await.is_err() {
             return std::future::pending().await;
         }
     }
 }
 
-/// Completes when the parent has died.
+/// Completes when [`parent_gone`] does.
 async fn orphaned(parent_pid: u32) {
-    parent::gone(parent_pid).await;
+    parent_gone(parent_pid).await;
     tracing::info!("the parent process is gone");
 }
 
 impl Worker {
-    /// Nothing new, then the end of what there is, then the farewell.
+    /// Takes nothing new, waits for the end of what there is, then leaves the registry.
     async fn drain(
         self,
-        mut tasks: JoinSet<Result<(), Fault>>,
+        mut tasks: JoinSet<Result<(), Error>>,
         registrar: Registrar,
         closing: &Shutdown,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Error> {
         tracing::info!("draining");
         self.readiness.set(false);
         registrar.set_state(NodeState::Draining);
@@ -225,7 +226,7 @@ impl Worker {
         InstanceId::new(self.config.common.instance.as_deref().unwrap_or("worker"))
     }
 
-    /// The worker as it registers: ready, since online calls are answered from the start.
+    /// The worker's entry in the registry: ready, since online calls are answered from the start.
     fn instance(&self) -> Instance {
         let slots = self.config.tasks.slots_here().to_string();
         let mut metadata = BTreeMap::from([
@@ -246,20 +247,20 @@ impl Worker {
         }
     }
 
-    fn labor(&self, draining: Shutdown) -> Labor {
-        let identity = Identity {
+    fn task_runtime(&self, draining: Shutdown) -> TaskRuntime {
+        let identity = WorkerIdentity {
             instance: self.instance_id(),
             slots: self.config.tasks.slots_here(),
             kinds: self.kinds.names().into_iter().map(str::to_owned).collect(),
             labels: self.config.tasks.labels.clone(),
         };
-        Labor {
+        TaskRuntime {
             identity,
             context: self.context.clone(),
             etcd: self.etcd.clone(),
             opened: self.opened.clone(),
             blob_store: self.config.common.blob_store(),
-            memory: Memory::new(self.config.tasks.payload_bytes_max),
+            memory: MemoryBudget::new(self.config.tasks.payload_bytes_max),
             timeout: self.config.tasks.timeout,
             kinds: self.kinds.clone(),
             stats: self.stats.clone(),
@@ -270,18 +271,11 @@ impl Worker {
     }
 }
 
-async fn ended(serving: impl Future<Output = std::io::Result<()>>) -> Result<(), Fault> {
-    serving
-        .await
-        .map_err(|error| Fault::new(Reason::Internal, format!("the server failed: {error}")))
+async fn served(serving: impl Future<Output = std::io::Result<()>>) -> Result<(), Error> {
+    Ok(serving.await.map_err(ServiceError::Server)?)
 }
 
-/// A task's result, or its panic as a fault.
-fn flat(ended: Result<Result<(), Fault>, tokio::task::JoinError>) -> Result<(), Fault> {
-    ended.unwrap_or_else(|error| {
-        Err(Fault::new(
-            Reason::Internal,
-            format!("a part of the worker failed: {error}"),
-        ))
-    })
+/// Flattens a task's result and its panic into one [`Error`].
+fn flat(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    ended.unwrap_or_else(|error| Err(ServiceError::Part(error).into()))
 }

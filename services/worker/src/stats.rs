@@ -1,6 +1,6 @@
-//! What the worker tells of its load.
+//! Load of the worker: counters of its attempts and calls.
 //!
-//! Promises: counting takes no lock; every watcher gets the median of its own intervals. Leaves what to make of it to
+//! Promises: counting takes no lock; every watcher gets the median of its own intervals. Leaves decisions by load to
 //! pickers and to the monitor.
 
 use std::sync::Arc;
@@ -16,38 +16,38 @@ pub mod fleet;
 #[cfg(test)]
 mod tests;
 
-/// How something ended.
+/// Outcome of an attempt or call, as metrics count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
-    /// With what was asked for.
-    Well,
-    /// The caller's fault: answered, but not with figures.
+pub enum RunOutcome {
+    /// A result.
+    Success,
+    /// An error of the caller's: answered, and no failure of the worker.
     Refused,
-    /// Without it.
-    Badly,
+    /// No result.
+    Failed,
 }
 
-impl Done {
-    /// How an answer ended.
-    pub fn of<T>(answer: &Result<T, Fault>) -> Self {
-        match answer {
-            Ok(_) => Self::Well,
+impl RunOutcome {
+    /// Classifies a result.
+    pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Self {
+        match result {
+            Ok(_) => Self::Success,
             Err(fault) if matches!(fault.code(), Code::InvalidArgument | Code::Cancelled) => Self::Refused,
-            Err(_) => Self::Badly,
+            Err(_) => Self::Failed,
         }
     }
 
-    /// Its name in metrics.
+    /// Value of the label `outcome`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Well => "ok",
+            Self::Success => "ok",
             Self::Refused => "refused",
-            Self::Badly => "failed",
+            Self::Failed => "failed",
         }
     }
 }
 
-/// The figures of one worker. Clones share them.
+/// Counters of one worker. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Stats {
     shared: Arc<Shared>,
@@ -65,23 +65,23 @@ struct Shared {
     seconds: Histograms,
 }
 
-/// The load at one moment.
+/// Load at one moment, read from [`Stats`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct LoadSnapshot {
     /// Attempts and calls in progress.
     pub in_flight: u32,
     /// Attempts and calls that wait for room.
     pub queued: u32,
-    /// How many it takes at once.
+    /// Attempts that the worker runs at once.
     pub slots: u32,
-    /// Ended since the start.
+    /// Attempts and calls that ended since the start.
     pub finished_total: u64,
-    /// Of those, failed.
+    /// Failures among [`LoadSnapshot::finished_total`].
     pub failed_total: u64,
 }
 
 impl Stats {
-    /// Nothing yet, of a worker with so many slots.
+    /// Counters at zero, of a worker with this many slots.
     pub fn new(slots: u32, metrics: &Metrics) -> Self {
         metrics
             .gauge("lepton_worker_slots", "Attempts that run at once", &[])
@@ -104,8 +104,8 @@ impl Stats {
         }
     }
 
-    /// The load now.
-    pub fn load(&self) -> Load {
+    /// Returns the load now.
+    pub fn load(&self) -> LoadSnapshot {
         let Shared {
             slots,
             in_flight,
@@ -114,8 +114,8 @@ impl Stats {
             failed,
             ..
         } = &*self.shared;
-        // Relaxed: each figure is right by itself; they need not be of the same instant.
-        Load {
+        // Relaxed: each counter is right by itself; they need not be of the same instant.
+        LoadSnapshot {
             in_flight: in_flight.load(Ordering::Relaxed),
             queued: queued.load(Ordering::Relaxed),
             slots: *slots,
@@ -124,24 +124,24 @@ impl Stats {
         }
     }
 
-    /// Something waits for room.
-    pub fn waits(&self) -> Waiting {
+    /// Counts an attempt or call as waiting.
+    pub(crate) fn enqueue(&self) -> QueuedRun {
         self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        Waiting { stats: self.clone() }
+        QueuedRun { stats: self.clone() }
     }
 }
 
-/// Something that waits, counted until it is dropped.
+/// An attempt or call that waits, counted in [`Stats`] until this is dropped.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct QueuedRun {
     stats: Stats,
 }
 
-impl Waiting {
-    /// It has got room.
-    pub fn runs(self, clock: Clock) -> Running {
+impl QueuedRun {
+    /// Counts it as running.
+    pub(crate) fn start(self, clock: Clock) -> ActiveRun {
         self.stats.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        Running {
+        ActiveRun {
             stats: self.stats.clone(),
             clock,
             since: clock.monotonic(),
@@ -149,33 +149,33 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedRun {
     fn drop(&mut self) {
         self.stats.shared.queued.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Something that runs, counted until it is dropped; one that was told to stop ends without a figure.
+/// An attempt or call that runs, counted until this is dropped; one that is stopped ends without an outcome.
 #[derive(Debug)]
-pub struct Running {
+pub struct ActiveRun {
     stats: Stats,
     clock: Clock,
     since: Duration,
 }
 
-impl Running {
-    /// It has ended.
-    pub fn ended(self, kind: &str, done: Done) {
+impl ActiveRun {
+    /// Counts its end under the kind's name.
+    pub(crate) fn finish(self, kind: &str, outcome: RunOutcome) {
         let shared = &self.stats.shared;
         let took = self.clock.monotonic().saturating_sub(self.since);
         shared.finished.fetch_add(1, Ordering::Relaxed);
-        if done == Done::Badly {
+        if outcome == RunOutcome::Failed {
             shared.failed.fetch_add(1, Ordering::Relaxed);
         }
         shared.latencies.add(took);
         shared
             .runs
-            .get_or_create_owned(&own(&[("kind", kind), ("outcome", done.as_str())]))
+            .get_or_create_owned(&own(&[("kind", kind), ("outcome", outcome.as_str())]))
             .inc();
         shared
             .seconds
@@ -184,7 +184,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ActiveRun {
     fn drop(&mut self) {
         self.stats.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lepton_core::clock::Clock;
 use lepton_core::shutdown::Shutdown;
 use lepton_mesh::config::is_setting;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::plan::Line;
@@ -82,15 +83,14 @@ fn spawn(line: &Line) -> std::io::Result<Child> {
 
 /// Lets a worker drain, and kills it when it takes too long.
 async fn end(mut child: Child) {
-    let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) else {
-        return;
-    };
-    // SAFETY: `kill` only sends a signal. The child has not been waited for, so the number still names it.
-    #[allow(unsafe_code, reason = "the standard library sends no signal but SIGKILL")]
-    let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
-    if sent == 0 && tokio::time::timeout(DRAIN_MAX, child.wait()).await.is_ok() {
+    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let Some(pid) = pid else { return };
+    // The child has not been waited for, so the number still names it.
+    let sent = kill_process(pid, Signal::TERM);
+    if sent.is_ok() && tokio::time::timeout(DRAIN_MAX, child.wait()).await.is_ok() {
         return;
     }
+    let pid = pid.as_raw_nonzero();
     tracing::warn!(pid, "a worker did not end in time and is killed");
     if let Err(error) = child.kill().await {
         tracing::warn!(pid, %error, "a worker cannot be killed");

@@ -8,15 +8,13 @@ use http::{Request, header};
 use lepton_core::error;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::GRPC_TIMEOUT;
+use lepton_proto::convert::inference::MODEL_VERSION_KEY;
 use lepton_telemetry::propagate::Propagate;
 use tonic::Status;
 use tonic::transport::Channel;
 use tower::ServiceExt as _;
 
 use crate::edge::grpc_framing;
-
-/// The header that tells a worker which version of the model is meant.
-pub const MODEL_VERSION: &str = "lepton-model-version";
 
 /// A call that is about to be made.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fa
         .header(header::TE, "trailers")
         .header(GRPC_TIMEOUT, timeout(outgoing.patience));
     if let Some(version) = outgoing.model_version {
-        request = request.header(MODEL_VERSION, version);
+        request = request.header(MODEL_VERSION_KEY, version);
     }
     let request = request
         .body(tonic::body::Body::new(outgoing.body))

@@ -4,11 +4,11 @@
 //! `/v2`. Leaves choosing a worker to `call` and everything about tensors to the workers.
 
 use bytes::Bytes;
-use lepton_domain::model::{Signature, Tensor, version_not_found};
+use lepton_domain::model::version_not_found;
 use lepton_domain::reason::Fault;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_mesh::server::health::Readiness;
-use lepton_proto::inference::model_metadata_response::TensorMetadata;
+use lepton_proto::convert::inference::{SERVER_NAME, model_metadata, parse_version};
 use lepton_proto::inference::*;
 use prost::Message as _;
 
@@ -22,12 +22,8 @@ use crate::models::board::Place;
 const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 /// The numbers of the fields `model_name` and `model_version`.
 const MODEL_FIELDS: [u32; 2] = [1, 2];
-/// The name that inference clients are told.
-pub const SERVER_NAME: &str = "lepton";
 /// What the server can do beyond the protocol.
 pub const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
-/// What all models are, in the protocol's words.
-pub const PLATFORM: &str = "onnx_onnxv1";
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -97,7 +93,7 @@ impl Inference {
             (None, Some(place)) => ready(place),
             (None, None) => Vec::new(),
         };
-        Ok(described(&model.name, &version.signature, &versions))
+        Ok(model_metadata(&model.name, &version.signature, versions))
     }
 
     async fn infer_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
@@ -150,25 +146,6 @@ fn ready(place: &Place) -> Vec<u32> {
     held.map(|(version, _)| *version).collect()
 }
 
-/// A signature, and the versions that may be asked for.
-fn described(name: &str, signature: &Signature, versions: &[u32]) -> ModelMetadataResponse {
-    let tensors = |tensors: &[Tensor]| {
-        let told = tensors.iter().map(|tensor| TensorMetadata {
-            name: tensor.name.clone(),
-            datatype: tensor.datatype.as_str().to_owned(),
-            shape: tensor.shape.clone(),
-        });
-        told.collect()
-    };
-    ModelMetadataResponse {
-        name: name.to_owned(),
-        versions: versions.iter().map(u32::to_string).collect(),
-        platform: PLATFORM.to_owned(),
-        inputs: tensors(&signature.inputs),
-        outputs: tensors(&signature.outputs),
-    }
-}
-
 /// What the server says of itself.
 pub fn server() -> ServerMetadataResponse {
     ServerMetadataResponse {
@@ -183,16 +160,7 @@ pub fn wanted(name: String, version: &str) -> Result<Wanted, Fault> {
     if name.is_empty() {
         return Err(Fault::field("model_name", "is missing"));
     }
-    let version = match version {
-        "" => None,
-        _ => Some(version.parse().map_err(|_| {
-            let shown: String = version.chars().take(40).collect();
-            Fault::field(
-                "model_version",
-                format!("{shown:?} is no version; versions are 1, 2, 3, ..."),
-            )
-        })?),
-    };
+    let version = parse_version(version)?;
     Ok(Wanted { name, version })
 }
 

@@ -1,5 +1,6 @@
-//! A report of the numerics as the message that clients get.
+//! Conversion of a report of the numerics into the message for clients.
 //!
+//! Here and not in `lepton-proto`, which knows nothing of `lepton-analysis`.
 //! Promises: figures that are not defined are absent. Leaves printing to the gateway.
 
 use lepton_analysis::linear::{Cleaned, CleaningAction, Fit};
@@ -10,8 +11,8 @@ use lepton_analysis::{
 use lepton_proto::analysis::v1 as wire;
 use prost_types::value::Kind;
 
-/// The answer to a call with this trace id.
-pub fn response(report: Report, predictions: Vec<Option<f64>>, trace_id: String) -> wire::AnalyzeResponse {
+/// Converts a report; `trace_id` is that of the call.
+pub(crate) fn response(report: Report, predictions: Vec<Option<f64>>, trace_id: String) -> wire::AnalyzeResponse {
     wire::AnalyzeResponse {
         row_count: count(report.row_count),
         columns: report.columns.into_iter().map(summary).collect(),
@@ -31,7 +32,7 @@ fn prediction(number: Option<f64>) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// Bodies are far too small for counts beyond 32 bits.
+/// Converts a count. Bodies are far too small for counts beyond 32 bits.
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -131,8 +132,8 @@ fn fit(fit: Fit) -> wire::Fit {
     }
 }
 
-/// What was left out, on the wire.
-pub fn cleaned(cleaned: Cleaned) -> wire::Cleaning {
+/// Converts the account of rows and columns that were left out.
+pub(crate) fn cleaned(cleaned: Cleaned) -> wire::Cleaning {
     let action = match cleaned.action {
         CleaningAction::RowIncomplete => wire::CleaningAction::RowIncomplete,
         CleaningAction::ColumnEmpty => wire::CleaningAction::ColumnEmpty,

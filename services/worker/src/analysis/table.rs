@@ -1,33 +1,32 @@
-//! The packed table of a request as the table that is analysed.
+//! Conversion of a request's packed table into the table that is analysed.
 //!
-//! Promises: columns of numbers are taken over without a copy, and texts are freed as they are coded; what a peer
-//! claims about lengths is checked before memory is taken for it. Leaves rows, which are no columns yet, to
-//! `lepton_proto::convert::analysis`.
+//! Promises: columns of numbers are taken over without a copy, and texts are freed as they are coded; lengths that a peer
+//! claims are checked before memory is taken for them. Leaves rows, which are no columns yet, to
+//! [`lepton_proto::convert::analysis`].
 
 use lepton_analysis::{Packed, PackedColumn, Table, TableBuilder};
-use lepton_domain::reason::Fault;
 use lepton_proto::analysis::v1 as wire;
 use lepton_proto::convert::analysis::{bounds, rows_to_table};
 
-use super::refusal;
+use crate::error::{Error, InputError};
 
 #[cfg(test)]
 mod tests;
 
-/// The table of a request, which gives its rows either way.
-pub fn of_request(data: Vec<prost_types::Struct>, table: Option<wire::Table>) -> Result<Table, Fault> {
+/// Converts the rows of a request, which come as a packed table or one by one.
+pub(crate) fn from_request(data: Vec<prost_types::Struct>, table: Option<wire::Table>) -> Result<Table, Error> {
     match table {
-        Some(_) if !data.is_empty() => Err(Fault::field(
-            "table",
-            "rows are given twice, as `data` and as `table`; give one",
-        )),
-        Some(table) => take(table),
-        None => take(rows_to_table(data)?),
+        Some(_) if !data.is_empty() => {
+            let problem = "rows are given twice, as `data` and as `table`; give one";
+            Err(InputError::field("table", problem).into())
+        }
+        Some(table) => from_packed(table),
+        None => from_packed(rows_to_table(data)?),
     }
 }
 
 /// Takes over a packed table.
-pub fn take(table: wire::Table) -> Result<Table, Fault> {
+pub(crate) fn from_packed(table: wire::Table) -> Result<Table, Error> {
     let rows = usize::try_from(table.row_count).unwrap_or(usize::MAX);
     for column in &table.columns {
         check_lengths(column, rows)?;
@@ -36,27 +35,28 @@ pub fn take(table: wire::Table) -> Result<Table, Fault> {
     if table.columns.is_empty() {
         return without_columns(rows);
     }
-    Table::from_columns(table.columns.into_iter().map(|column| packed(column, rows))).map_err(refusal::fault)
+    let columns = table.columns.into_iter().map(|column| packed(column, rows));
+    Ok(Table::from_columns(columns)?)
 }
 
-/// `row_count` is only a claim: a few bytes could ask for any amount of work.
-fn check_density(columns: &[wire::TableColumn], rows: usize) -> Result<(), Fault> {
+/// Bounds the rows by the entries: `row_count` is only a claim, and a few bytes could demand any amount of work.
+fn check_density(columns: &[wire::TableColumn], rows: usize) -> Result<(), Error> {
     let lengths = |it: &wire::TableColumn| [it.numbers.len(), it.strings.len(), it.booleans.len(), it.valid.len()];
     let entries: usize = columns
         .iter()
         .filter_map(|column| lengths(column).into_iter().max())
         .sum();
-    bounds::check(rows, columns.len().max(1), entries)
+    Ok(bounds::check(rows, columns.len().max(1), entries)?)
 }
 
-fn check_lengths(column: &wire::TableColumn, rows: usize) -> Result<(), Fault> {
+fn check_lengths(column: &wire::TableColumn, rows: usize) -> Result<(), InputError> {
     let lists = [column.numbers.len(), column.strings.len(), column.booleans.len()];
     if lists.iter().filter(|length| **length > 0).count() > 1 {
         let message = format!(
             "column {:?} has values of more than one type; fill one list",
             column.name
         );
-        return Err(Fault::field("table.columns", message));
+        return Err(InputError::field("table.columns", message));
     }
     for found in lists
         .into_iter()
@@ -68,7 +68,7 @@ fn check_lengths(column: &wire::TableColumn, rows: usize) -> Result<(), Fault> {
                 "column {:?} has {found} entries, but `row_count` is {rows}",
                 column.name
             );
-            return Err(Fault::field("table.columns", message));
+            return Err(InputError::field("table.columns", message));
         }
     }
     Ok(())
@@ -96,10 +96,10 @@ fn packed(column: wire::TableColumn, rows: usize) -> PackedColumn {
 }
 
 /// Rows that are all `{}`.
-fn without_columns(rows: usize) -> Result<Table, Fault> {
+fn without_columns(rows: usize) -> Result<Table, Error> {
     let mut builder = TableBuilder::new();
     for _ in 0..rows {
-        builder.end_row().map_err(refusal::fault)?;
+        builder.end_row()?;
     }
     Ok(builder.finish())
 }

@@ -1,35 +1,39 @@
-//! Elements in the typed lists of the protocol, in which JSON and simple clients send and get them.
+//! Codec of the protocol's typed lists, in which JSON and simple clients send and receive elements.
 //!
-//! Promises: exactly the list that belongs to the data type is read, and it is read exactly: a number that the type
-//! does not hold is refused. Half precision has no list and comes raw.
+//! Promises: exactly the list that belongs to the data type is decoded, and exactly: a number that the type does not hold
+//! is refused. Half precision has no list and comes raw.
 
 use bytes::Bytes;
-use lepton_domain::model::{DataType, Tensor as Typed};
-use lepton_domain::reason::Fault;
+use lepton_domain::model::{DataType, Tensor as TensorSpec};
 use lepton_proto::inference::InferTensorContents;
 
-use super::request::few_enough;
-use crate::model::tensor::{Data, Tensor, wrong};
+use crate::model::tensor::{Data, Tensor, TensorError};
 
-/// The list of texts.
+/// Name of the list of texts.
 const TEXTS: &str = "bytes_contents";
+/// The most elements of a tensor of BYTES: each takes far more memory than its bytes on the way.
+pub(super) const TEXTS_MAX: usize = 1 << 22;
 
-/// The tensor whose elements these are.
-pub fn read(expected: &Typed, shape: Vec<usize>, contents: InferTensorContents) -> Result<Tensor, Fault> {
-    let Typed { name, datatype, .. } = expected;
+/// Decodes a tensor from its lists.
+pub(super) fn decode(
+    expected: &TensorSpec,
+    shape: Vec<usize>,
+    contents: InferTensorContents,
+) -> Result<Tensor, TensorError> {
+    let TensorSpec { name, datatype, .. } = expected;
     let Some(list) = list_of(*datatype) else {
         let message = format!("is of {datatype}, which has no list in `contents`; send it in `raw_input_contents`");
-        return Err(wrong(name, message));
+        return Err(TensorError::data(name, message));
     };
     if let Some((other, _)) = lists(&contents)
         .into_iter()
         .find(|(other, length)| *other != list && *length > 0)
     {
         let message = format!("is of {datatype} and takes its elements in `{list}`; `{other}` is filled");
-        return Err(wrong(name, message));
+        return Err(TensorError::data(name, message));
     }
     let too_wide = |value: &dyn std::fmt::Display, at: usize| {
-        wrong(
+        TensorError::data(
             name,
             format!("has {value} as element {at}; {datatype} does not hold it"),
         )
@@ -74,15 +78,24 @@ pub fn read(expected: &Typed, shape: Vec<usize>, contents: InferTensorContents) 
         DataType::Fp64 => fp64_contents.into_iter().flat_map(f64::to_le_bytes).collect(),
         DataType::Fp16 | DataType::Bf16 => Vec::new(),
         DataType::Bytes => {
-            few_enough(name, bytes_contents.len())?;
+            check_text_count(name, bytes_contents.len())?;
             return Tensor::texts(name, shape, bytes_contents);
         }
     };
     Tensor::raw(name, *datatype, shape, content.into())
 }
 
-/// The elements of a tensor in their list; `None` for a type that has none.
-pub fn write(tensor: &Tensor) -> Option<InferTensorContents> {
+/// Fails for more texts than a tensor may have.
+pub(super) fn check_text_count(name: &str, texts: usize) -> Result<(), TensorError> {
+    if texts <= TEXTS_MAX {
+        return Ok(());
+    }
+    let problem = format!("has {texts} elements of BYTES; {TEXTS_MAX} are taken at once, send them in several calls");
+    Err(TensorError::data(name, problem))
+}
+
+/// Encodes the elements of a tensor in their list; `None` for a type that has none.
+pub(super) fn encode(tensor: &Tensor) -> Option<InferTensorContents> {
     let mut contents = InferTensorContents::default();
     let raw: &Bytes = match tensor.data() {
         Data::Texts(texts) => {
@@ -108,7 +121,7 @@ pub fn write(tensor: &Tensor) -> Option<InferTensorContents> {
     Some(contents)
 }
 
-/// The name of a data type's list; `None` where there is none.
+/// Name of a data type's list; `None` where there is none.
 fn list_of(datatype: DataType) -> Option<&'static str> {
     Some(match datatype {
         DataType::Bool => "bool_contents",
@@ -123,13 +136,13 @@ fn list_of(datatype: DataType) -> Option<&'static str> {
     })
 }
 
-/// How many entries there are, texts left out.
-pub fn entries(contents: &InferTensorContents) -> usize {
+/// Number of entries in all lists, texts left out.
+pub(super) fn entries(contents: &InferTensorContents) -> usize {
     let lists = lists(contents).into_iter();
     lists.map(|(list, length)| if list == TEXTS { 0 } else { length }).sum()
 }
 
-/// Every list with its length.
+/// Names of all lists, with their lengths.
 fn lists(contents: &InferTensorContents) -> [(&'static str, usize); 8] {
     [
         ("bool_contents", contents.bool_contents.len()),
@@ -143,12 +156,12 @@ fn lists(contents: &InferTensorContents) -> [(&'static str, usize); 8] {
     ]
 }
 
-/// Elements of a type that is narrower than its list.
+/// Narrows the entries of a list to a type that is narrower than they are.
 fn narrow<T: Copy + std::fmt::Display, const N: usize>(
     list: &[T],
     bytes: impl Fn(T) -> Option<[u8; N]>,
-    too_wide: &dyn Fn(&dyn std::fmt::Display, usize) -> Fault,
-) -> Result<Vec<u8>, Fault> {
+    too_wide: &dyn Fn(&dyn std::fmt::Display, usize) -> TensorError,
+) -> Result<Vec<u8>, TensorError> {
     let mut content = Vec::with_capacity(list.len() * N);
     for (at, value) in list.iter().enumerate() {
         content.extend_from_slice(&bytes(*value).ok_or_else(|| too_wide(value, at))?);
@@ -156,6 +169,6 @@ fn narrow<T: Copy + std::fmt::Display, const N: usize>(
     Ok(content)
 }
 
-fn each<T, const N: usize>(raw: &Bytes, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-    raw.as_chunks::<N>().0.iter().map(|bytes| read(*bytes)).collect()
+fn each<T, const N: usize>(raw: &Bytes, decode: impl Fn([u8; N]) -> T) -> Vec<T> {
+    raw.as_chunks::<N>().0.iter().map(|bytes| decode(*bytes)).collect()
 }

@@ -1,8 +1,8 @@
-//! Kind `echo`: gives back what it is given. For trying the mesh out, and for tests and benches of it.
+//! Kind `echo`: returns its input. For trying the mesh out, and for tests and benches of it.
 //!
 //! Promises: whether an attempt fails depends on its input, its task and its number alone, so a run can be repeated.
-//! Options, inside an input that is an object: `delay_ms`, how long it takes; `fail_rate`, the share of attempts that
-//! fail, 0 to 1; `fail_times`, how many attempts fail before one succeeds.
+//! Options, inside an input that is an object: `delay_ms`, its duration; `fail_rate`, the share of attempts that fail, 0
+//! to 1; `fail_times`, the number of attempts that fail before one succeeds.
 
 use std::time::Duration;
 
@@ -20,12 +20,11 @@ use crate::kind::{Failure, Input, Kind, Output};
 #[cfg(test)]
 mod tests;
 
-/// The longest delay, a day.
+/// Longest delay, a day.
 const DELAY_MS_MAX: f64 = 24.0 * 60.0 * 60.0 * 1_000.0;
 
-/// The kind.
 #[derive(Debug, Clone, Copy)]
-pub struct Echo;
+pub(crate) struct Echo;
 
 impl Kind for Echo {
     fn name(&self) -> &'static str {
@@ -33,31 +32,31 @@ impl Kind for Echo {
     }
 
     fn run(&self, input: Input, _cancel: CancellationToken) -> BoxFuture<'static, Result<Output, Failure>> {
-        // There is nothing to stop: it is only waited for.
+        // Nothing runs that would have to be stopped: the future is dropped.
         echo(input).boxed()
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
-struct Options {
+struct EchoOptions {
     delay_ms: Option<f64>,
     fail_rate: Option<f64>,
     fail_times: Option<u32>,
 }
 
 async fn echo(input: Input) -> Result<Output, Failure> {
-    let options = Options::of(&input)?;
+    let options = EchoOptions::decode(&input)?;
     tokio::time::sleep(options.delay()).await;
-    options.verdict(input.attempt)?;
+    options.fail_if_due(input.attempt)?;
     Ok(Output {
         encoding: input.encoding,
         content: input.content,
     })
 }
 
-impl Options {
-    fn of(input: &Input) -> Result<Self, Failure> {
+impl EchoOptions {
+    fn decode(input: &Input) -> Result<Self, Failure> {
         let object = input.content.trim_ascii_start().first() == Some(&b'{');
         if input.encoding != Encoding::Json || !object {
             return Ok(Self::default());
@@ -85,22 +84,22 @@ impl Options {
         Duration::from_secs_f64(self.delay_ms.unwrap_or(0.0) / 1_000.0)
     }
 
-    fn verdict(&self, attempt: AttemptId) -> Result<(), Failure> {
+    fn fail_if_due(&self, attempt: AttemptId) -> Result<(), Failure> {
         let times = self.fail_times.unwrap_or(0);
         if attempt.number <= times {
             let message = format!("attempt {} fails, as fail_times = {times} asks for", attempt.number);
-            return Err(Failure::passing(Reason::HandlerFailed, message));
+            return Err(Failure::retryable(Reason::HandlerFailed, message));
         }
         let rate = self.fail_rate.unwrap_or(0.0);
         if share(attempt) < rate {
             let message = format!("attempt {} fails, as fail_rate = {rate} asks for", attempt.number);
-            return Err(Failure::passing(Reason::HandlerFailed, message));
+            return Err(Failure::retryable(Reason::HandlerFailed, message));
         }
         Ok(())
     }
 }
 
-/// A number from 0 up to 1 that looks random and always is the same for an attempt.
+/// A pseudo-random number from 0 up to 1, always the same for an attempt.
 fn share(attempt: AttemptId) -> f64 {
     let task = attempt.task.as_u128();
     let seed = (task as u64) ^ ((task >> 64) as u64).rotate_left(32) ^ (u64::from(attempt.number) << 48);
@@ -109,5 +108,5 @@ fn share(attempt: AttemptId) -> f64 {
 }
 
 fn invalid(message: String) -> Failure {
-    Failure::lasting(Reason::FieldInvalid, message)
+    Failure::permanent(Reason::FieldInvalid, message)
 }

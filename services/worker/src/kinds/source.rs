@@ -1,70 +1,94 @@
-//! Where a task's rows come from: its own input, or an upload that it names.
+//! Source of a task's rows: its own input, or an upload that it names.
 //!
-//! An upload is CSV with a header line, a JSON array of rows, or an object with the array in `data`; its first letter tells
-//! which. Promises: one pass and no tree of values, as in `analyze`; a fault names the row, from 0, and the column.
+//! An upload is CSV with a header line, a JSON array of rows, or an object with the array in `data`; its first letter
+//! decides. Promises: one pass and no tree of values, as in `analyze`; an error names the row, from 0, and the column.
 
 use bytes::Bytes;
 use lepton_analysis::Table;
 use lepton_core::blob::Area;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_mesh::memory_budget::Reservation;
 use lepton_proto::convert::task::sha256;
 use lepton_proto::convert::value::read::Reader;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::analyze::decode;
-use crate::model::library::Library;
+use super::{fields, rows};
+use crate::active_time::ActiveTimer;
+use crate::error::{Error, InputError, KindError};
+use crate::model::access::ModelAccess;
 
 mod csv;
 #[cfg(test)]
 mod tests;
 
-/// What some editors put before a text.
+/// Byte order mark, which some editors put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A task's rows, or where they are.
+/// Rows of a task, or the name of their upload.
 #[derive(Debug)]
-pub enum Source {
-    /// They came with the task.
+pub(super) enum Source {
+    /// Rows in the task's input.
     Rows(Table),
-    /// They lie in the upload of this name.
+    /// Rows in the upload of this name.
     Blob(String),
 }
 
 impl Source {
-    /// Takes what an input gives: rows in `data`, or an upload's name in `blob`.
-    pub fn of(rows: Option<Table>, blob: Option<String>) -> Result<Self, Fault> {
+    /// The source of an input: rows in `data`, or an upload's name in `blob`.
+    pub(super) fn new(rows: Option<Table>, blob: Option<String>) -> Result<Self, InputError> {
         match (rows, blob) {
             (Some(rows), None) => Ok(Self::Rows(rows)),
             (None, Some(blob)) => Ok(Self::Blob(blob)),
-            (None, None) => {
-                let message = "there are no rows: give them in `data`, or name an upload in `blob`";
-                Err(Fault::new(Reason::NoRows, message))
-            }
-            (Some(_), Some(_)) => {
-                let message = "rows are given twice, in `data` and as an upload; give one";
-                Err(Fault::field("blob", message))
-            }
+            (None, None) => Err(InputError::NoRows(
+                "there are no rows: give them in `data`, or name an upload in `blob`",
+            )),
+            (Some(_), Some(_)) => Err(InputError::field(
+                "blob",
+                "rows are given twice, in `data` and as an upload; give one",
+            )),
+        }
+    }
+
+    /// The table; `upload` is the content of the upload, where the source is one.
+    pub(super) fn table(self, upload: Option<Bytes>, cancelled: &dyn Fn() -> bool) -> Result<Table, Error> {
+        match self {
+            Self::Rows(table) => Ok(table),
+            Self::Blob(_) => read(&upload.unwrap_or_default(), cancelled),
         }
     }
 }
 
 /// The most bytes of an upload: those of the largest body that gateways take by default.
-pub const UPLOAD_BYTES_MAX: u64 = 64 << 20;
+pub(super) const UPLOAD_BYTES_MAX: u64 = 64 << 20;
 
-/// An upload; who fetches one holds [`UPLOAD_BYTES_MAX`] of the library's memory. Fails with BLOB_NOT_FOUND.
-pub async fn upload(library: &Library, blob: &str) -> Result<Bytes, Fault> {
-    library.blobs().await?.get_object(Area::Uploads, blob).await
+/// Fetches the upload of a source, where it is one. The caller holds [`UPLOAD_BYTES_MAX`] of the models' memory.
+pub(super) async fn upload(models: &ModelAccess, source: &Source) -> Result<Option<Bytes>, Error> {
+    match source {
+        Source::Rows(_) => Ok(None),
+        Source::Blob(blob) => {
+            let blobs = models.blobs().await.ok_or(KindError::BlobStoreClosed)?;
+            Ok(Some(blobs.get_object(Area::Uploads, blob).await?))
+        }
+    }
 }
 
-/// The rows of an upload.
-pub fn read(content: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Fault> {
+/// Waits until there is memory for this many bytes that have to be fetched; none is taken for none.
+pub(super) async fn reserve(models: &ModelAccess, bytes: u64, timer: &ActiveTimer) -> Option<Reservation> {
+    if bytes == 0 {
+        return None;
+    }
+    let _pause = timer.pause();
+    Some(models.memory.reserve(bytes).await)
+}
+
+/// Decodes the rows of an upload.
+fn read(content: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Error> {
     let text = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
     match text.trim_ascii_start().first() {
-        None => Err(Fault::new(Reason::NoRows, "the upload is empty")),
+        None => Err(InputError::NoRows("the upload is empty").into()),
         Some(b'[') => {
             let mut reader = Reader::new(text)?;
-            let table = decode::rows(&mut reader, cancelled)?;
+            let table = rows::decode(&mut reader, cancelled)?;
             reader.end()?;
             Ok(table)
         }
@@ -73,24 +97,24 @@ pub fn read(content: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Fault
     }
 }
 
-fn object(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Fault> {
+fn object(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Error> {
     let mut reader = Reader::new(text)?;
     reader.peek()?;
     reader.open(0)?;
-    let mut rows = None;
+    let mut table = None;
     while reader.element(b'}')? {
         match &*reader.key()? {
-            "data" if rows.is_none() => rows = Some(decode::rows(&mut reader, cancelled)?),
-            "data" => return Err(Fault::field("data", "rows are given twice")),
-            unknown => return Err(decode::unknown_field(unknown)),
+            "data" if table.is_none() => table = Some(rows::decode(&mut reader, cancelled)?),
+            "data" => return Err(fields::twice("data")),
+            unknown => return Err(fields::unknown(unknown)),
         }
     }
     reader.end()?;
-    rows.ok_or_else(|| Fault::new(Reason::NoRows, "the upload has no rows: give them in `data`"))
+    Ok(table.ok_or(InputError::NoRows("the upload has no rows: give them in `data`"))?)
 }
 
-/// SHA-256 of what the rows are made of: of an upload, or of the text of `data` as the task keeps it.
-pub fn digest(input: &[u8], upload: Option<&Bytes>) -> Result<String, Fault> {
+/// SHA-256 of the rows' text: of an upload, or of `data` as the task keeps it.
+pub(super) fn digest(input: &[u8], upload: Option<&Bytes>) -> Result<String, InputError> {
     #[derive(Deserialize)]
     struct Rows<'a> {
         #[serde(borrow)]
@@ -100,6 +124,6 @@ pub fn digest(input: &[u8], upload: Option<&Bytes>) -> Result<String, Fault> {
         return Ok(sha256(upload).to_string());
     }
     let rows: Rows<'_> = serde_json::from_slice(input)
-        .map_err(|error| Fault::new(Reason::InvalidJson, format!("the input cannot be read: {error}")))?;
+        .map_err(|error| InputError::NotJson(format!("the input cannot be read: {error}")))?;
     Ok(sha256(rows.data.map_or("", RawValue::get).as_bytes()).to_string())
 }

@@ -1,21 +1,24 @@
-//! A tensor as callers and backends hand it to each other: plain bytes in row-major order, little-endian, or texts.
+//! Tensors between callers and backends: plain bytes in row-major order, little-endian, or texts.
 //!
 //! Promises: a tensor that exists has as many elements as its shape says, and only zeros and ones where it is of truth
-//! values. Leaves what a model expects to `check`.
+//! values. Leaves the expectations of a model to [`signature`](super::signature).
 
 use bytes::Bytes;
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{Fault, Reason};
+
+pub(crate) use error::{SharedDimension, TensorError};
+
+mod error;
 
 #[cfg(target_endian = "big")]
 compile_error!("tensors are little-endian bytes, which are handed to backends as they are");
 
-/// The elements of a tensor.
+/// Elements of a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
-    /// Of a type whose elements have one size.
+    /// Elements of a type with one size.
     Raw(Bytes),
-    /// Of type BYTES.
+    /// Elements of type BYTES.
     Texts(Vec<Bytes>),
 }
 
@@ -29,12 +32,12 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// Of elements with one size. Fails with TENSOR_DATA when there are more or fewer bytes than the shape needs.
-    pub fn raw(name: &str, datatype: DataType, shape: Vec<usize>, content: Bytes) -> Result<Self, Fault> {
+    /// A tensor of elements with one size. Fails when there are more or fewer bytes than the shape needs.
+    pub fn raw(name: &str, datatype: DataType, shape: Vec<usize>, content: Bytes) -> Result<Self, TensorError> {
         let Some(size) = datatype.size_bytes() else {
-            return Err(wrong(name, "is of BYTES, which have no common size"));
+            return Err(TensorError::data(name, "is of BYTES, which have no common size"));
         };
-        let count = count(&shape);
+        let count = element_count(&shape);
         let expected = count.and_then(|count| count.checked_mul(size));
         if expected != Some(content.len()) {
             let needed = expected.map_or_else(|| "more than memory has".to_owned(), |bytes| bytes.to_string());
@@ -42,13 +45,13 @@ impl Tensor {
                 "has {} bytes; {datatype} of shape {shape:?} takes {needed}",
                 content.len()
             );
-            return Err(wrong(name, why));
+            return Err(TensorError::data(name, why));
         }
         if datatype == DataType::Bool
             && let Some(at) = content.iter().position(|byte| *byte > 1)
         {
             let why = format!("has {} as element {at}; BOOL takes 0 and 1", content[at]);
-            return Err(wrong(name, why));
+            return Err(TensorError::data(name, why));
         }
         Ok(Self {
             name: name.to_owned(),
@@ -58,10 +61,10 @@ impl Tensor {
         })
     }
 
-    /// Of type BYTES. Fails with TENSOR_DATA when there are more or fewer texts than the shape needs.
-    pub fn texts(name: &str, shape: Vec<usize>, texts: Vec<Bytes>) -> Result<Self, Fault> {
-        if count(&shape) != Some(texts.len()) {
-            return Err(wrong(
+    /// A tensor of type BYTES. Fails when there are more or fewer texts than the shape needs.
+    pub fn texts(name: &str, shape: Vec<usize>, texts: Vec<Bytes>) -> Result<Self, TensorError> {
+        if element_count(&shape) != Some(texts.len()) {
+            return Err(TensorError::data(
                 name,
                 format!("has {} texts; its shape is {shape:?}", texts.len()),
             ));
@@ -74,45 +77,42 @@ impl Tensor {
         })
     }
 
-    /// Doubles, in a floating-point or integer type that holds them; for callers that have columns of numbers. Fails
-    /// with TENSOR_TYPE where the type has no numbers, and with TENSOR_DATA for a number that the type does not hold.
-    pub fn of_numbers(
+    /// A tensor of doubles, in a floating-point or integer type that holds them; for callers that have columns of numbers.
+    /// Fails with [`TensorError::NotNumeric`] where the type has no numbers, and with [`TensorError::Data`] for a number
+    /// that the type does not hold.
+    pub fn from_numbers(
         name: &str,
         datatype: DataType,
         shape: Vec<usize>,
         numbers: impl Iterator<Item = f64>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, TensorError> {
         let mut content = Vec::with_capacity(numbers.size_hint().0 * datatype.size_bytes().unwrap_or(0));
         for (at, number) in numbers.enumerate() {
             if !put_number(name, datatype, number, &mut content)? {
                 let why = format!("has {number} as element {at}; {datatype} does not hold it");
-                return Err(wrong(name, why));
+                return Err(TensorError::data(name, why));
             }
         }
         Self::raw(name, datatype, shape, content.into())
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What its elements are.
     pub fn datatype(&self) -> DataType {
         self.datatype
     }
 
-    /// Its dimensions.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Its elements.
     pub fn data(&self) -> &Data {
         &self.data
     }
 
-    /// Its elements as doubles; `None` where they are no numbers.
+    /// Elements as doubles; `None` where they are no numbers.
     pub fn numbers(&self) -> Option<Vec<f64>> {
         let Data::Raw(content) = &self.data else { return None };
         let size = self.datatype.size_bytes()?;
@@ -123,16 +123,11 @@ impl Tensor {
     }
 }
 
-/// How many elements a shape has; `None` for more than a computer can count.
-pub fn count(shape: &[usize]) -> Option<usize> {
+/// Number of elements of a shape; `None` for more than a computer can count.
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     shape
         .iter()
         .try_fold(1_usize, |count, dimension| count.checked_mul(*dimension))
-}
-
-/// A tensor whose content does not fit.
-pub fn wrong(name: &str, why: impl std::fmt::Display) -> Fault {
-    Fault::new(Reason::TensorData, format!("tensor {name:?} {why}")).with("tensor", name)
 }
 
 macro_rules! put_number {
@@ -155,15 +150,17 @@ macro_rules! put_number {
                 $content.extend_from_slice(&near.to_le_bytes());
             })*
             DataType::Bool | DataType::Bytes => {
-                let message = format!("tensor {:?} takes {}, not numbers", $name, $datatype);
-                return Err(Fault::new(Reason::TensorType, message).with("tensor", $name));
+                return Err(TensorError::NotNumeric {
+                    name: $name.to_owned(),
+                    datatype: $datatype,
+                });
             }
         }
     };
 }
 
-/// Adds a number to a content, unless the type does not hold it.
-fn put_number(name: &str, datatype: DataType, number: f64, content: &mut Vec<u8>) -> Result<bool, Fault> {
+/// Appends a number to a content, unless the type does not hold it.
+fn put_number(name: &str, datatype: DataType, number: f64, content: &mut Vec<u8>) -> Result<bool, TensorError> {
     put_number!(name, number, content, datatype,
         whole Uint8 => u8, Uint16 => u16, Uint32 => u32, Uint64 => u64, Int8 => i8, Int16 => i16, Int32 => i32,
             Int64 => i64;
@@ -172,7 +169,7 @@ fn put_number(name: &str, datatype: DataType, number: f64, content: &mut Vec<u8>
     Ok(true)
 }
 
-/// One element as a double; `None` where it is no number. 64-bit integers beyond 2^53 are rounded.
+/// Reads one element as a double; `None` where it is no number. 64-bit integers beyond 2^53 are rounded.
 fn number(datatype: DataType, bytes: &[u8]) -> Option<f64> {
     Some(match datatype {
         DataType::Uint8 => f64::from(*bytes.first()?),
@@ -199,22 +196,22 @@ mod tests {
     fn a_content_fits_its_shape() {
         let made = |bytes: Vec<u8>| Tensor::raw("x", DataType::Fp32, vec![2], bytes.into());
         assert!(made(vec![0; 8]).is_ok());
-        let fault = made(vec![0; 7]).unwrap_err();
-        assert_eq!(fault.reason, Reason::TensorData);
-        assert_eq!(fault.message, "tensor \"x\" has 7 bytes; FP32 of shape [2] takes 8");
+        let error = made(vec![0; 7]).unwrap_err();
+        assert!(matches!(error, TensorError::Data { .. }));
+        assert_eq!(error.to_string(), "tensor \"x\" has 7 bytes; FP32 of shape [2] takes 8");
         let huge = Tensor::raw("x", DataType::Fp64, vec![usize::MAX, 2], Bytes::new());
-        assert_eq!(huge.unwrap_err().reason, Reason::TensorData);
+        assert!(matches!(huge, Err(TensorError::Data { .. })));
         let truth = Tensor::raw("x", DataType::Bool, vec![2], Bytes::from_static(&[1, 2]));
-        assert_eq!(truth.unwrap_err().reason, Reason::TensorData);
+        assert!(matches!(truth, Err(TensorError::Data { .. })));
         assert!(Tensor::texts("x", vec![2], vec![Bytes::new()]).is_err());
     }
 
     #[test]
     fn numbers_come_back_from_every_type_that_holds_them() {
         for &datatype in DataType::ALL {
-            let made = Tensor::of_numbers("x", datatype, vec![2], [3.0, 7.0].into_iter());
+            let made = Tensor::from_numbers("x", datatype, vec![2], [3.0, 7.0].into_iter());
             if matches!(datatype, DataType::Bool | DataType::Bytes) {
-                assert_eq!(made.unwrap_err().reason, Reason::TensorType);
+                assert!(matches!(made, Err(TensorError::NotNumeric { .. })));
             } else {
                 assert_eq!(made.unwrap().numbers(), Some(vec![3.0, 7.0]), "{datatype}");
             }
@@ -231,12 +228,12 @@ mod tests {
             (DataType::Bf16, 1.0, 1e39),
             (DataType::Fp32, f64::INFINITY, 1e39),
         ] {
-            let made = |last| Tensor::of_numbers("x", datatype, vec![2], [held, last].into_iter());
+            let made = |last| Tensor::from_numbers("x", datatype, vec![2], [held, last].into_iter());
             assert_eq!(made(held).unwrap().numbers(), Some(vec![held; 2]), "{datatype}");
-            let fault = made(beyond).unwrap_err();
-            assert_eq!(fault.reason, Reason::TensorData);
+            let error = made(beyond).unwrap_err();
+            assert!(matches!(error, TensorError::Data { .. }));
             let words = format!("tensor \"x\" has {beyond} as element 1; {datatype} does not hold it");
-            assert_eq!(fault.message, words);
+            assert_eq!(error.to_string(), words);
         }
     }
 }

@@ -1,87 +1,82 @@
-//! The backend that is always there: tract, in pure Rust.
+//! The built-in backend: tract, in pure Rust.
 //!
-//! Promises: what it does not support is refused by the operator's name before anything is built; a panic in it becomes
+//! Promises: an unsupported file is refused by the operator's name before anything is built; a panic in it becomes
 //! an error; a run holds no more memory than it may. Leaves aborts and endless work to the process that
-//! [`super::inspect`] starts for a file that is new.
+//! [`sandbox`](super::sandbox) starts for a file that is new.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lepton_analysis::onnx::{self, Element, Outline, Port};
-use lepton_domain::model::{DataType, Signature, Tensor as Typed};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::model::{DataType, Signature, Tensor as TensorSpec};
 use prost::Message;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::check;
-use super::contain::contained;
-use super::tensor::Tensor;
-use super::{Backend, Loaded, invalid, shortened, stopped};
-use plans::Plans;
-use run::{Bounds, Halt};
+use super::tensor::{Tensor, TensorError};
+use super::{Backend, LoadError, LoadedModel, RunError, shortened, signature};
+use crate::panics::catch_panic;
+use plans::PlanSet;
+use run::{Halt, RunBounds};
 
 mod plans;
 mod run;
 #[cfg(test)]
 mod tests;
 mod value;
-mod warm;
+mod warm_up;
 
-/// The domain of classical operators, as the outline writes it before their names.
+/// Domain of classical operators, as the outline writes it before their names.
 const CLASSICAL: &str = "ai.onnx.ml.";
 
 /// The backend.
 #[derive(Debug, Clone, Copy)]
-pub struct Tract {
+pub(crate) struct Tract {
     run_memory_bytes_max: u64,
 }
 
 /// A model that tract runs.
 #[derive(Debug)]
-struct Ready {
+struct TractModel {
     signature: Signature,
     metadata: BTreeMap<String, String>,
-    plans: Plans,
-    /// The names of the inputs' dimensions, empty where one has none. What has one name has one length.
+    plans: PlanSet,
+    /// Names of the inputs' dimensions, empty where one has none. Dimensions of one name have one length.
     names: Vec<Vec<String>>,
     run_memory_bytes_max: u64,
 }
 
 impl Tract {
-    /// The backend whose runs hold so many bytes of tensors at once, each by itself.
-    pub fn new(run_memory_bytes_max: u64) -> Self {
+    /// A backend whose runs hold so many bytes of tensors at once, each by itself.
+    pub(crate) fn new(run_memory_bytes_max: u64) -> Self {
         Self { run_memory_bytes_max }
     }
 }
 
 impl Backend for Tract {
-    fn name(&self) -> &'static str {
-        "tract"
-    }
-
-    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn Loaded>, Fault> {
-        let refused = |refusal: onnx::Refusal| Fault::new(Reason::ModelInvalid, refusal.to_string());
+    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn LoadedModel>, LoadError> {
+        let refused = |refusal: onnx::Refusal| LoadError::Unreadable(refusal.to_string());
         let outline = onnx::check(file).map_err(refused)?;
-        supported(&outline)?;
-        let inputs = inputs(&outline)?;
-        let bounds = Bounds {
+        check_operators(&outline)?;
+        let inputs = declared_inputs(&outline)?;
+        let bounds = RunBounds {
             memory_bytes_max: self.run_memory_bytes_max,
             stop,
         };
-        let loaded = contained(|| load(file, inputs, &outline, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)));
+        let loaded =
+            catch_panic(|| load(file, inputs, &outline, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)));
         let ready = loaded.map_err(|error| match Halt::of(&error) {
-            Some(Halt::Stopped) => stopped(),
-            _ => invalid(explained(&error)),
+            Some(Halt::Stopped) => LoadError::Stopped,
+            _ => LoadError::unsupported(explain(&error)),
         })?;
-        Ok(Arc::new(Ready {
+        Ok(Arc::new(TractModel {
             metadata: outline.metadata,
             ..ready
         }))
     }
 }
 
-impl Loaded for Ready {
+impl LoadedModel for TractModel {
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -90,51 +85,54 @@ impl Loaded for Ready {
         &self.metadata
     }
 
-    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault> {
-        check::shared(&self.names, &inputs)?;
-        let values = inputs.iter().map(value::to_tract).collect::<Result<TVec<_>, Fault>>()?;
-        let shapes = listed(&inputs);
+    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, RunError> {
+        signature::check_shared_dimensions(&self.names, &inputs)?;
+        let values = inputs
+            .iter()
+            .map(value::to_tract)
+            .collect::<Result<TVec<_>, TensorError>>()?;
+        let shapes = describe(&inputs);
         // Copied by now: only one of them is needed.
         drop(inputs);
-        let bounds = Bounds {
+        let bounds = RunBounds {
             memory_bytes_max: self.run_memory_bytes_max,
             stop,
         };
-        match contained(|| run(&self.plans, &self.signature, values, bounds)) {
-            Ok(ran) => ran.map_err(|error| unusable(&error, &shapes)),
-            Err(panic) => {
-                let message = format!("the model broke down on these inputs: {}", shortened(&panic));
-                Err(Fault::new(Reason::Internal, message))
-            }
+        match catch_panic(|| run(&self.plans, &self.signature, values, bounds)) {
+            Ok(outputs) => outputs.map_err(|error| run_error(&error, shapes)),
+            Err(panic) => Err(RunError::Panicked(shortened(&panic))),
         }
     }
 }
 
-fn run(plans: &Plans, signature: &Signature, inputs: TVec<TValue>, bounds: Bounds<'_>) -> TractResult<Vec<Tensor>> {
+fn run(
+    plans: &PlanSet,
+    signature: &Signature,
+    inputs: TVec<TValue>,
+    bounds: RunBounds<'_>,
+) -> TractResult<Vec<Tensor>> {
     let outputs = plans.run(inputs, bounds)?;
     let named = signature.outputs.iter().zip(outputs);
     named
-        .map(|(output, value)| value::of_tract(&output.name, &value))
+        .map(|(output, value)| value::from_tract(&output.name, &value))
         .collect()
 }
 
-/// Why a run gave nothing.
-fn unusable(error: &TractError, shapes: &str) -> Fault {
+/// The error of a run on inputs of these shapes.
+fn run_error(error: &TractError, shapes: String) -> RunError {
     match Halt::of(error) {
-        Some(Halt::Stopped) => stopped(),
-        Some(halt @ Halt::Memory { most, .. }) => {
-            let message = format!("the model takes too much memory for {shapes}: {halt}; send smaller tensors");
-            Fault::new(Reason::TensorShape, message).with("limit", most.to_string())
-        }
-        None => {
-            let message = format!("the model does not run on these inputs: {}", explained(error));
-            Fault::new(Reason::TensorData, message)
-        }
+        Some(Halt::Stopped) => RunError::Stopped,
+        Some(halt @ Halt::Memory { most, .. }) => RunError::Tensor(TensorError::Memory {
+            shapes,
+            halt: halt.to_string(),
+            limit: *most,
+        }),
+        None => RunError::Tensor(TensorError::Unusable(explain(error))),
     }
 }
 
-/// Inputs in words, as `"x" FP32 [60000, 1]`.
-fn listed(inputs: &[Tensor]) -> String {
+/// Describes inputs for people, as `"x" FP32 [60000, 1]`.
+fn describe(inputs: &[Tensor]) -> String {
     let dimensions = |tensor: &Tensor| {
         tensor
             .shape()
@@ -142,16 +140,16 @@ fn listed(inputs: &[Tensor]) -> String {
             .map(|it| i64::try_from(*it).unwrap_or(i64::MAX))
             .collect()
     };
-    let typed = |tensor: &Tensor| Typed {
+    let spec = |tensor: &Tensor| TensorSpec {
         name: tensor.name().to_owned(),
         datatype: tensor.datatype(),
         shape: dimensions(tensor),
     };
-    check::listed(&inputs.iter().map(typed).collect::<Vec<_>>())
+    signature::describe_all(&inputs.iter().map(spec).collect::<Vec<_>>())
 }
 
 /// Refuses operators that tract does not have.
-fn supported(outline: &Outline) -> Result<(), Fault> {
+fn check_operators(outline: &Outline) -> Result<(), LoadError> {
     let known = tract_onnx::onnx().op_register.0;
     let bare = |operator: &str| operator.strip_prefix(CLASSICAL).unwrap_or(operator).to_owned();
     let unknown: Vec<&str> = outline
@@ -163,28 +161,23 @@ fn supported(outline: &Outline) -> Result<(), Fault> {
     if unknown.is_empty() {
         return Ok(());
     }
-    let operators = unknown.join(", ");
-    let fault = invalid(format!(
-        "it uses operators that are not supported: {}",
-        shortened(&operators)
-    ));
-    Err(fault.with("operators", shortened(&operators)))
+    Err(LoadError::Operators(shortened(&unknown.join(", "))))
 }
 
-/// What a caller gives, as the file declares it.
-fn inputs(outline: &Outline) -> Result<Vec<Typed>, Fault> {
+/// The inputs that a caller gives, as the file declares them.
+fn declared_inputs(outline: &Outline) -> Result<Vec<TensorSpec>, LoadError> {
     let input = |port: &Port| {
         let datatype = datatype(port).filter(|datatype| value::datum_type(*datatype).is_some());
         let of = port.element.map_or("no tensor type", Element::name);
-        let datatype =
-            datatype.ok_or_else(|| invalid(format!("input {:?} is of {of}, which is not supported", port.name)))?;
+        let name = &port.name;
+        let datatype = datatype
+            .ok_or_else(|| LoadError::unsupported(format_args!("input {name:?} is of {of}, which is not supported")))?;
         let shape = port.shape.clone().ok_or_else(|| {
-            let name = &port.name;
-            invalid(format!(
+            LoadError::unsupported(format_args!(
                 "input {name:?} does not declare its dimensions; export it with its shape"
             ))
         })?;
-        Ok(Typed {
+        Ok(TensorSpec {
             name: port.name.clone(),
             datatype,
             shape,
@@ -213,12 +206,12 @@ fn datatype(port: &Port) -> Option<DataType> {
     })
 }
 
-fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline, bounds: Bounds<'_>) -> TractResult<Ready> {
+fn load(file: &[u8], inputs: Vec<TensorSpec>, outline: &Outline, bounds: RunBounds<'_>) -> TractResult<TractModel> {
     let read = || ModelProto::decode(file).context("its bytes are damaged");
     let model = tract_onnx::onnx().model_for_proto_model(&read()?)?;
     let model = with_open_dimensions(model, &inputs)?;
-    let opened = contained(|| Plans::open(model, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)));
-    let warm = opened.and_then(|plans| Ok((warm::up(&plans, &inputs, bounds)?, plans)));
+    let opened = catch_panic(|| PlanSet::open(model, bounds)).unwrap_or_else(|panic| Err(format_err!(panic)));
+    let warm = opened.and_then(|plans| Ok((warm_up::run(&plans, &inputs, bounds)?, plans)));
     let names = |port: &Port| port.names.clone();
     let (outputs, plans, names) = match warm {
         Ok((outputs, plans)) => (outputs, plans, outline.inputs.iter().map(names).collect()),
@@ -226,8 +219,8 @@ fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline, bounds: Bounds<'_>) 
         // Some models, most of all those that compute shapes from shapes, only make sense with numbers. Nothing holds
         // them to the names of their dimensions.
         Err(_) if inputs.iter().any(|input| input.shape.contains(&-1)) => {
-            let plans = Plans::closed(read()?);
-            (warm::up(&plans, &inputs, bounds)?, plans, Vec::new())
+            let plans = PlanSet::closed(read()?);
+            (warm_up::run(&plans, &inputs, bounds)?, plans, Vec::new())
         }
         Err(error) => return Err(error),
     };
@@ -239,14 +232,14 @@ fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline, bounds: Bounds<'_>) 
             .output_shape(place)
             .filter(|shape| shape.len() == rank)
             .or(declared);
-        Ok(Typed {
+        Ok(TensorSpec {
             name: port.name.clone(),
             datatype: value::datatype(value.datum_type())?,
             shape: shape.unwrap_or_else(|| vec![-1; rank]),
         })
     });
     let outputs = outputs.collect::<TractResult<Vec<_>>>()?;
-    Ok(Ready {
+    Ok(TractModel {
         signature: Signature { inputs, outputs },
         metadata: BTreeMap::new(),
         plans,
@@ -256,7 +249,7 @@ fn load(file: &[u8], inputs: Vec<Typed>, outline: &Outline, bounds: Bounds<'_>) 
 }
 
 /// Gives dimensions without a name one of their own, and checks that inputs stand in tract's model as they do in ours.
-fn with_open_dimensions(mut model: InferenceModel, inputs: &[Typed]) -> TractResult<InferenceModel> {
+fn with_open_dimensions(mut model: InferenceModel, inputs: &[TensorSpec]) -> TractResult<InferenceModel> {
     let found = model.input_outlets()?.len();
     ensure!(
         found == inputs.len(),
@@ -284,7 +277,7 @@ fn with_open_dimensions(mut model: InferenceModel, inputs: &[Typed]) -> TractRes
     Ok(model)
 }
 
-/// An error of tract's in one line: it puts what it was at before what went wrong.
-fn explained(error: &TractError) -> String {
+/// Explains an error of tract's in one line: the context first, then the cause.
+fn explain(error: &TractError) -> String {
     shortened(&format!("{error:#}").replace('\n', " "))
 }

@@ -1,6 +1,6 @@
-//! What the worker serves on its gRPC port, and with which limits.
+//! The gRPC services of the worker, and their limits.
 //!
-//! Promises: requests between services may be larger than what clients may send, since a packed table can be; answers
+//! Promises: requests between services may be larger than what clients may send, since a packed table can be; responses
 //! are not limited. Leaves the layers around every call to `lepton_mesh::server::stack`.
 
 use axum::Router;
@@ -14,31 +14,31 @@ use lepton_proto::inference::grpc_inference_service_server::{GrpcInferenceServic
 use lepton_proto::worker::v1::model_host_service_server::{ModelHostServiceServer, SERVICE_NAME as MODEL_HOST};
 
 use super::Worker;
-use crate::compute::Compute;
-use crate::infer::{Figures, Inference};
-use crate::model::inspect::Inspector;
-use crate::model::inspect::service::ModelHost;
-use crate::online::Online;
-use crate::online::room::Room;
-use crate::stats::fleet::Own;
+use crate::admission::Admission;
+use crate::cpu_pool::CpuPool;
+use crate::infer::{Inference, InferenceMetrics};
+use crate::model::sandbox::Sandbox;
+use crate::online::OnlineAnalysis;
+use crate::stats::fleet::WorkerStats;
+use crate::validation::ModelValidation;
 
 /// The gRPC services of a worker.
 const SERVICES: &[&str] = &[ANALYSIS, FLEET, INFERENCE, MODEL_HOST];
-/// Streams of figures stay open, too long for a span.
+/// Streams of statistics stay open, too long for a span.
 const UNTRACED: &[&str] = &["/lepton.fleet.v1.FleetService/"];
 
-/// Everything on the gRPC port. `draining` is told to watchers, `closing` ends their streams.
+/// Routes of the gRPC port. Watchers see `draining`; `closing` ends their streams.
 pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -> Router {
     let message_bytes_max = usize::try_from(worker.config.online.message_bytes_max).unwrap_or(usize::MAX);
     let online = online(worker);
     let inference = GrpcInferenceServiceServer::new(inference(worker, &online))
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let looks = ModelHostServiceServer::new(ModelHost {
-        inspector: Inspector::new(worker.config.models.look()),
-        opened: worker.library.opened.clone(),
+    let validation = ModelHostServiceServer::new(ModelValidation {
+        sandbox: Sandbox::new(worker.config.models.sandbox_limits()),
+        opened: worker.models.opened.clone(),
     });
-    let own = Own {
+    let source = WorkerStats {
         instance: worker.instance_id(),
         stats: worker.stats.clone(),
         readiness: worker.readiness.clone(),
@@ -46,10 +46,10 @@ pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -
     let analysis = AnalysisServiceServer::new(online)
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let fleet = FleetServiceServer::new(StatsService::new(own, draining.clone(), closing.clone()));
+    let fleet = FleetServiceServer::new(StatsService::new(source, draining.clone(), closing.clone()));
     let health = health::service(worker.readiness.clone(), SERVICES, draining.clone());
     let router = mount_protocol(mount(mount(Router::new(), analysis), fleet), health);
-    let router = mount(mount(router, inference), looks);
+    let router = mount(mount(router, inference), validation);
     let router = reflection::mount_on(router, SERVICES);
     let (clock, metrics) = (worker.context.clock, worker.context.metrics.clone());
     apply(
@@ -61,27 +61,27 @@ pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -
     )
 }
 
-fn online(worker: &Worker) -> Online {
+fn online(worker: &Worker) -> OnlineAnalysis {
     let config = &worker.config.online;
     let concurrency = config.concurrency_here();
     let queue = usize::try_from(config.queue).unwrap_or(usize::MAX);
-    Online {
-        host: worker.library.host.clone(),
-        room: Room::new(concurrency.saturating_add(queue), config.table_bytes_max),
-        compute: Compute::new(concurrency),
+    OnlineAnalysis {
+        models: worker.models.cache.clone(),
+        admission: Admission::new(concurrency.saturating_add(queue), config.table_bytes_max),
+        cpu_pool: CpuPool::new(concurrency),
         stats: worker.stats.clone(),
         clock: worker.context.clock,
     }
 }
 
-/// Inference has its room and its processors in common with analyses.
-fn inference(worker: &Worker, online: &Online) -> Inference {
+/// Inference, which shares [`Admission`] and [`CpuPool`] with analyses.
+fn inference(worker: &Worker, online: &OnlineAnalysis) -> Inference {
     Inference {
-        host: worker.library.host.clone(),
-        room: online.room.clone(),
-        compute: online.compute.clone(),
+        models: worker.models.cache.clone(),
+        admission: online.admission.clone(),
+        cpu_pool: online.cpu_pool.clone(),
         stats: worker.stats.clone(),
-        figures: Figures::new(&worker.context.metrics),
+        metrics: InferenceMetrics::new(&worker.context.metrics),
         readiness: worker.readiness.clone(),
         clock: worker.context.clock,
     }

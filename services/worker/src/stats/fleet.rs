@@ -1,4 +1,4 @@
-//! What this worker tells of itself. Leaves the stream to `mesh::fleet`.
+//! Statistics of this worker for the fleet's streams. Leaves the streams to [`lepton_mesh::stats_service`].
 
 use lepton_domain::ids::InstanceId;
 use lepton_mesh::server::health::Readiness;
@@ -6,24 +6,24 @@ use lepton_mesh::stats_service::StatsSource;
 use lepton_mesh::stats_service::latency::Seen;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 
-use super::{Load, Stats};
+use super::{LoadSnapshot, Stats};
 
-/// This worker, as it tells of itself.
+/// Source of this worker's statistics.
 #[derive(Debug, Clone)]
-pub struct Own {
-    /// Its id.
+pub struct WorkerStats {
+    /// Id of the worker.
     pub instance: InstanceId,
-    /// The figures.
+    /// Counters of the worker.
     pub stats: Stats,
-    /// Whether an online call would succeed.
+    /// Readiness for online calls.
     pub readiness: Readiness,
 }
 
-impl StatsSource for Own {
+impl StatsSource for WorkerStats {
     type Cursor = Seen;
 
     fn snapshot(&self, seen: &mut Seen) -> WatchStatsResponse {
-        let Load {
+        let LoadSnapshot {
             in_flight,
             queued,
             slots,

@@ -1,4 +1,4 @@
-//! Load is counted while it lasts.
+//! LoadSnapshot is counted while it lasts.
 
 use super::*;
 
@@ -7,19 +7,19 @@ fn stats() -> Stats {
 }
 
 #[test]
-fn what_waits_and_runs_is_counted_until_it_ends() {
+fn waiting_and_running_work_is_counted_until_it_ends() {
     let (stats, clock) = (stats(), Clock::system());
-    let (first, second) = (stats.waits(), stats.waits());
-    let running = first.runs(clock);
+    let (first, second) = (stats.enqueue(), stats.enqueue());
+    let running = first.start(clock);
     assert_eq!(
         (stats.load().in_flight, stats.load().queued, stats.load().slots),
         (1, 1, 4)
     );
     drop(second);
-    running.ended("echo", Done::Badly);
-    stats.waits().runs(clock).ended("echo", Done::Refused);
-    drop(stats.waits().runs(clock));
-    let expected = Load {
+    running.finish("echo", RunOutcome::Failed);
+    stats.enqueue().start(clock).finish("echo", RunOutcome::Refused);
+    drop(stats.enqueue().start(clock));
+    let expected = LoadSnapshot {
         in_flight: 0,
         queued: 0,
         slots: 4,

@@ -1,32 +1,31 @@
-//! The columns of one input.
+//! Columns of a table as values of one input of a model.
 
 use bytes::Bytes;
 use lepton_analysis::{Column, ColumnType};
-use lepton_domain::model::{DataType, Tensor as Typed};
-use lepton_domain::reason::Fault;
+use lepton_domain::model::{DataType, Tensor as TensorSpec};
 
-use crate::model::Tensor;
+use crate::model::{Tensor, TensorError};
 
-/// Columns and the input that they go into.
+/// Columns and the input that takes them.
 #[derive(Debug)]
-pub(super) struct Features<'a> {
-    pub(super) input: Typed,
-    pub(super) values: Values<'a>,
-    /// How many rows the input takes at once.
+pub(super) struct InputFeatures<'a> {
+    pub(super) input: TensorSpec,
+    pub(super) values: FeatureValues<'a>,
+    /// Number of rows that the input takes at once.
     pub(super) rows_max: usize,
 }
 
-/// Values of some rows, one or several a row.
+/// FeatureValues of some rows, one or several a row.
 #[derive(Debug)]
-pub(super) enum Values<'a> {
+pub(super) enum FeatureValues<'a> {
     Numbers(Vec<Option<&'a [f64]>>),
     Texts(Vec<Option<&'a str>>),
 }
 
-impl<'a> Values<'a> {
-    /// The numbers of these columns. A column of nothing but missing values has none; the error is a column that cannot
+impl<'a> FeatureValues<'a> {
+    /// Numbers of these columns. A column of nothing but missing values has none; the error is a column that cannot
     /// be numbers of this type.
-    pub(super) fn numbers<'c>(columns: &[&'c Column], datatype: DataType) -> Result<Values<'c>, &'c Column> {
+    pub(super) fn numbers<'c>(columns: &[&'c Column], datatype: DataType) -> Result<FeatureValues<'c>, &'c Column> {
         let numbers = |column: &&'c Column| match (column.kind(), datatype) {
             (ColumnType::Empty, _) => Ok(None),
             (ColumnType::Boolean, DataType::Bool) => Ok(column.numbers()),
@@ -37,10 +36,10 @@ impl<'a> Values<'a> {
             .iter()
             .map(numbers)
             .collect::<Result<_, _>>()
-            .map(Values::Numbers)
+            .map(FeatureValues::Numbers)
     }
 
-    /// The texts of a column.
+    /// Texts of a column.
     pub(super) fn texts(column: &'a Column) -> Option<Self> {
         if column.kind() == ColumnType::Empty {
             return Some(Self::Numbers(vec![None]));
@@ -49,31 +48,31 @@ impl<'a> Values<'a> {
     }
 }
 
-impl Features<'_> {
-    /// Whether a row lacks nothing.
+impl InputFeatures<'_> {
+    /// Returns whether a row has all its values.
     pub(super) fn is_complete(&self, row: usize) -> bool {
         match &self.values {
-            Values::Numbers(columns) => columns
+            FeatureValues::Numbers(columns) => columns
                 .iter()
                 .all(|column| column.is_some_and(|numbers| !numbers[row].is_nan())),
-            Values::Texts(texts) => texts[row].is_some(),
+            FeatureValues::Texts(texts) => texts[row].is_some(),
         }
     }
 
-    /// The values of complete rows as the input takes them.
-    pub(super) fn tensor(&self, rows: &[usize]) -> Result<Tensor, Fault> {
-        let Typed { name, datatype, shape } = &self.input;
+    /// Packs the values of complete rows for the input.
+    pub(super) fn tensor(&self, rows: &[usize]) -> Result<Tensor, TensorError> {
+        let TensorSpec { name, datatype, shape } = &self.input;
         let mut dimensions = vec![rows.len()];
         if shape.len() == 2 {
             dimensions.push(self.width());
         }
         match &self.values {
-            Values::Texts(texts) => {
+            FeatureValues::Texts(texts) => {
                 let present = rows.iter().filter_map(|row| texts[*row]);
                 let texts = present.map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
                 Tensor::texts(name, dimensions, texts)
             }
-            Values::Numbers(columns) => {
+            FeatureValues::Numbers(columns) => {
                 let of_row = |row: &usize| {
                     columns.iter().filter_map({
                         let row = *row;
@@ -86,7 +85,7 @@ impl Features<'_> {
                         let content: Vec<u8> = numbers.map(|number| u8::from(number != 0.0)).collect();
                         Tensor::raw(name, *datatype, dimensions, content.into())
                     }
-                    _ => Tensor::of_numbers(name, *datatype, dimensions, numbers),
+                    _ => Tensor::from_numbers(name, *datatype, dimensions, numbers),
                 }
             }
         }
@@ -94,8 +93,8 @@ impl Features<'_> {
 
     fn width(&self) -> usize {
         match &self.values {
-            Values::Numbers(columns) => columns.len(),
-            Values::Texts(_) => 1,
+            FeatureValues::Numbers(columns) => columns.len(),
+            FeatureValues::Texts(_) => 1,
         }
     }
 }

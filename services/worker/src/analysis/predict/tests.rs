@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use lepton_analysis::onnx::Linear;
 use lepton_analysis::{Packed, PackedColumn};
+use lepton_domain::reason::{Fault, Reason};
 
 use super::*;
-use crate::model::{Backend, Tract};
+use crate::model::{Backend, RunError, Tract};
 
 /// A model that adds up what it is given, by row.
 #[derive(Debug)]
@@ -18,12 +19,12 @@ struct Sum {
 
 impl Sum {
     fn of(inputs: &[(&str, DataType, &[i64])]) -> Self {
-        let typed = |(name, datatype, shape): &(&str, DataType, &[i64])| Typed {
+        let typed = |(name, datatype, shape): &(&str, DataType, &[i64])| TensorSpec {
             name: (*name).to_owned(),
             datatype: *datatype,
             shape: shape.to_vec(),
         };
-        let output = Typed {
+        let output = TensorSpec {
             name: "sum".to_owned(),
             datatype: DataType::Fp64,
             shape: vec![-1],
@@ -38,7 +39,7 @@ impl Sum {
     }
 }
 
-impl Loaded for Sum {
+impl LoadedModel for Sum {
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -47,7 +48,7 @@ impl Loaded for Sum {
         &self.metadata
     }
 
-    fn run(&self, inputs: Vec<Tensor>, _stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault> {
+    fn run(&self, inputs: Vec<Tensor>, _stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, RunError> {
         let rows = inputs[0].shape()[0];
         let mut sums = vec![0.0; rows];
         for input in inputs {
@@ -56,7 +57,7 @@ impl Loaded for Sum {
                 *sum += row.iter().sum::<f64>();
             }
         }
-        Ok(vec![Tensor::of_numbers(
+        Ok(vec![Tensor::from_numbers(
             "sum",
             DataType::Fp64,
             vec![rows],
@@ -85,11 +86,11 @@ fn table() -> Table {
     .unwrap()
 }
 
-fn predicted(model: &dyn Loaded) -> Result<Vec<Option<f64>>, Fault> {
-    predict(model, &table(), Some("y"), &|| false)
+fn predicted(model: &dyn LoadedModel) -> Result<Vec<Option<f64>>, Fault> {
+    Ok(predict(model, &table(), Some("y"), &|| false)?)
 }
 
-fn refused(model: &dyn Loaded) -> String {
+fn refused(model: &dyn LoadedModel) -> String {
     let fault = predicted(model).unwrap_err();
     assert_eq!(fault.reason, Reason::ModelMismatch);
     fault.message
@@ -103,7 +104,7 @@ fn the_files_own_list_of_features_decides() {
             intercept: 1.0,
             coefficients,
         };
-        let model: Arc<dyn Loaded> = Tract::new(1 << 30).load(&linear.encode(), &|| false).unwrap();
+        let model: Arc<dyn LoadedModel> = Tract::new(1 << 30).load(&linear.encode(), &|| false).unwrap();
         model
     };
     let expected = vec![Some(23.0), None, Some(67.0)];
@@ -126,7 +127,7 @@ fn inputs_may_have_the_names_of_columns() {
 }
 
 #[test]
-fn one_input_may_take_all_columns_of_numbers() {
+fn one_input_may_take_all_columns_from_numbers() {
     assert_eq!(
         predicted(&Sum::of(&[("features", DataType::Fp32, &[-1, 2])])).unwrap(),
         [Some(11.0), None, Some(33.0)]
@@ -148,6 +149,6 @@ fn one_input_may_take_all_columns_of_numbers() {
 #[test]
 fn a_wish_to_stop_is_heard() {
     let model = Sum::of(&[("features", DataType::Fp32, &[-1, 2])]);
-    let fault = predict(&model, &table(), Some("y"), &|| true).unwrap_err();
+    let fault = Fault::from(predict(&model, &table(), Some("y"), &|| true).unwrap_err());
     assert_eq!(fault.reason, Reason::Cancelled);
 }

@@ -1,7 +1,7 @@
 //! Packed tables keep their values, and lies about lengths are refused.
 
 use lepton_analysis::ColumnType;
-use lepton_domain::reason::Reason;
+use lepton_domain::reason::{Fault, Reason};
 
 use super::*;
 
@@ -14,13 +14,17 @@ fn column(name: &str, fill: impl FnOnce(&mut wire::TableColumn)) -> wire::TableC
     column
 }
 
+fn reason(taken: Result<Table, Error>) -> Reason {
+    Fault::from(taken.unwrap_err()).reason
+}
+
 fn table(row_count: u32, columns: Vec<wire::TableColumn>) -> wire::Table {
     wire::Table { columns, row_count }
 }
 
 #[test]
 fn every_type_of_column_arrives() {
-    let taken = take(table(
+    let taken = from_packed(table(
         3,
         vec![
             column("n", |it| {
@@ -49,12 +53,12 @@ fn every_type_of_column_arrives() {
 
 #[test]
 fn rows_without_columns_are_rows() {
-    assert_eq!(take(table(2, vec![])).unwrap().rows(), 2);
-    assert_eq!(take(table(0, vec![])).unwrap().rows(), 0);
+    assert_eq!(from_packed(table(2, vec![])).unwrap().rows(), 2);
+    assert_eq!(from_packed(table(0, vec![])).unwrap().rows(), 0);
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn impossible_tables_are_refused() {
     let both = column("x", |it| (it.numbers, it.booleans) = (vec![1.0], vec![true]));
     let short = column("x", |it| it.numbers = vec![1.0]);
     let invalid = column("x", |it| (it.numbers, it.valid) = (vec![1.0], vec![true, true]));
@@ -69,9 +73,9 @@ fn what_cannot_be_is_refused() {
         (table(u32::MAX, vec![column("x", |_| {})]), Reason::InvalidRow),
     ];
     for (given, reason) in cases {
-        assert_eq!(take(given.clone()).unwrap_err().reason, reason, "{given:?}");
+        assert_eq!(self::reason(from_packed(given.clone())), reason, "{given:?}");
     }
-    let twice = of_request(vec![prost_types::Struct::default()], Some(table(0, vec![])));
-    assert_eq!(twice.unwrap_err().reason, Reason::FieldInvalid);
-    assert_eq!(of_request(vec![], None).unwrap_err().reason, Reason::NoRows);
+    let twice = from_request(vec![prost_types::Struct::default()], Some(table(0, vec![])));
+    assert_eq!(reason(twice), Reason::FieldInvalid);
+    assert_eq!(reason(from_request(vec![], None)), Reason::NoRows);
 }

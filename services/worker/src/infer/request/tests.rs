@@ -2,10 +2,12 @@
 
 use lepton_domain::model::DataType;
 
+use lepton_domain::reason::{Fault, Reason};
+
 use super::*;
 
-fn typed(name: &str, datatype: DataType) -> Typed {
-    Typed {
+fn typed(name: &str, datatype: DataType) -> TensorSpec {
+    TensorSpec {
         name: name.to_owned(),
         datatype,
         shape: vec![-1],
@@ -46,7 +48,7 @@ fn listed(datatype: DataType, elements: i64, contents: InferTensorContents) -> M
 }
 
 fn refused(datatype: DataType, request: ModelInferRequest) -> (Reason, String) {
-    let fault = read(&signature(datatype), request).unwrap_err();
+    let fault = Fault::from(decode(&signature(datatype), request).unwrap_err());
     (fault.reason, fault.message)
 }
 
@@ -71,10 +73,10 @@ fn raw_contents_that_do_not_fit_are_refused() {
 #[test]
 fn texts_end_where_they_say() {
     let whole = [2, 0, 0, 0, b'a', b'b', 0, 0, 0, 0];
-    let asked = read(&signature(DataType::Bytes), raw(DataType::Bytes, 2, &whole)).unwrap();
+    let decoded = decode(&signature(DataType::Bytes), raw(DataType::Bytes, 2, &whole)).unwrap();
     assert_eq!(
-        *asked.inputs[0].data(),
-        crate::model::Data::Texts(vec!["ab".into(), "".into()])
+        *decoded.inputs[0].data(),
+        crate::model::tensor::Data::Texts(vec!["ab".into(), "".into()])
     );
     for (elements, content, words) in [
         (2, &whole[..8], "ends inside element 1"),
@@ -98,7 +100,7 @@ fn lists_hold_what_their_type_holds() {
     let (reason, message) = refused(DataType::Int8, listed(DataType::Int8, 2, wide.clone()));
     assert_eq!(reason, Reason::TensorData);
     assert_eq!(message, "tensor \"x\" has 300 as element 1; INT8 does not hold it");
-    assert!(read(&signature(DataType::Int16), listed(DataType::Int16, 2, wide.clone())).is_ok());
+    assert!(decode(&signature(DataType::Int16), listed(DataType::Int16, 2, wide.clone())).is_ok());
     let (_, message) = refused(DataType::Fp32, listed(DataType::Fp32, 2, wide));
     assert!(
         message.contains("`fp32_contents`; `int_contents` is filled"),
@@ -117,7 +119,7 @@ fn lists_hold_what_their_type_holds() {
 }
 
 #[test]
-fn only_outputs_that_are_there_are_wanted() {
+fn only_outputs_of_the_model_are_given() {
     let wanting = |names: &[&str]| {
         let mut request = raw(DataType::Fp32, 1, &[0; 4]);
         let output = |name: &&str| InferRequestedOutputTensor {
@@ -125,12 +127,13 @@ fn only_outputs_that_are_there_are_wanted() {
             ..Default::default()
         };
         request.outputs = names.iter().map(output).collect();
-        read(&signature(DataType::Fp32), request)
+        decode(&signature(DataType::Fp32), request)
     };
+    let reason = |decoded: Result<DecodedRequest, Error>| Fault::from(decoded.unwrap_err()).reason;
     assert_eq!(wanting(&[]).unwrap().outputs, [0, 1]);
     assert_eq!(wanting(&["z"]).unwrap().outputs, [1]);
-    assert_eq!(wanting(&["q"]).unwrap_err().reason, Reason::TensorUnknown);
-    assert_eq!(wanting(&["z", "z"]).unwrap_err().reason, Reason::FieldInvalid);
+    assert_eq!(reason(wanting(&["q"])), Reason::TensorUnknown);
+    assert_eq!(reason(wanting(&["z", "z"])), Reason::FieldInvalid);
 }
 
 #[test]
@@ -161,13 +164,13 @@ fn what_is_made_of_a_request_counts_and_what_it_claims_does_not() {
 
 #[test]
 fn texts_are_counted_before_they_are_made() {
-    let count = TEXTS_MAX as i64 + 1;
-    let many = raw(DataType::Bytes, count, &vec![0; 4 * (TEXTS_MAX + 1)]);
+    let count = contents::TEXTS_MAX as i64 + 1;
+    let many = raw(DataType::Bytes, count, &vec![0; 4 * (contents::TEXTS_MAX + 1)]);
     let (reason, message) = refused(DataType::Bytes, many);
     assert_eq!(reason, Reason::TensorData);
     assert!(message.contains("\"x\" has 4194305 elements"), "{message}");
     let lists = InferTensorContents {
-        bytes_contents: vec![Bytes::new(); TEXTS_MAX + 1],
+        bytes_contents: vec![Bytes::new(); contents::TEXTS_MAX + 1],
         ..Default::default()
     };
     let (reason, _) = refused(DataType::Bytes, listed(DataType::Bytes, count, lists));

@@ -1,20 +1,23 @@
-//! The task gives the answers and the faults of the online call.
+//! The task gives the answers and the errors of the online call.
 
 use bytes::Bytes;
-use lepton_domain::ids::{AttemptId, TaskId, Tenant};
+use lepton_core::clock::Clock;
+use lepton_domain::ids::{AttemptId, TaskId};
+use lepton_domain::reason::{Fault, Reason};
+use lepton_proto::convert::value::compact;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::active_time::ActiveTimer;
 use crate::progress::Progress;
-use crate::stopwatch::Stopwatch;
 
 fn never() -> bool {
     false
 }
 
-fn read(text: &str) -> Result<(Question, Table), Fault> {
-    decode::decode(text.as_bytes(), &never)
+fn read(text: &str) -> Result<(AnalyzeParams, Table), Fault> {
+    Ok(decode::decode(text.as_bytes(), &never)?)
 }
 
 fn input(text: &str) -> Input {
@@ -23,17 +26,16 @@ fn input(text: &str) -> Input {
             task: TaskId::from_u128(7),
             number: 1,
         },
-        tenant: Tenant::new("default"),
         encoding: Encoding::Json,
         content: Bytes::copy_from_slice(text.as_bytes()),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
-        progress: Progress::unheard(),
-        stopwatch: Stopwatch::default(),
+        progress: Progress::new(Clock::system()).0,
+        timer: ActiveTimer::default(),
     }
 }
 
 async fn run(text: &str) -> Result<Value, Failure> {
-    let kind = Analyze::new(Compute::new(1));
+    let kind = Analyze::new(CpuPool::new(1), ModelCache::empty());
     let output = kind.run(input(text), CancellationToken::new()).await?;
     assert_eq!(compact(&output.content).unwrap(), output.content);
     Ok(serde_json::from_slice(&output.content).unwrap())
@@ -60,7 +62,7 @@ async fn the_answer_has_the_fields_of_the_online_call() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_has_the_reason_of_the_online_call_and_is_not_tried_again() {
+async fn errors_have_the_reason_of_the_online_call_and_are_not_tried_again() {
     let cases = [
         ("", "INVALID_JSON"),
         ("[]", "INVALID_JSON"),
@@ -107,7 +109,7 @@ async fn what_is_wrong_has_the_reason_of_the_online_call_and_is_not_tried_again(
         encoding: Encoding::Binary,
         ..input("{}")
     };
-    let failure = Analyze::new(Compute::new(1))
+    let failure = Analyze::new(CpuPool::new(1), ModelCache::empty())
         .run(binary, CancellationToken::new())
         .await
         .unwrap_err();
@@ -138,12 +140,13 @@ fn packed_columns_are_taken_too() {
 }
 
 #[test]
-fn reading_stops_when_it_is_told_to() {
+fn reading_stops_when_it_is_cancelled() {
     let rows = vec![r#"{"x":1}"#; 1_000].join(",");
-    let asked = std::cell::Cell::new(0);
-    let after_three = || asked.replace(asked.get() + 1) >= 3;
-    let fault = decode::decode(format!(r#"{{"data":[{rows}]}}"#).as_bytes(), &after_three).unwrap_err();
-    assert_eq!((fault.reason, asked.get()), (Reason::Cancelled, 4));
+    let polls = std::cell::Cell::new(0);
+    let after_three = || polls.replace(polls.get() + 1) >= 3;
+    let text = format!(r#"{{"data":[{rows}]}}"#);
+    let fault = Fault::from(decode::decode(text.as_bytes(), &after_three).unwrap_err());
+    assert_eq!((fault.reason, polls.get()), (Reason::Cancelled, 4));
 }
 
 fn cell() -> impl Strategy<Value = Value> {

@@ -1,12 +1,13 @@
-//! Echo echoes, waits and fails as it is asked to.
+//! Echo returns its input, waits and fails as its options say.
 
 use bytes::Bytes;
-use lepton_domain::ids::{TaskId, Tenant};
+use lepton_core::clock::Clock;
+use lepton_domain::ids::TaskId;
 use tokio::time::timeout;
 
 use super::*;
+use crate::active_time::ActiveTimer;
 use crate::progress::Progress;
-use crate::stopwatch::Stopwatch;
 
 fn input(json: &str, number: u32) -> Input {
     Input {
@@ -14,12 +15,11 @@ fn input(json: &str, number: u32) -> Input {
             task: TaskId::from_u128(7),
             number,
         },
-        tenant: Tenant::new("default"),
         encoding: Encoding::Json,
         content: Bytes::copy_from_slice(json.as_bytes()),
         trace_id: String::new(),
-        progress: Progress::unheard(),
-        stopwatch: Stopwatch::default(),
+        progress: Progress::new(Clock::system()).0,
+        timer: ActiveTimer::default(),
     }
 }
 
@@ -71,13 +71,13 @@ async fn the_first_attempts_fail_and_the_next_does_not() {
 
 #[test]
 fn a_rate_is_met_and_repeats() {
-    let options = Options {
+    let options = EchoOptions {
         fail_rate: Some(0.3),
-        ..Options::default()
+        ..EchoOptions::default()
     };
     let fails = |task: u128| {
         options
-            .verdict(AttemptId {
+            .fail_if_due(AttemptId {
                 task: TaskId::from_u128(task),
                 number: 1,
             })
@@ -86,13 +86,13 @@ fn a_rate_is_met_and_repeats() {
     let failed = (0..10_000).filter(|task| fails(*task)).count();
     assert!((2_800..3_200).contains(&failed), "{failed}");
     assert!((0..100).all(|task| fails(task) == fails(task)));
-    let always = Options {
+    let always = EchoOptions {
         fail_rate: Some(1.0),
-        ..Options::default()
+        ..EchoOptions::default()
     };
     assert!(
         always
-            .verdict(AttemptId {
+            .fail_if_due(AttemptId {
                 task: TaskId::from_u128(1),
                 number: 9
             })

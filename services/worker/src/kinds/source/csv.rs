@@ -1,64 +1,59 @@
-//! CSV (RFC 4180) with a header line, straight into columns.
+//! Decoding of CSV (RFC 4180) with a header line, straight into columns.
 //!
-//! An empty cell is missing. A cell that reads as a number is one, and so are `true` and `false` what they say; everything
+//! An empty cell is missing. A cell that reads as a number is one, and `true` and `false` are truth values; everything
 //! else is text. As in JSON, an integer beyond 2^53 is refused, for it would change silently.
 
 use std::collections::HashSet;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use lepton_analysis::{Cell, Table, TableBuilder};
-use lepton_domain::reason::{Fault, Reason};
-use lepton_proto::convert::analysis::invalid_row;
 
-use crate::analysis::refusal;
+use crate::error::{Error, InputError};
+use crate::kinds::rows;
 
-/// Rows read between two questions whether to stop: some tens of microseconds.
-const ROWS_UNASKED: usize = 64;
-/// The largest integer up to which every integer is a double.
+/// Largest integer up to which every integer is a double.
 const INTEGER_MAX: u64 = 1 << 53;
-/// How much of a cell is shown.
+/// The most characters of a cell that an error repeats.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// Reads the whole text.
-pub(super) fn read(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Fault> {
+/// Decodes the whole text.
+pub(super) fn read(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Error> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
-    let header = reader.headers().map_err(|error| broken(&error))?.clone();
+    let header = reader.headers().map_err(|error| unreadable(&error))?.clone();
     check_header(&header)?;
     let mut table = TableBuilder::new();
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| broken(&error))? {
+    while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
         let row = table.rows();
-        if row.is_multiple_of(ROWS_UNASKED) && cancelled() {
-            return Err(refusal::fault(lepton_analysis::Error::Cancelled));
-        }
+        rows::poll(&table, cancelled)?;
         for (column, text) in header.iter().zip(&record) {
-            table.set(column, cell(text, row, column)?).map_err(refusal::fault)?;
+            table.set(column, cell(text, row, column)?)?;
         }
-        table.end_row().map_err(refusal::fault)?;
+        table.end_row()?;
     }
     if table.rows() == 0 {
         let message = "the upload has a header line and no rows; if it is no CSV, send JSON";
-        return Err(Fault::new(Reason::NoRows, message));
+        return Err(InputError::NoRows(message).into());
     }
     Ok(table.finish())
 }
 
-fn check_header(header: &StringRecord) -> Result<(), Fault> {
+fn check_header(header: &StringRecord) -> Result<(), InputError> {
     let mut names = HashSet::new();
     for (index, name) in header.iter().enumerate() {
         if name.is_empty() {
             let message = format!("column {} of the header line has no name", index + 1);
-            return Err(Fault::field("blob", message));
+            return Err(InputError::field("blob", message));
         }
         if !names.insert(name) {
             let message = format!("the header line names column {:?} twice", shown(name));
-            return Err(Fault::field("blob", message));
+            return Err(InputError::field("blob", message));
         }
     }
     Ok(())
 }
 
-fn cell<'a>(text: &'a str, row: usize, column: &str) -> Result<Cell<'a>, Fault> {
+fn cell<'a>(text: &'a str, row: usize, column: &str) -> Result<Cell<'a>, InputError> {
     match text {
         "" => return Ok(Cell::Missing),
         "true" => return Ok(Cell::Boolean(true)),
@@ -76,16 +71,16 @@ fn cell<'a>(text: &'a str, row: usize, column: &str) -> Result<Cell<'a>, Fault> 
     if exact && number.is_finite() {
         return Ok(Cell::Number(number));
     }
-    let beyond = if integer { "2^53" } else { "the largest double" };
-    let message = format!(
-        "row {row}, column {column:?}: the number {} is beyond {beyond}",
-        shown(text)
-    );
-    let fault = Fault::new(Reason::NumberNotExact, message);
-    Err(fault.with("row", row.to_string()).with("column", shown(column)))
+    Err(InputError::NotExact {
+        row,
+        column: column.to_owned(),
+        shown_column: shown(column),
+        shown: shown(text),
+        limit: if integer { "2^53" } else { "the largest double" },
+    })
 }
 
-fn broken(error: &csv::Error) -> Fault {
+fn unreadable(error: &csv::Error) -> InputError {
     let row = |position: &Option<csv::Position>| {
         // The header is the first record.
         let record = position.as_ref().map_or(0, csv::Position::record);
@@ -93,11 +88,19 @@ fn broken(error: &csv::Error) -> Fault {
     };
     match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let message = format!("a row of {len} cells; the header line has {expected_len}");
-            invalid_row(row(pos), None, &message)
+            let problem = format!("a row of {len} cells; the header line has {expected_len}");
+            InputError::Row {
+                row: row(pos),
+                column: None,
+                problem,
+            }
         }
-        ErrorKind::Utf8 { pos, .. } => invalid_row(row(pos), None, "text that is not UTF-8"),
-        _ => Fault::field("blob", format!("the upload cannot be read as CSV: {error}")),
+        ErrorKind::Utf8 { pos, .. } => InputError::Row {
+            row: row(pos),
+            column: None,
+            problem: "text that is not UTF-8".to_owned(),
+        },
+        _ => InputError::field("blob", format!("the upload cannot be read as CSV: {error}")),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The same rows give the same table, however they are uploaded; what cannot be read is named.
 
 use lepton_analysis::ColumnType;
+use lepton_domain::reason::{Fault, Reason};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 
 fn table(text: &str) -> Result<Table, Fault> {
-    read(text.as_bytes(), &|| false)
+    Ok(read(text.as_bytes(), &|| false)?)
 }
 
 fn shape(table: &Table) -> Vec<(&str, ColumnType, usize)> {
@@ -74,14 +75,14 @@ fn what_cannot_be_read_is_named() {
         assert_eq!(fault.reason, reason, "{text:?}: {fault}");
         assert!(fault.message.contains(words), "{text:?}: {}", fault.message);
     }
-    let fault = read(b"a\n\xff\xfe\n", &|| false).unwrap_err();
+    let fault = Fault::from(read(b"a\n\xff\xfe\n", &|| false).unwrap_err());
     assert_eq!(fault.reason, Reason::InvalidRow);
 }
 
 #[test]
 fn reading_stops_when_it_is_told_to() {
     let text = format!("a\n{}", "1\n".repeat(1_000));
-    let fault = read(text.as_bytes(), &|| true).unwrap_err();
+    let fault = Fault::from(read(text.as_bytes(), &|| true).unwrap_err());
     assert_eq!(fault.reason, Reason::Cancelled);
 }
 

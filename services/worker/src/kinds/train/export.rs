@@ -1,4 +1,4 @@
-//! The trained model as a file that others can run, checked before anybody sees it.
+//! Export of the trained model as a file that others can run, checked before it is kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,39 +7,39 @@ use bytes::Bytes;
 use lepton_analysis::onnx::{Linear, OPSET};
 use lepton_analysis::{Column, Table, train};
 use lepton_domain::model::Signature;
-use lepton_domain::reason::{Fault, Reason};
 
-use super::report::Kept;
-use crate::analysis::{predict, refusal};
+use super::report::KeptVersion;
+use crate::analysis::predict;
+use crate::error::{Error, KindError};
 use crate::model::Backend;
-use crate::model::library::Library;
+use crate::model::access::ModelAccess;
 
-/// How far two predictions may lie apart, relative to the magnitudes that they are summed from.
+/// Largest difference of two predictions, relative to the magnitudes that they are summed from.
 const DIFFERENCE_MAX: f64 = 1e-9;
-/// How long a deploy may take until a request would succeed.
+/// Longest time of a deploy until a request would succeed.
 const DEPLOY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A file that predicts what the training does.
+/// A file that predicts what the trained [`Linear`] model does.
 #[derive(Debug)]
-pub(super) struct Export {
+pub(super) struct ExportedModel {
     file: Bytes,
     signature: Signature,
 }
 
-impl Export {
+impl ExportedModel {
     /// Writes the model, has the backend load it, and compares its predictions with the model's own for every row.
-    pub(super) fn of(
+    pub(super) fn new(
         model: &Linear,
         table: &Table,
         backend: &dyn Backend,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Error> {
         let file = Bytes::from(model.encode());
         let loaded = backend.load(&file, stop)?;
         let found = predict::predict(loaded.as_ref(), table, None, stop)?;
         let values = |name: &str| table.column(name).and_then(Column::numbers).unwrap_or_default();
         let columns: Vec<&[f64]> = model.coefficients.iter().map(|(name, _)| values(name)).collect();
-        let expected = train::predict(model, &columns, table.rows(), stop).map_err(refusal::fault)?;
+        let expected = train::predict(model, &columns, table.rows(), stop)?;
         compare(model, &columns, &expected, &found)?;
         Ok(Self {
             file,
@@ -47,25 +47,26 @@ impl Export {
         })
     }
 
-    /// Registers the file, and deploys it where that is asked for.
+    /// Registers the file, and deploys it where that is requested.
     pub(super) async fn keep(
         self,
-        library: &Library,
+        models: &ModelAccess,
         name: &str,
         lineage: BTreeMap<String, String>,
         deploy: bool,
-    ) -> Result<Kept, Fault> {
-        let (blobs, models) = (library.blobs().await?, &library.models);
-        let pushed = models
+    ) -> Result<KeptVersion, Error> {
+        let blobs = models.blobs().await.ok_or(KindError::BlobStoreClosed)?;
+        let registry = &models.registry;
+        let pushed = registry
             .push(&blobs, name, self.file, self.signature, lineage, None)
             .await;
         let (_, version) = pushed?;
         if deploy {
-            models
-                .deploy(&library.directory, name, Some(version), DEPLOY_PATIENCE)
+            registry
+                .deploy(&models.directory, name, Some(version), DEPLOY_PATIENCE)
                 .await?;
         }
-        Ok(Kept {
+        Ok(KeptVersion {
             name: name.to_owned(),
             version,
             opset: OPSET,
@@ -74,7 +75,7 @@ impl Export {
     }
 }
 
-fn compare(model: &Linear, columns: &[&[f64]], expected: &[f64], found: &[Option<f64>]) -> Result<(), Fault> {
+fn compare(model: &Linear, columns: &[&[f64]], expected: &[f64], found: &[Option<f64>]) -> Result<(), KindError> {
     let agrees = |row: usize| match found[row] {
         Some(found) => {
             let terms = columns
@@ -87,13 +88,11 @@ fn compare(model: &Linear, columns: &[&[f64]], expected: &[f64], found: &[Option
         None => !expected[row].is_finite(),
     };
     match (0..expected.len()).find(|row| !agrees(*row)) {
-        Some(row) => {
-            let message = format!(
-                "the exported model predicts {:?} for row {row} where the trained one predicts {}; it is not kept",
-                found[row], expected[row]
-            );
-            Err(Fault::new(Reason::Internal, message))
-        }
+        Some(row) => Err(KindError::ExportDiffers {
+            row,
+            exported: found[row],
+            trained: expected[row],
+        }),
         None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
-//! What a training found, as the task's output says it, and as a version's lineage keeps it.
+//! Report of a training, in the form of the task's output and of a version's lineage.
 //!
-//! Promises: figures that are not defined are absent. Lineage is bounded: what does not fit in is left out.
+//! Promises: figures that are not defined are absent. Lineage is bounded: long names are cut.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,18 @@ use lepton_domain::ids::TaskId;
 use serde::Serialize;
 use serde_json::json;
 
-use super::ask::Ask;
+use super::request::TrainRequest;
 use crate::analysis::report;
 
-/// The longest name of a target in a lineage, in characters.
+/// Longest name of a target in a lineage, in characters.
 const NAME_CHARS_MAX: usize = 256;
 
-/// The output.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(super) struct TrainReport {
     intercept: f64,
     coefficients: BTreeMap<String, f64>,
-    /// The columns in the order in which the exported model takes them.
+    /// Columns in the order in which the exported model takes them.
     features: Vec<String>,
     metrics: Split,
     method: &'static str,
@@ -35,20 +34,20 @@ pub(super) struct Report {
     rows_left_out: usize,
     cleaned: Vec<Cleaned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) model: Option<Kept>,
+    pub(super) model: Option<KeptVersion>,
 }
 
 #[derive(Debug, Serialize)]
 struct Split {
-    train: Figures,
+    train: PredictionMetrics,
     #[serde(skip_serializing_if = "Option::is_none")]
-    test: Option<Figures>,
+    test: Option<PredictionMetrics>,
 }
 
-/// Figures of predictions.
+/// Metrics of predictions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::kinds) struct Figures {
+pub(in crate::kinds) struct PredictionMetrics {
     #[serde(skip_serializing_if = "Option::is_none")]
     r2: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +63,7 @@ struct Descended {
     learning_rate: f64,
     epochs: u32,
     converged: bool,
-    /// Epochs from one entry of the history to the next; the last stands there in any case.
+    /// Epochs from one entry of the history to the next; the last one is always there.
     loss_every: u32,
 }
 
@@ -77,15 +76,22 @@ struct Cleaned {
 
 /// The version that was kept.
 #[derive(Debug, Serialize)]
-pub(super) struct Kept {
+pub(super) struct KeptVersion {
     pub(super) name: String,
     pub(super) version: u32,
-    /// The operator set that the file imports.
+    /// Operator set that the file imports.
     pub(super) opset: i64,
     pub(super) deployed: bool,
 }
 
-impl From<Metrics> for Figures {
+impl TrainReport {
+    /// A report without a kept version.
+    pub(super) fn new(request: &TrainRequest, table: &Table, trained: Trained) -> Self {
+        from_trained(request, table, trained)
+    }
+}
+
+impl From<Metrics> for PredictionMetrics {
     fn from(metrics: Metrics) -> Self {
         Self {
             r2: metrics.r2,
@@ -96,15 +102,15 @@ impl From<Metrics> for Figures {
     }
 }
 
-/// The output, before anything is kept.
-pub(super) fn of(ask: &Ask, table: &Table, trained: Trained) -> Report {
+/// The output of a training, before anything is kept.
+fn from_trained(request: &TrainRequest, table: &Table, trained: Trained) -> TrainReport {
     let used = trained.train.row_count + trained.test.map_or(0, |test| test.row_count);
     let cleaned = trained.cleaned.into_iter().map(|one| {
         let count = one.count;
-        let told = report::cleaned(one);
+        let cleaned = report::cleaned(one);
         Cleaned {
-            action: told.action().as_str_name(),
-            column: told.column,
+            action: cleaned.action().as_str_name(),
+            column: cleaned.column,
             count,
         }
     });
@@ -115,7 +121,7 @@ pub(super) fn of(ask: &Ask, table: &Table, trained: Trained) -> Report {
         .map(|(name, _)| name.clone())
         .collect();
     let losses = trained.losses;
-    let descent = match ask.plan.method {
+    let descent = match request.plan.method {
         Method::ClosedForm => None,
         Method::GradientDescent(_) => Some(Descended {
             learning_rate: losses.learning_rate,
@@ -124,15 +130,15 @@ pub(super) fn of(ask: &Ask, table: &Table, trained: Trained) -> Report {
             loss_every: losses.every,
         }),
     };
-    Report {
+    TrainReport {
         intercept: trained.model.intercept,
         coefficients: trained.model.coefficients.into_iter().collect(),
         features,
         metrics: Split {
             train: trained.train.into(),
-            test: trained.test.map(Figures::from),
+            test: trained.test.map(PredictionMetrics::from),
         },
-        method: method_name(ask.plan.method),
+        method: method_name(request.plan.method),
         descent,
         // A cost beyond the largest double has no form in JSON. Costs fall, so only the first ones can be.
         loss_history: losses.points.into_iter().filter(|loss| loss.is_finite()).collect(),
@@ -150,9 +156,14 @@ fn method_name(method: Method) -> &'static str {
     }
 }
 
-/// Where a version comes from.
-pub(super) fn lineage(task: TaskId, data_digest: String, ask: &Ask, report: &Report) -> BTreeMap<String, String> {
-    let plan = &ask.plan;
+/// Lineage of a version: its task, its data and its parameters.
+pub(super) fn lineage(
+    task: TaskId,
+    data_digest: String,
+    request: &TrainRequest,
+    report: &TrainReport,
+) -> BTreeMap<String, String> {
+    let plan = &request.plan;
     let target: String = plan.target.chars().take(NAME_CHARS_MAX).collect();
     let mut parameters = json!({
         "algorithm": "linear",

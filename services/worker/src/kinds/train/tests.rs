@@ -1,18 +1,20 @@
-//! Inputs, outputs and files of a training; the registry is met by the tests of the whole mesh.
+//! Inputs, outputs and files of a training; the registry is tested with the whole mesh.
 
 use std::collections::BTreeMap;
 
 use lepton_analysis::onnx::Linear;
 use lepton_analysis::train::{Descent, Method};
+use lepton_core::clock::Clock;
 use lepton_domain::ids::TaskId;
 use lepton_domain::model::Signature;
+use lepton_domain::reason::{Fault, Reason};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{Backend, Loaded, Tensor, Tract};
+use crate::model::{Backend, LoadError, LoadedModel, RunError, Tensor, TensorError, Tract};
 
-fn ask(input: &Value) -> Result<(Ask, Source), Fault> {
-    ask::read(input.to_string().as_bytes(), &|| false)
+fn request(input: &Value) -> Result<(TrainRequest, Source), Fault> {
+    Ok(request::decode(input.to_string().as_bytes(), &|| false)?)
 }
 
 /// y = 1 + 2a, in forty rows of which one lacks a value.
@@ -23,27 +25,30 @@ fn rows() -> Value {
     Value::from(rows)
 }
 
-fn trained(mut input: Value) -> Result<(Value, Ask, report::Report), Fault> {
+fn trained(mut input: Value) -> Result<(Value, TrainRequest, TrainReport), Fault> {
     input["data"] = rows();
-    let (ask, source) = ask(&input)?;
+    let (request, source) = request(&input)?;
     let Source::Rows(table) = source else {
         panic!("{source:?}")
     };
-    let trained = learn(&ask, &table, &Progress::unheard(), &|| false)?;
-    let report = report::of(&ask, &table, trained);
-    let output: Value = serde_json::from_slice(&output(&report)?.content).expect("an output is JSON");
-    Ok((output, ask, report))
+    let trained = fit(&request, &table, &Progress::new(Clock::system()).0, &|| false).map_err(Error::Training)?;
+    let report = TrainReport::new(&request, &table, trained);
+    let output: Value = serde_json::from_slice(&output::from_report(&report)?.content).expect("an output is JSON");
+    Ok((output, request, report))
 }
 
 #[test]
 fn defaults_are_as_they_are_documented() {
-    let (ask, _) = ask(&json!({"data": rows(), "target": "y"})).unwrap();
+    let (request, _) = request(&json!({"data": rows(), "target": "y"})).unwrap();
     assert_eq!(
-        (ask.plan.method, ask.plan.test_share, ask.plan.seed),
+        (request.plan.method, request.plan.test_share, request.plan.seed),
         (Method::ClosedForm, 0.2, 42)
     );
-    assert_eq!((ask.plan.features, ask.model, ask.deploy), (None, None, false));
-    let (ask, source) = self::ask(&json!({
+    assert_eq!(
+        (request.plan.features, request.model, request.deploy),
+        (None, None, false)
+    );
+    let (request, source) = self::request(&json!({
         "blob": "b", "target": "y", "features": ["a"], "algorithm": "linear", "method": "gradient_descent",
         "learning_rate": 0.5, "epochs": 7, "tolerance": 0, "test_share": 0, "seed": 9, "model": "m", "deploy": true,
     }))
@@ -53,16 +58,19 @@ fn defaults_are_as_they_are_documented() {
         epochs: 7,
         tolerance: 0.0,
     };
-    assert_eq!(ask.plan.method, Method::GradientDescent(descent));
-    assert_eq!((ask.model.as_deref(), ask.deploy, ask.plan.seed), (Some("m"), true, 9));
+    assert_eq!(request.plan.method, Method::GradientDescent(descent));
+    assert_eq!(
+        (request.model.as_deref(), request.deploy, request.plan.seed),
+        (Some("m"), true, 9)
+    );
     assert!(matches!(source, Source::Blob(blob) if blob == "b"));
-    let (ask, _) = self::ask(&json!({"data": rows(), "target": "y", "method": "gradient_descent"})).unwrap();
+    let (request, _) = self::request(&json!({"data": rows(), "target": "y", "method": "gradient_descent"})).unwrap();
     let descent = Descent {
         learning_rate: None,
         epochs: 1_000,
         tolerance: 1e-9,
     };
-    assert_eq!(ask.plan.method, Method::GradientDescent(descent));
+    assert_eq!(request.plan.method, Method::GradientDescent(descent));
 }
 
 /// Edits a valid input and expects this reason, and these words.
@@ -71,7 +79,7 @@ fn refused(edit: Value, reason: Reason, words: &str) {
     for (key, value) in edit.as_object().expect("an object") {
         input[key] = value.clone();
     }
-    let fault = ask(&input).expect_err("wrong");
+    let fault = request(&input).expect_err("wrong");
     assert_eq!(fault.reason, reason, "{input}: {fault}");
     assert!(fault.message.contains(words), "{input}: {}", fault.message);
 }
@@ -100,7 +108,7 @@ fn every_wrong_field_is_named() {
     refused(json!({"rows": 1}), Reason::UnknownField, "rows");
     refused(json!({"data": [{"a": 1}]}), Reason::FieldInvalid, "blob");
     refused(json!({"blob": null}), Reason::NoRows, "`data`");
-    assert_eq!(ask(&json!([1])).expect_err("a list").reason, Reason::InvalidJson);
+    assert_eq!(request(&json!([1])).expect_err("a list").reason, Reason::InvalidJson);
 }
 
 #[test]
@@ -122,7 +130,7 @@ fn wrong_rows_have_their_reason() {
 
 #[test]
 fn the_output_has_the_fields_of_the_contract() {
-    let (output, ask, report) = trained(json!({"target": "y", "model": "m"})).unwrap();
+    let (output, request, report) = trained(json!({"target": "y", "model": "m"})).unwrap();
     assert_eq!((&output["rowCount"], &output["rowsLeftOut"]), (&json!(39), &json!(1)));
     let near = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-12;
     assert!(
@@ -136,13 +144,13 @@ fn the_output_has_the_fields_of_the_contract() {
         output["cleaned"],
         json!([{"column": "a", "action": "CLEANING_ACTION_ROW_INCOMPLETE", "count": 1}])
     );
-    let lineage: BTreeMap<String, String> = report::lineage(TaskId::from_u128(7), "d".into(), &ask, &report);
+    let lineage: BTreeMap<String, String> = report::lineage(TaskId::from_u128(7), "d".into(), &request, &report);
     let keys: Vec<&str> = lineage.keys().map(String::as_str).collect();
     assert_eq!(keys, ["dataDigest", "method", "metrics", "parameters", "task"]);
 }
 
 #[test]
-fn a_descent_tells_how_it_went() {
+fn a_descent_reports_its_course() {
     let (output, ..) = trained(json!({"target": "y", "method": "gradient_descent", "epochs": 50})).unwrap();
     assert_eq!((&output["epochs"], &output["lossEvery"]), (&json!(50), &json!(1)));
     assert_eq!(
@@ -161,20 +169,23 @@ fn a_divergence_says_so_and_is_not_tried_again() {
         fault.message.contains("learning rate 3") && fault.message.contains("or less converges"),
         "{fault}"
     );
-    assert!(!Failure::from(fault).retryable);
+    assert!(!Failure::from(Error::Fault(fault)).retryable);
 }
 
 #[test]
-fn progress_is_said_on_the_way() {
+fn progress_is_reported_on_the_way() {
     let input = json!({"data": rows(), "target": "y", "method": "gradient_descent", "epochs": 20, "tolerance": 0});
-    let (ask, source) = ask(&input).unwrap();
+    let (request, source) = request(&input).unwrap();
     let Source::Rows(table) = source else {
         panic!("{source:?}")
     };
-    let (progress, heard) = Progress::new(lepton_core::clock::Clock::system());
-    learn(&ask, &table, &progress, &|| false).unwrap();
-    let said = format!("{:?}", *heard.borrow());
-    assert!(said.contains("fraction: 1.0") && said.contains("\"loss\""), "{said}");
+    let (progress, reports) = Progress::new(Clock::system());
+    fit(&request, &table, &progress, &|| false).unwrap();
+    let latest = format!("{:?}", *reports.borrow());
+    assert!(
+        latest.contains("fraction: 1.0") && latest.contains("\"loss\""),
+        "{latest}"
+    );
 }
 
 fn tract() -> Tract {
@@ -189,7 +200,7 @@ fn model() -> Linear {
 }
 
 fn table() -> Table {
-    let (_, source) = ask(&json!({"data": rows(), "target": "y"})).unwrap();
+    let (_, source) = request(&json!({"data": rows(), "target": "y"})).unwrap();
     match source {
         Source::Rows(table) => table,
         Source::Blob(blob) => panic!("{blob}"),
@@ -198,12 +209,12 @@ fn table() -> Table {
 
 #[test]
 fn the_backend_predicts_what_the_training_does() {
-    Export::of(&model(), &table(), &tract(), &|| false).unwrap();
+    ExportedModel::new(&model(), &table(), &tract(), &|| false).unwrap();
     let wide = Linear {
         intercept: -1e9,
         coefficients: vec![("a".into(), 1e-3), ("y".into(), 1e8)],
     };
-    Export::of(&wide, &table(), &tract(), &|| false).unwrap();
+    ExportedModel::new(&wide, &table(), &tract(), &|| false).unwrap();
 }
 
 /// A backend that adds something.
@@ -211,19 +222,15 @@ fn the_backend_predicts_what_the_training_does() {
 struct Off(f64);
 
 #[derive(Debug)]
-struct OffBy(std::sync::Arc<dyn Loaded>, f64);
+struct OffBy(std::sync::Arc<dyn LoadedModel>, f64);
 
 impl Backend for Off {
-    fn name(&self) -> &'static str {
-        "off"
-    }
-
-    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<std::sync::Arc<dyn Loaded>, Fault> {
+    fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<std::sync::Arc<dyn LoadedModel>, LoadError> {
         Ok(std::sync::Arc::new(OffBy(tract().load(file, stop)?, self.0)))
     }
 }
 
-impl Loaded for OffBy {
+impl LoadedModel for OffBy {
     fn signature(&self) -> &Signature {
         self.0.signature()
     }
@@ -232,22 +239,26 @@ impl Loaded for OffBy {
         self.0.metadata()
     }
 
-    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, Fault> {
+    fn run(&self, inputs: Vec<Tensor>, stop: &dyn Fn() -> bool) -> Result<Vec<Tensor>, RunError> {
         let wrong = |tensor: &Tensor| {
             let numbers = tensor
                 .numbers()
                 .unwrap_or_default()
                 .into_iter()
                 .map(|number| number + self.1);
-            Tensor::of_numbers(tensor.name(), tensor.datatype(), tensor.shape().to_vec(), numbers)
+            Tensor::from_numbers(tensor.name(), tensor.datatype(), tensor.shape().to_vec(), numbers)
         };
-        self.0.run(inputs, stop)?.iter().map(wrong).collect()
+        let outputs = self.0.run(inputs, stop)?;
+        let shifted: Result<_, TensorError> = outputs.iter().map(wrong).collect();
+        Ok(shifted?)
     }
 }
 
 #[test]
 fn a_file_that_predicts_something_else_is_not_kept() {
-    Export::of(&model(), &table(), &Off(1e-12), &|| false).unwrap();
-    let fault = Export::of(&model(), &table(), &Off(1e-6), &|| false).unwrap_err();
+    ExportedModel::new(&model(), &table(), &Off(1e-12), &|| false).unwrap();
+    let error = ExportedModel::new(&model(), &table(), &Off(1e-6), &|| false).unwrap_err();
+    let fault = Fault::from(error);
+    assert_eq!(fault.reason, Reason::Internal, "a broken invariant");
     assert!(fault.message.contains("it is not kept"), "{fault}");
 }

@@ -1,7 +1,7 @@
-//! How tract runs one model: with open dimensions where it can, else with a plan for each shape that comes.
+//! Plans of one model: a single one with open dimensions where tract can, else one for each shape that comes.
 //!
 //! Promises: of a model, at most [`PLANS_MAX`] plans with [`PLANS_BYTES_MAX`] of weights are kept, and the newest in any
-//! case. Leaves what fits the model to `model::check`.
+//! case. Leaves the check of inputs to [`signature`](crate::model::signature).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,40 +9,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::run::{Bounds, Plan};
+use super::run::{RunBounds, RunPlan};
 
-/// Plans for shapes, of the newest uses.
+/// Plans in a [`PlanCache`].
 const PLANS_MAX: usize = 8;
-/// Bytes of weights in them: each holds its own copy of what the model's were packed into.
+/// Bytes of weights in these plans: each holds its own copy of the model's, in packed form.
 const PLANS_BYTES_MAX: u64 = 256 << 20;
 
-/// The shapes of a model's inputs, in order.
+/// Shapes of a model's inputs, in order.
 type Shapes = Vec<Vec<usize>>;
 
-/// The ways to run one model.
+/// Plans of one model.
 #[derive(Debug)]
-pub(super) enum Plans {
-    /// One plan takes every shape.
-    Open(Box<Plan>),
-    /// tract does not see through the model while dimensions are open.
+pub(super) enum PlanSet {
+    /// One [`RunPlan`] for every shape.
+    Open(Box<RunPlan>),
+    /// One plan for each shape, where tract cannot analyse the model while dimensions are open.
     Closed {
-        /// Read anew for each plan: names of dimensions that tract makes up would gather in what two plans share.
+        /// Read anew for each plan: names of dimensions that tract makes up would gather in a shared scope.
         file: Box<ModelProto>,
-        plans: Mutex<Kept>,
+        plans: Mutex<PlanCache>,
     },
 }
 
 /// Plans by the shapes that they take, the newest use last.
 #[derive(Debug, Default)]
-pub(super) struct Kept(VecDeque<(Shapes, Arc<Plan>)>);
+pub(super) struct PlanCache(VecDeque<(Shapes, Arc<RunPlan>)>);
 
-impl Plans {
-    /// One plan for all shapes.
-    pub(super) fn open(model: InferenceModel, bounds: Bounds<'_>) -> TractResult<Self> {
-        Ok(Self::Open(Box::new(made(model, bounds)?)))
+impl PlanSet {
+    /// Makes one plan for all shapes.
+    pub(super) fn open(model: InferenceModel, bounds: RunBounds<'_>) -> TractResult<Self> {
+        Ok(Self::Open(Box::new(make(model, bounds)?)))
     }
 
-    /// A plan for each shape.
+    /// Prepares plans that are made for each shape as it comes.
     pub(super) fn closed(file: ModelProto) -> Self {
         Self::Closed {
             file: Box::new(file),
@@ -50,7 +50,7 @@ impl Plans {
         }
     }
 
-    /// What is known of the dimensions of an output before a run: -1 where one is open, nothing where all are.
+    /// Dimensions of an output before a run: -1 where one is open; `None` where all are.
     pub(super) fn output_shape(&self, output: usize) -> Option<Vec<i64>> {
         let Self::Open(plan) = self else { return None };
         let fact = plan.model().output_fact(output).ok()?;
@@ -63,19 +63,19 @@ impl Plans {
     }
 
     /// Runs the model.
-    pub(super) fn run(&self, inputs: TVec<TValue>, bounds: Bounds<'_>) -> TractResult<TVec<TValue>> {
+    pub(super) fn run(&self, inputs: TVec<TValue>, bounds: RunBounds<'_>) -> TractResult<TVec<TValue>> {
         match self {
             Self::Open(plan) => plan.run(inputs, bounds),
             Self::Closed { file, plans } => {
                 let shapes: Shapes = inputs.iter().map(|input| input.shape().to_vec()).collect();
                 let kept = || plans.lock().unwrap_or_else(PoisonError::into_inner);
-                let found = kept().find(&shapes);
+                let found = kept().get(&shapes);
                 // Not made under the lock, since that takes long. Two that make the same one do so for nothing.
                 let plan = match found {
                     Some(plan) => plan,
                     None => {
                         let plan = Arc::new(closed_plan(file, &inputs, bounds)?);
-                        kept().keep(shapes, Arc::clone(&plan));
+                        kept().insert(shapes, Arc::clone(&plan));
                         plan
                     }
                 };
@@ -85,16 +85,16 @@ impl Plans {
     }
 }
 
-impl Kept {
-    fn find(&mut self, shapes: &Shapes) -> Option<Arc<Plan>> {
-        let place = self.0.iter().position(|(of, _)| of == shapes)?;
-        let found = self.0.remove(place)?;
+impl PlanCache {
+    fn get(&mut self, shapes: &Shapes) -> Option<Arc<RunPlan>> {
+        let position = self.0.iter().position(|(of, _)| of == shapes)?;
+        let found = self.0.remove(position)?;
         let plan = Arc::clone(&found.1);
         self.0.push_back(found);
         Some(plan)
     }
 
-    fn keep(&mut self, shapes: Shapes, plan: Arc<Plan>) {
+    fn insert(&mut self, shapes: Shapes, plan: Arc<RunPlan>) {
         self.0.retain(|(of, _)| *of != shapes);
         self.0.push_back((shapes, plan));
         let bytes = |kept: &Self| kept.0.iter().map(|(_, plan)| plan.bytes()).fold(0, u64::saturating_add);
@@ -104,23 +104,23 @@ impl Kept {
     }
 }
 
-fn closed_plan(file: &ModelProto, inputs: &[TValue], bounds: Bounds<'_>) -> TractResult<Plan> {
+fn closed_plan(file: &ModelProto, inputs: &[TValue], bounds: RunBounds<'_>) -> TractResult<RunPlan> {
     let mut model = tract_onnx::onnx().model_for_proto_model(file)?;
     for (place, input) in inputs.iter().enumerate() {
         let fact = InferenceFact::dt_shape(input.datum_type(), input.shape());
         model.set_input_fact(place, fact)?;
     }
-    made(model, bounds)
+    make(model, bounds)
 }
 
-/// The plan of a model. tract cannot be stopped within a step, so it is asked between them whether it is still wanted.
-fn made(model: InferenceModel, bounds: Bounds<'_>) -> TractResult<Plan> {
-    bounds.go_on()?;
+/// Makes the plan of a model. tract cannot be stopped within a step, so the bounds are checked between them.
+fn make(model: InferenceModel, bounds: RunBounds<'_>) -> TractResult<RunPlan> {
+    bounds.check_stop()?;
     let mut model = model.into_typed()?;
-    bounds.go_on()?;
+    bounds.check_stop()?;
     model.declutter()?;
-    bounds.go_on()?;
+    bounds.check_stop()?;
     model.optimize()?;
-    bounds.go_on()?;
-    Plan::new(model)
+    bounds.check_stop()?;
+    RunPlan::new(model)
 }

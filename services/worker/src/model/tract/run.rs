@@ -1,8 +1,8 @@
 //! One run of a plan, node by node.
 //!
-//! Promises: before a node is computed, what it will give is added to what the run holds, and a run that would hold more
-//! than it may ends there; so does one that nobody wants any more. A size that only the numbers decide is counted as soon
-//! as it is known. Leaves what a node computes, and how long a single one takes, to tract.
+//! Promises: before a node is computed, the size of its outputs is added to what the run holds, and a run that would hold
+//! more than it may ends there; so does one that is stopped. A size that only the numbers decide is counted as soon as it
+//! is known. Leaves the computation of a node, and its duration, to tract.
 
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::logic::IfThenElse;
@@ -11,25 +11,25 @@ use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::*;
 
-/// The longest input whose numbers are shown to a node that is asked how much it will give: shapes and counts.
-const TOLD_ELEMENTS_MAX: usize = 64;
+/// Longest input whose numbers are constants when a node infers the size of its outputs: shapes and counts.
+const CONST_ELEMENTS_MAX: usize = 64;
 
-/// What a run, or the making of a plan, may take.
+/// Bounds of a run, or of the making of a plan.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds<'a> {
+pub(super) struct RunBounds<'a> {
     /// Bytes of tensors that a run holds at once, its inputs among them and the model's weights not.
     pub(super) memory_bytes_max: u64,
-    /// Whether to stop.
+    /// Predicate to poll: whether to stop.
     pub(super) stop: &'a dyn Fn() -> bool,
 }
 
-/// Why a run ended before it was done.
+/// A run that ended before it was done, by its [`RunBounds`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Halt {
-    /// Nobody wants it any more.
+    /// Stopped by its caller.
     #[error("it was stopped")]
     Stopped,
-    /// It would take too much memory.
+    /// Too much memory.
     #[error("its node {node:?} would make it hold {needed} bytes of tensors, and a run may hold {most}")]
     Memory {
         /// The node that is one too many.
@@ -48,22 +48,22 @@ impl Halt {
     }
 }
 
-impl Bounds<'_> {
-    /// Fails with [`Halt::Stopped`].
-    pub(super) fn go_on(&self) -> Result<(), Halt> {
+impl RunBounds<'_> {
+    /// Fails with [`Halt::Stopped`] once the run is stopped.
+    pub(super) fn check_stop(&self) -> Result<(), Halt> {
         if (self.stop)() { Err(Halt::Stopped) } else { Ok(()) }
     }
 }
 
 /// A plan, ready to run.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct RunPlan {
     runnable: Arc<TypedRunnableModel>,
-    /// By node: those whose outputs nobody needs once it is computed.
+    /// By node: the nodes whose outputs are not needed any more once it is computed.
     ends: Vec<TVec<usize>>,
 }
 
-impl Plan {
+impl RunPlan {
     /// The plan of a model that has been optimised.
     pub(super) fn new(model: TypedModel) -> TractResult<Self> {
         let runnable = model.into_runnable()?;
@@ -86,12 +86,12 @@ impl Plan {
         Ok(Self { runnable, ends })
     }
 
-    /// Its model.
+    /// Model of the plan.
     pub(super) fn model(&self) -> &TypedModel {
         self.runnable.model()
     }
 
-    /// Bytes of its constants, which are the model's weights in the form in which they are used.
+    /// Bytes of the constants, which are the model's weights in the form in which they are used.
     pub(super) fn bytes(&self) -> u64 {
         let constants = self.model().nodes().iter().filter(|node| node.op_is::<Const>());
         let facts = constants.flat_map(|node| &node.outputs).map(|outlet| &outlet.fact);
@@ -100,9 +100,9 @@ impl Plan {
             .fold(0, u64::saturating_add)
     }
 
-    /// Runs it. Fails with a [`Halt`] too.
-    pub(super) fn run(&self, inputs: TVec<TValue>, bounds: Bounds<'_>) -> TractResult<TVec<TValue>> {
-        let mut held = Held::new(self, &inputs, bounds)?;
+    /// Runs the plan; the error may be a [`Halt`].
+    pub(super) fn run(&self, inputs: TVec<TValue>, bounds: RunBounds<'_>) -> TractResult<TVec<TValue>> {
+        let mut held = RunMemory::new(self, &inputs, bounds)?;
         let mut state = self.runnable.spawn()?;
         state.run_plan_with_eval(inputs, |context, state, node, inputs| {
             held.compute(context, state, node, inputs)
@@ -110,16 +110,16 @@ impl Plan {
     }
 }
 
-/// What a run holds.
-struct Held<'a> {
-    plan: &'a Plan,
-    bounds: Bounds<'a>,
+/// Memory that a run of a [`RunPlan`] holds.
+struct RunMemory<'a> {
+    plan: &'a RunPlan,
+    bounds: RunBounds<'a>,
     bytes: u64,
     of_nodes: Vec<u64>,
 }
 
-impl<'a> Held<'a> {
-    fn new(plan: &'a Plan, inputs: &[TValue], bounds: Bounds<'a>) -> TractResult<Self> {
+impl<'a> RunMemory<'a> {
+    fn new(plan: &'a RunPlan, inputs: &[TValue], bounds: RunBounds<'a>) -> TractResult<Self> {
         let mut held = Self {
             plan,
             bounds,
@@ -127,7 +127,7 @@ impl<'a> Held<'a> {
             of_nodes: vec![0; plan.ends.len()],
         };
         for (outlet, input) in plan.model().input_outlets()?.iter().zip(inputs) {
-            held.take(outlet.node, value_bytes(input));
+            held.add(outlet.node, value_bytes(input));
         }
         Ok(held)
     }
@@ -139,20 +139,20 @@ impl<'a> Held<'a> {
         node: &TypedNode,
         inputs: TVec<TValue>,
     ) -> TractResult<TVec<TValue>> {
-        self.bounds.go_on()?;
-        // Those are held from the start.
+        self.bounds.check_stop()?;
+        // Inputs are held from the start.
         let given = node.op_is::<TypedSource>();
         let outputs = if given {
             0
         } else {
             outputs_bytes(node, &inputs, context.symbols)
         };
-        self.room_for(node, outputs.saturating_add(inner_bytes(node, context.symbols)))?;
+        self.check_memory(node, outputs.saturating_add(inner_bytes(node, context.symbols)))?;
         let values = eval(context, state, node, inputs)?;
         if !given {
             let found = values.iter().map(value_bytes).fold(0, u64::saturating_add);
-            self.take(node.id, found.max(outputs));
-            self.room_for(node, 0)?;
+            self.add(node.id, found.max(outputs));
+            self.check_memory(node, 0)?;
         }
         for ended in &self.plan.ends[node.id] {
             self.bytes -= std::mem::take(&mut self.of_nodes[*ended]);
@@ -160,13 +160,13 @@ impl<'a> Held<'a> {
         Ok(values)
     }
 
-    fn take(&mut self, node: usize, bytes: u64) {
+    fn add(&mut self, node: usize, bytes: u64) {
         // What is held fits into memory, and all of it together into the number.
         self.of_nodes[node] = bytes;
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    fn room_for(&self, node: &TypedNode, bytes: u64) -> Result<(), Halt> {
+    fn check_memory(&self, node: &TypedNode, bytes: u64) -> Result<(), Halt> {
         let (needed, most) = (self.bytes.saturating_add(bytes), self.bounds.memory_bytes_max);
         if needed <= most {
             return Ok(());
@@ -176,14 +176,14 @@ impl<'a> Held<'a> {
     }
 }
 
-/// What a node will give, in bytes, as far as that is known before it is computed.
+/// Bytes of a node's outputs, as far as they are known before it is computed.
 fn outputs_bytes(node: &TypedNode, inputs: &[TValue], symbols: &SymbolValues) -> u64 {
     let text = longest_text(inputs);
-    let asked = || all(told(node, inputs)?.iter(), symbols, text);
-    declared_bytes(node, symbols, text).or_else(asked).unwrap_or(0)
+    let inferred = || all(facts_from_values(node, inputs)?.iter(), symbols, text);
+    declared_bytes(node, symbols, text).or_else(inferred).unwrap_or(0)
 }
 
-/// What a node gives as the plan knows it.
+/// Bytes of a node's outputs as the plan declares them.
 fn declared_bytes(node: &TypedNode, symbols: &SymbolValues, text_bytes: u64) -> Option<u64> {
     all(node.outputs.iter().map(|outlet| &outlet.fact), symbols, text_bytes)
 }
@@ -193,11 +193,11 @@ fn all<'f>(facts: impl IntoIterator<Item = &'f TypedFact>, symbols: &SymbolValue
     sizes.try_fold(0_u64, |sum, size| Some(sum.saturating_add(size?)))
 }
 
-/// What a node says that it gives when it sees the numbers of its inputs, as those that repeat or count have to.
-fn told(node: &TypedNode, inputs: &[TValue]) -> Option<TVec<TypedFact>> {
+/// Infers the facts of a node's outputs from the values of its inputs, as nodes that repeat or count need to.
+fn facts_from_values(node: &TypedNode, inputs: &[TValue]) -> Option<TVec<TypedFact>> {
     let fact = |value: &TValue| {
         value.is_plain().then(|| {
-            let konst = (value.len() <= TOLD_ELEMENTS_MAX).then(|| value.clone().into_arc_tensor());
+            let konst = (value.len() <= CONST_ELEMENTS_MAX).then(|| value.clone().into_arc_tensor());
             let shape = TypedFact::shape_and_dt_of(value);
             TypedFact { konst, ..shape }
         })
@@ -207,7 +207,7 @@ fn told(node: &TypedNode, inputs: &[TValue]) -> Option<TVec<TypedFact>> {
     node.op.output_facts(&facts).ok()
 }
 
-/// What a node takes inside, in bytes: the tensors of the graphs that it runs, as if it held all of them at once.
+/// Bytes that a node takes inside: the tensors of the graphs that it runs, as if it held all of them at once.
 fn inner_bytes(node: &TypedNode, symbols: &SymbolValues) -> u64 {
     let graph = |model: &TypedModel| {
         let nodes = model.nodes().iter().filter(|node| !node.op_is::<Const>());
@@ -229,7 +229,7 @@ fn inner_bytes(node: &TypedNode, symbols: &SymbolValues) -> u64 {
     }
 }
 
-/// What a tensor of this kind takes, where its dimensions are known; `text_bytes` is what one of its texts has.
+/// Bytes of a tensor of this kind, where its dimensions are known; `text_bytes` is the size of one of its texts.
 fn fact_bytes(fact: &TypedFact, symbols: &SymbolValues, text_bytes: u64) -> Option<u64> {
     let number = |dimension: &TDim| u64::try_from(dimension.maybe_eval_to_i64(symbols)?).ok();
     let elements = fact
@@ -248,7 +248,7 @@ fn fact_bytes(fact: &TypedFact, symbols: &SymbolValues, text_bytes: u64) -> Opti
         .try_fold(plain, |sum, size| Some(sum.saturating_add(size?)))
 }
 
-/// What a tensor takes.
+/// Bytes of a tensor.
 fn value_bytes(value: &TValue) -> u64 {
     let plain = (value.len() as u64).saturating_mul(value.datum_type().size_of() as u64);
     texts(value)

@@ -1,13 +1,12 @@
-//! Tensors of ours as tract's, and back.
+//! Conversion of tensors to those of tract, and back.
 
 use bytes::Bytes;
 use lepton_domain::model::DataType;
-use lepton_domain::reason::Fault;
 use tract_onnx::tract_hir::internal::*;
 
-use crate::model::tensor::{self, Data};
+use crate::model::tensor::{self, Data, TensorError};
 
-/// tract's name of a data type; `None` for BF16, which it does not have.
+/// The data type in tract's terms; `None` for BF16, which it does not have.
 pub(super) fn datum_type(datatype: DataType) -> Option<DatumType> {
     Some(match datatype {
         DataType::Bool => DatumType::Bool,
@@ -27,7 +26,7 @@ pub(super) fn datum_type(datatype: DataType) -> Option<DatumType> {
     })
 }
 
-/// Our name of a type of tract's.
+/// The data type of a type of tract's.
 pub(super) fn datatype(datum_type: DatumType) -> TractResult<DataType> {
     Ok(match datum_type.unquantized() {
         DatumType::Bool => DataType::Bool,
@@ -48,9 +47,9 @@ pub(super) fn datatype(datum_type: DatumType) -> TractResult<DataType> {
     })
 }
 
-/// A tensor for tract. Fails with TENSOR_DATA for a text that is not UTF-8, which is all that tract has.
-pub(super) fn to_tract(tensor: &tensor::Tensor) -> Result<TValue, Fault> {
-    let broken = |error: TractError| tensor::wrong(tensor.name(), format!("cannot be used: {error:#}"));
+/// Converts a tensor for tract. Fails with [`TensorError::Data`] for a text that is not UTF-8, the only one tract has.
+pub(super) fn to_tract(tensor: &tensor::Tensor) -> Result<TValue, TensorError> {
+    let broken = |error: TractError| TensorError::data(tensor.name(), format!("cannot be used: {error:#}"));
     let shape = tensor.shape();
     match tensor.data() {
         Data::Raw(content) => {
@@ -65,20 +64,20 @@ pub(super) fn to_tract(tensor: &tensor::Tensor) -> Result<TValue, Fault> {
         Data::Texts(texts) => {
             let utf8 = |(at, text): (usize, &Bytes)| match std::str::from_utf8(text) {
                 Ok(text) => Ok(text.to_owned()),
-                Err(_) => Err(tensor::wrong(
+                Err(_) => Err(TensorError::data(
                     tensor.name(),
                     format!("has an element {at} that is not UTF-8; the model takes texts"),
                 )),
             };
-            let texts: Vec<String> = texts.iter().enumerate().map(utf8).collect::<Result<_, Fault>>()?;
+            let texts: Vec<String> = texts.iter().enumerate().map(utf8).collect::<Result<_, TensorError>>()?;
             let made = tract_ndarray::ArrayD::from_shape_vec(shape, texts).map_err(|error| broken(error.into()))?;
             Ok(Tensor::from(made).into_tvalue())
         }
     }
 }
 
-/// A tensor of tract's under the name that the model gives it.
-pub(super) fn of_tract(name: &str, value: &Tensor) -> TractResult<tensor::Tensor> {
+/// Converts a tensor of tract's, under the name that the model gives it.
+pub(super) fn from_tract(name: &str, value: &Tensor) -> TractResult<tensor::Tensor> {
     let datatype = datatype(value.datum_type())?;
     let shape = value.shape().to_vec();
     let made = if datatype == DataType::Bytes {
@@ -93,5 +92,5 @@ pub(super) fn of_tract(name: &str, value: &Tensor) -> TractResult<tensor::Tensor
         let content = Bytes::copy_from_slice(value.try_as_plain_ram()?.as_bytes());
         tensor::Tensor::raw(name, datatype, shape, content)
     };
-    made.map_err(|fault| format_err!("{}", fault.message))
+    made.map_err(|error| format_err!("{error}"))
 }
