@@ -1,6 +1,6 @@
-//! Finds out what `--version` says: the release, and the commit that it was built from.
+//! The text of `--version`: the release, and the commit that it was built from.
 //!
-//! `LEPTON_VERSION` says it where there is no repository, as in an image: all of it, or the commit. Runs again when HEAD
+//! `LEPTON_VERSION` gives it where there is no repository, as in an image: all of it, or the commit. Runs again when HEAD
 //! moves, and only then.
 
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-env-changed=LEPTON_VERSION");
     println!("cargo::rerun-if-changed=build.rs");
-    let told = std::env::var("LEPTON_VERSION").ok().filter(|told| !told.is_empty());
-    let (told, release) = (told.unwrap_or_else(commit), env!("CARGO_PKG_VERSION"));
-    let version = match told.starts_with(release) {
-        true => told,
-        false => format!("{release} ({told})"),
+    let given = std::env::var("LEPTON_VERSION").ok().filter(|given| !given.is_empty());
+    let (given, release) = (given.unwrap_or_else(commit), env!("CARGO_PKG_VERSION"));
+    let version = match given.starts_with(release) {
+        true => given,
+        false => format!("{release} ({given})"),
     };
     println!("cargo::rustc-env=LEPTON_VERSION={version}");
 }
@@ -31,7 +31,7 @@ fn commit() -> String {
     git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// What git answers, if there is a git and a repository.
+/// The output of git, if there is a git and a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let answer = output.status.success().then_some(output.stdout)?;

@@ -1,13 +1,17 @@
 //! The command `lepton` as people and scripts call it: what it prints, where, and how it exits.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use lepton_tests::process::binary;
 use serde_json::Value;
 
 mod analyze;
+mod completions;
+mod examples;
 mod follow;
+mod formats;
 mod journal;
 mod models;
 mod reads;
@@ -16,15 +20,15 @@ mod tasks;
 mod up;
 mod usage;
 
-/// What a command has said.
+/// The exit code and the output of a command.
 #[derive(Debug)]
-struct Said {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl Said {
+impl CommandOutput {
     /// Asserts that it ended like this.
     #[track_caller]
     fn exits(self, code: i32) -> Self {
@@ -66,23 +70,45 @@ impl Said {
 }
 
 /// Calls `lepton` with this gateway in LEPTON_ADDRESS.
-async fn lepton<A: AsRef<OsStr>>(gateway: &str, arguments: &[A]) -> Said {
+async fn lepton<A: AsRef<OsStr>>(gateway: &str, arguments: &[A]) -> CommandOutput {
     let mut command = Command::new(binary("lepton"));
     command.args(arguments).env("LEPTON_ADDRESS", gateway);
-    said(command).await
+    run(command).await
 }
 
 /// Calls `lepton` with the words of this line.
-async fn words(gateway: &str, line: &str) -> Said {
+async fn words(gateway: &str, line: &str) -> CommandOutput {
     lepton(gateway, &line.split(' ').collect::<Vec<_>>()).await
 }
 
+/// Calls `lepton` with these bytes on its stdin.
+async fn fed<A: AsRef<OsStr>>(gateway: &str, arguments: &[A], stdin: &[u8]) -> CommandOutput {
+    let mut command = Command::new(binary("lepton"));
+    command.args(arguments).env("LEPTON_ADDRESS", gateway);
+    ended(command, stdin.to_vec()).await
+}
+
 /// Runs a command to its end, with nothing on its stdin.
-async fn said(mut command: Command) -> Said {
-    command.stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await;
+async fn run(command: Command) -> CommandOutput {
+    ended(command, Vec::new()).await
+}
+
+async fn ended(mut command: Command, stdin: Vec<u8>) -> CommandOutput {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let run = move || {
+        let mut child = command.spawn()?;
+        if let Some(mut pipe) = child.stdin.take() {
+            // A program that does not read its stdin may have ended before.
+            let _unread = pipe.write_all(&stdin);
+        }
+        child.wait_with_output()
+    };
+    let output = tokio::task::spawn_blocking(run).await;
     let output = output.expect("nobody cancels it").expect("the program can be started");
-    Said {
+    CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("text"),
         stderr: String::from_utf8(output.stderr).expect("text"),

@@ -6,14 +6,14 @@ use crate::describe::{ColumnReport, describe, present_rows};
 use crate::linear::{self, Cleaned, Fit};
 use crate::{Error, Table};
 
-/// What to find out beyond the description of the columns.
+/// Options of [`analyze`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options<'a> {
     /// The column to explain by the others.
     pub target: Option<&'a str>,
 }
 
-/// The answer.
+/// The result of [`analyze`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Rows analysed.
@@ -22,13 +22,13 @@ pub struct Report {
     pub columns: Vec<ColumnReport>,
     /// Pairs of the first 100 numeric columns, in column order.
     pub correlations: Vec<Correlation>,
-    /// The least-squares fit of the target, if one was named.
+    /// The least-squares [`Fit`] of the target, if one was named.
     pub fit: Option<Fit>,
-    /// What the fit left out and why, in column order; empty without a target.
+    /// Columns and rows that the [`Fit`] left out, in column order; empty without a target.
     pub cleaned: Vec<Cleaned>,
 }
 
-/// Analyses a table. `cancelled` is asked every few thousand rows at least. Beside the table, room for one column is used,
+/// Analyses a [`Table`]. `cancelled` is called every few thousand rows at least. Beside the table, room for one column is used,
 /// and for a second one where cells are missing.
 ///
 /// # Errors

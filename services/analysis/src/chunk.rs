@@ -1,4 +1,4 @@
-//! Walking columns in chunks: the one place where missing cells are left out and cancellation is noticed.
+//! Columns in chunks: the one place where missing cells are left out and cancellation is noticed.
 //!
 //! Kernels see plain slices of present values, short enough to stay in the first-level cache; a stop is noticed within
 //! microseconds. Where nothing is missing the slices are the column itself.
@@ -8,10 +8,10 @@ use crate::Error;
 /// Values in a chunk.
 pub(crate) const CHUNK: usize = 1_024;
 
-/// Asks whether the caller wants to stop.
+/// Returns true once the caller wants to stop.
 pub(crate) type Cancelled<'a> = &'a dyn Fn() -> bool;
 
-/// Which rows of the columns are taken.
+/// The rows that are taken from the columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rows<'a> {
     /// All: no cell is missing.
@@ -22,12 +22,12 @@ pub(crate) enum Rows<'a> {
     Marked(&'a [bool]),
 }
 
-/// Fails when the caller wants to stop.
+/// Fails with [`Error::Cancelled`] once the caller wants to stop.
 pub(crate) fn check(cancelled: Cancelled<'_>) -> Result<(), Error> {
     if cancelled() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
-/// Hands the chosen rows of `K` columns to `visit`, a chunk at a time.
+/// Calls `visit` with the chosen rows of `K` columns, a chunk at a time.
 pub(crate) fn each<const K: usize>(
     columns: [&[f64]; K],
     rows: Rows<'_>,

@@ -28,7 +28,7 @@ pub enum Cell<'a> {
     Missing,
 }
 
-/// What the cells of a column have in common.
+/// The type that the cells of a column have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     /// Numbers only.
@@ -77,7 +77,7 @@ pub(crate) enum Values {
     Text(Box<TextCells>),
 }
 
-/// Distinct strings in order of first appearance, and which of them each row holds.
+/// Distinct strings in order of first appearance ([`Dictionary`]), and the code of each row.
 #[derive(Debug, Default)]
 pub(crate) struct TextCells {
     pub(crate) dictionary: Dictionary,
@@ -94,7 +94,7 @@ impl Column {
         }
     }
 
-    /// Wraps finished cells. Where nothing is present the column is empty, whatever it was sent as.
+    /// Wraps finished cells. Without a present one the column is [`ColumnType::Empty`], whatever it was sent as.
     pub(crate) fn closed(name: String, values: Values, rows: usize) -> Self {
         let mut column = Self {
             name,
@@ -111,7 +111,7 @@ impl Column {
         &self.name
     }
 
-    /// What the cells have in common.
+    /// The type that the cells have in common.
     pub fn kind(&self) -> ColumnType {
         match self.values {
             Values::Empty => ColumnType::Empty,
@@ -121,12 +121,12 @@ impl Column {
         }
     }
 
-    /// How many cells are present.
+    /// Number of present cells.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// How many cells are missing.
+    /// Number of missing cells.
     pub fn missing(&self) -> usize {
         self.rows - self.count
     }
@@ -179,7 +179,7 @@ impl Column {
         Ok(())
     }
 
-    /// Fills up to the table's length and settles count and type.
+    /// Fills up to the table's length and fixes count and type.
     pub(crate) fn close(&mut self, rows: usize) {
         self.rows = rows;
         self.count = match &mut self.values {
@@ -253,7 +253,7 @@ impl TextCells {
         place(&mut self.codes, row, code, MISSING);
     }
 
-    /// How often each string of the dictionary occurs, in the dictionary's order.
+    /// Occurrences of each string, in the dictionary's order.
     pub(crate) fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.dictionary.len()];
         for &code in self.codes.iter().filter(|&&code| code != MISSING) {

@@ -9,10 +9,10 @@ use crate::chunk::{Cancelled, Rows, each};
 use crate::moments::Moments;
 use crate::sum::{Sum, dot};
 
-/// How many numeric columns are correlated: the first ones.
+/// Number of numeric columns that are correlated: the first ones.
 pub(crate) const COLUMNS_MAX: usize = 100;
 
-/// How two columns go together.
+/// The correlation of two columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Correlation {
     /// The column that comes first in the table.

@@ -1,4 +1,4 @@
-//! What is said about one column: counts, and the figures that its type allows.
+//! The description of one column: counts, and the figures that its type allows.
 //!
 //! Statistics are of the values as given; nothing is imputed.
 
@@ -10,32 +10,32 @@ use crate::moments::Moments;
 use crate::outlier;
 use crate::quantile::{Quantiles, quantiles};
 
-/// How many of the most frequent texts are listed.
+/// Most texts that are listed.
 const TOP: usize = 10;
 
-/// What is known about a column.
+/// The description of a [`Column`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnReport {
     /// The column's name.
     pub name: String,
-    /// What its cells have in common.
+    /// The type of its cells.
     pub kind: ColumnType,
     /// Cells present.
     pub count: usize,
     /// Cells missing.
     pub missing: usize,
-    /// Figures by type.
-    pub figures: Figures,
+    /// ColumnFigures by type.
+    pub figures: ColumnFigures,
 }
 
 /// The figures that a column's type allows.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Figures {
+pub enum ColumnFigures {
     /// Of a column of numbers, or of booleans as 0 and 1.
     Number(NumberFigures),
     /// Of a column of text.
     Text(TextFigures),
-    /// Every cell is missing: there is nothing to say.
+    /// Of a column whose every cell is missing.
     Empty,
 }
 
@@ -61,22 +61,22 @@ pub struct NumberFigures {
 /// Statistics of a text column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextFigures {
-    /// How many different texts there are.
+    /// Number of distinct texts.
     pub distinct: usize,
     /// The ten most frequent, most frequent first, then in order of first appearance.
     pub top: Vec<ValueCount>,
 }
 
-/// A text and how often it occurs.
+/// A text and its number of occurrences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueCount {
     /// The text.
     pub value: String,
-    /// How many cells hold it.
+    /// Number of cells that hold it.
     pub count: usize,
 }
 
-/// Describes a column. The moments of a numeric one are handed on, since correlations and the fit start from them;
+/// Describes a column. The [`Moments`] of a numeric one are returned as well, since correlations and the fit start from them;
 /// `scratch` is room for one column, kept from call to call.
 pub(crate) fn describe(
     column: &Column,
@@ -89,13 +89,13 @@ pub(crate) fn describe(
         let rows = present_rows(column);
         moments = Moments::of(values, rows, cancelled)?;
         match &moments {
-            Some(moments) => Figures::Number(number_figures(values, rows, moments, scratch, cancelled)?),
-            None => Figures::Empty,
+            Some(moments) => ColumnFigures::Number(number_figures(values, rows, moments, scratch, cancelled)?),
+            None => ColumnFigures::Empty,
         }
     } else {
         column
             .text_cells()
-            .map_or(Figures::Empty, |text| Figures::Text(text_figures(text)))
+            .map_or(ColumnFigures::Empty, |text| ColumnFigures::Text(text_figures(text)))
     };
     let report = ColumnReport {
         name: column.name().to_owned(),
@@ -107,7 +107,7 @@ pub(crate) fn describe(
     Ok((report, moments))
 }
 
-/// How to walk the present values of a numeric column.
+/// The [`Rows`] that hold the present values of a numeric column.
 pub(crate) fn present_rows(column: &Column) -> Rows<'static> {
     if column.missing() == 0 {
         Rows::All

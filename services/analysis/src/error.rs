@@ -1,10 +1,11 @@
-//! Everything that can be wrong with a table or with what is asked of it.
+//! Errors of tables and of their analysis.
 //!
 //! Each variant is one answer to the caller; the services give it a status code and a reason.
 
-use crate::ColumnType;
+use crate::names::quoted;
+use crate::{ColumnNames, ColumnType};
 
-/// Why a table could not be built or analysed.
+/// An error of a [`Table`](crate::Table) or of its analysis.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There is nothing to analyse.
@@ -21,7 +22,7 @@ pub enum Error {
     /// The rows name more columns than a table may have.
     #[error("the table has more than {limit} columns")]
     TooManyColumns {
-        /// How many columns a table may have.
+        /// Most columns of a table.
         limit: usize,
     },
     /// Nearly every cell is missing, so that the table would take memory out of all proportion to what was sent.
@@ -49,20 +50,22 @@ pub enum Error {
         column: String,
     },
     /// No column has the target's name.
-    #[error("there is no column {target:?} to use as the target")]
+    #[error("there is no column {} to use as the target; {present}", quoted(target))]
     TargetNotFound {
-        /// The target asked for.
+        /// The requested target.
         target: String,
+        /// The columns there are.
+        present: ColumnNames,
     },
     /// The target's column holds text, mixed values or nothing.
     #[error("the target {target:?} is a column of type {kind}; it must hold numbers or booleans only")]
     TargetNotNumeric {
-        /// The target asked for.
+        /// The requested target.
         target: String,
-        /// What its column holds.
+        /// The type of its column.
         kind: ColumnType,
     },
-    /// The caller asked to stop.
+    /// The caller cancelled the analysis.
     #[error("the analysis was cancelled")]
     Cancelled,
 }

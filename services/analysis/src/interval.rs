@@ -48,11 +48,11 @@ pub struct Interval {
     pub low: f64,
     /// The upper end.
     pub high: f64,
-    /// Which quantile was used.
+    /// The quantile in use.
     pub method: IntervalMethod,
 }
 
-/// Which quantile an interval was made with.
+/// The quantile of an [`Interval`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntervalMethod {
     /// The normal distribution's: 30 values or more.

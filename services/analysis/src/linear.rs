@@ -1,6 +1,6 @@
 //! Linear models of a target column.
 //!
-//! [`design`] decides which columns and rows are used and says what was left out; [`closed`] solves the least-squares
+//! [`design`] decides which columns and rows are used, and lists what was left out; [`closed`] solves the least-squares
 //! problem, [`descent`] walks towards its solution. The rules of a fit, so that another program can reach the same answer:
 //!
 //! 1. Features are all other columns of numbers or booleans. Text columns, empty ones and constant ones are left out.
@@ -41,13 +41,13 @@ pub struct Fit {
 pub struct Cleaned {
     /// The column that is the reason.
     pub column: String,
-    /// What was done.
+    /// The kind of cleaning.
     pub action: CleaningAction,
-    /// How many rows went ([`CleaningAction::RowIncomplete`]), or how many values the column holds that were not used.
+    /// Rows left out ([`CleaningAction::RowIncomplete`]), or values of the column that were not used.
     pub count: usize,
 }
 
-/// Why something was left out of a fit.
+/// The reason for a [`Cleaned`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CleaningAction {
     /// Rows in which the column is missing.
@@ -67,6 +67,7 @@ pub(crate) fn target(table: &Table, name: &str) -> Result<usize, Error> {
     let found = table.columns().iter().position(|column| column.name() == name);
     let index = found.ok_or_else(|| Error::TargetNotFound {
         target: name.to_owned(),
+        present: table.names(),
     })?;
     match table.columns()[index].kind() {
         kind if kind.is_numeric() => Ok(index),
@@ -108,7 +109,7 @@ pub(crate) fn fit(table: &Table, target: usize, cancelled: Cancelled<'_>) -> Res
     Ok((fit, cleaned(table.columns(), removed)))
 }
 
-/// What was left out, by the columns' names.
+/// [`Removed`] columns and rows by the columns' names.
 pub(crate) fn cleaned(columns: &[Column], removed: Vec<Removed>) -> Vec<Cleaned> {
     let named = removed.into_iter().map(|(index, action, count)| Cleaned {
         column: columns[index].name().to_owned(),

@@ -1,7 +1,7 @@
 //! Range, mean and sum of squared deviations of a set of values, without overflow or cancellation.
 //!
 //! Values are scaled by a power of two, which is exact, where their squares would leave the range of a double. The mean
-//! is a compensated sum; deviations are taken from it in a further pass, and what rounding left of their sum is kept, so
+//! is a compensated sum; deviations are taken from it in a further pass, and the rounding error of their sum is kept, so
 //! that columns far from zero lose nothing.
 
 use crate::Error;
@@ -13,16 +13,16 @@ const EXPONENT_PLAIN_MAX: i32 = 400;
 /// The largest exponent of a scale: its reciprocal is still a normal number.
 const EXPONENT_SCALE_MAX: i32 = 1_000;
 
-/// What the other figures are made of.
+/// The moments from which other figures are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moments {
-    /// How many values.
+    /// Number of values.
     pub(crate) count: usize,
     /// The least value.
     pub(crate) min: f64,
     /// The greatest value.
     pub(crate) max: f64,
-    /// What values are multiplied by before anything else: a power of two.
+    /// Factor of the values before anything else: a power of two.
     pub(crate) scale: f64,
     /// The mean of the scaled values, as well as a double can hold it.
     pub(crate) mean: f64,
@@ -79,7 +79,7 @@ impl Moments {
         Ok(())
     }
 
-    /// Whether all the values are the same.
+    /// Returns true if all values are the same.
     pub(crate) fn constant(&self) -> bool {
         self.min == self.max
     }

@@ -4,10 +4,10 @@ use crate::Error;
 use crate::chunk::{CHUNK, Cancelled, check};
 use crate::quantile::Quantiles;
 
-/// How far beyond the quartiles, in interquartile ranges, a value is an outlier.
+/// Distance beyond the quartiles, in interquartile ranges, from which a value is an outlier.
 const FENCE: f64 = 1.5;
 
-/// How many of the present values lie strictly outside the fences. A fence that overflows lies beyond every double.
+/// Number of present values strictly outside the fences. A fence that overflows lies beyond every double.
 pub(crate) fn count(values: &[f64], quantiles: &Quantiles, cancelled: Cancelled<'_>) -> Result<usize, Error> {
     let range = quantiles.p75 - quantiles.p25;
     let (low, high) = (quantiles.p25 - FENCE * range, quantiles.p75 + FENCE * range);

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 pub use builder::TableBuilder;
 
-use crate::Error;
 use crate::column::{Cell, Column, TextCells, Values, number};
+use crate::{ColumnNames, Error};
 
 /// Columns of one length.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Table {
     rows: usize,
 }
 
-/// The values of a column that comes in one piece. What stands at an invalid place does not matter.
+/// The values of a column that comes in one piece. Values at invalid positions do not matter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Packed {
     /// Doubles, finite where valid.
@@ -29,14 +29,14 @@ pub enum Packed {
     Text(Vec<String>),
 }
 
-/// A named column that comes in one piece.
+/// A named column that comes in one piece, for [`Table::from_columns`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedColumn {
     /// The column's name.
     pub name: String,
     /// One value a row.
     pub values: Packed,
-    /// Which rows are present: one entry a row, or none at all when every row is.
+    /// Marks of the present rows: one a row, or none at all when every row is.
     pub valid: Vec<bool>,
 }
 
@@ -72,7 +72,7 @@ impl Table {
         })
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -80,6 +80,11 @@ impl Table {
     /// The columns in order of first appearance.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Names of the columns for a message.
+    pub fn names(&self) -> ColumnNames {
+        ColumnNames::of(self.columns.iter().map(Column::name))
     }
 
     /// The column of that name.

@@ -6,13 +6,13 @@
 //!    must be such a column.
 //! 2. A row counts when the target and all features are present. An incomplete row is counted once, under the first of
 //!    target and features, in the table's order, that is missing in it.
-//! 3. Of n rows that count, ceil(n * test share) are held back; [`split`](self) says which. The others train.
+//! 3. Of n rows that count, ceil(n * test share) are held back ([`split`]). The others train.
 //! 4. There must be more training rows than features that vary over them, and the target must vary.
 //! 5. A feature that is constant over the training rows has the coefficient 0. So has, in closed form, one that is
 //!    collinear with those before it (rule 4 of [`crate::linear`]): predictions are those of the solution of least norm
 //!    wherever the collinearity holds.
 //!
-//! Which rows are held back: a Fisher-Yates shuffle of 0..n of which the first places are taken. For place i the other
+//! The choice of rows that are held back: a Fisher-Yates shuffle of 0..n of which the first places are taken. For place i the other
 //! place is i + floor(r * (n - i) / 2^64), with r the next number of SplitMix64 seeded with the seed.
 
 mod descent;
@@ -34,14 +34,14 @@ pub use descent::{Descent, Epoch, default_rate};
 pub use error::Error;
 pub use metrics::Metrics;
 
-/// What to train, and how.
+/// Options of [`train`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct TrainOptions {
     /// The column to predict.
     pub target: String,
     /// The columns to predict it from; `None` for every other column of numbers.
     pub features: Option<Vec<String>>,
-    /// How.
+    /// The method of training.
     pub method: Method,
     /// The share of the rows that is held back, from 0 up to 1.
     pub test_share: f64,
@@ -49,7 +49,7 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// How to find the coefficients.
+/// The method by which coefficients are found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
     /// By a QR decomposition.
@@ -58,43 +58,43 @@ pub enum Method {
     GradientDescent(Descent),
 }
 
-/// What training gives.
+/// The result of [`train`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
     /// The model, in the units of the data.
     pub model: Linear,
-    /// How well it predicts the rows that it was made from.
+    /// [`Metrics`] over the rows that it was made from.
     pub train: Metrics,
-    /// How well it predicts the rows that were held back, if any were.
+    /// [`Metrics`] over the rows that were held back, if any were.
     pub test: Option<Metrics>,
     /// The costs along the descent.
     pub losses: Losses,
-    /// What was left out and why, in column order.
+    /// Columns and rows that were left out, in column order.
     pub cleaned: Vec<Cleaned>,
 }
 
-/// Trains. `told` hears of every epoch; `cancelled` is asked every few microseconds.
+/// Trains a [`Linear`] model. Calls `on_epoch` after every [`Epoch`], and `cancelled` every few microseconds.
 ///
 /// # Errors
 /// Those of [`Error`].
 pub fn train(
     table: &Table,
-    plan: &Plan,
-    told: &mut dyn FnMut(Epoch),
+    options: &TrainOptions,
+    on_epoch: &mut dyn FnMut(Epoch),
     cancelled: Cancelled<'_>,
 ) -> Result<Trained, Error> {
     if table.rows() == 0 {
         return Err(crate::Error::NoRows.into());
     }
-    let target = linear::target(table, &plan.target)?;
-    let features = features(table, target, plan.features.as_deref())?;
+    let target = linear::target(table, &options.target)?;
+    let features = features(table, target, options.features.as_deref())?;
     let mut removed = Vec::new();
-    let rows = Rows::of(table, target, &features, plan, &mut removed, cancelled)?;
+    let rows = Rows::of(table, target, &features, options, &mut removed, cancelled)?;
     let columns = table.columns();
     let design = Design::over(columns, target, &features, rows.train, &mut removed, cancelled)?;
     let design = design.ok_or(Error::TooFewRows { found: 0, needed: 2 })?;
-    enough(&design, &plan.target)?;
-    let (intercept, coefficients, losses) = fit(&design, plan.method, told, &mut removed, cancelled)?;
+    enough(&design, &options.target)?;
+    let (intercept, coefficients, losses) = fit(&design, options.method, on_epoch, &mut removed, cancelled)?;
     let model = model(columns, &features, &design, intercept, &coefficients)?;
     let judged = |marks: &Option<Vec<bool>>| judge(columns, target, &features, &model, marks.as_deref(), cancelled);
     let train = judged(design.marks())?;
@@ -113,7 +113,7 @@ pub fn train(
     })
 }
 
-/// The columns that the plan names, or every other column of numbers.
+/// The columns that the options name, or every other column of numbers.
 fn features(table: &Table, target: usize, named: Option<&[String]>) -> Result<Vec<usize>, Error> {
     let columns = table.columns();
     let numeric = |column: &Column| matches!(column.kind(), ColumnType::Number | ColumnType::Boolean);
@@ -135,9 +135,10 @@ fn features(table: &Table, target: usize, named: Option<&[String]>) -> Result<Ve
     let mut taken = vec![false; columns.len()];
     for name in named {
         let feature = || name.clone();
-        let &index = places
-            .get(name.as_str())
-            .ok_or_else(|| Error::FeatureNotFound { feature: feature() })?;
+        let &index = places.get(name.as_str()).ok_or_else(|| Error::FeatureNotFound {
+            feature: feature(),
+            present: table.names(),
+        })?;
         if index == target {
             return Err(Error::FeatureIsTarget { feature: feature() });
         }
@@ -160,7 +161,7 @@ fn features(table: &Table, target: usize, named: Option<&[String]>) -> Result<Ve
     }
 }
 
-/// Which rows of the table train and which are held back.
+/// The rows that train and those that are held back.
 struct Rows {
     /// `None`: all rows of the table.
     train: Option<Vec<bool>>,
@@ -173,7 +174,7 @@ impl Rows {
         table: &Table,
         target: usize,
         features: &[usize],
-        plan: &Plan,
+        options: &TrainOptions,
         removed: &mut Vec<Removed>,
         cancelled: Cancelled<'_>,
     ) -> Result<Self, Error> {
@@ -184,7 +185,7 @@ impl Rows {
         let count = complete
             .as_ref()
             .map_or(table.rows(), |marks| marks.iter().filter(|mark| **mark).count());
-        let held = split::held_back(count, plan.test_share);
+        let held = split::held_back(count, options.test_share);
         if held == 0 {
             return Ok(Self {
                 train: complete,
@@ -192,7 +193,7 @@ impl Rows {
             });
         }
         check(cancelled)?;
-        let chosen = split::chosen(count, held, plan.seed);
+        let chosen = split::chosen(count, held, options.seed);
         check(cancelled)?;
         let complete = complete.unwrap_or_else(|| vec![true; table.rows()]);
         let mut chosen = chosen.into_iter();
@@ -232,7 +233,7 @@ fn enough(design: &Design<'_>, target: &str) -> Result<(), Error> {
 fn fit(
     design: &Design<'_>,
     method: Method,
-    told: &mut dyn FnMut(Epoch),
+    on_epoch: &mut dyn FnMut(Epoch),
     removed: &mut Vec<Removed>,
     cancelled: Cancelled<'_>,
 ) -> Result<(Option<f64>, Vec<f64>, Losses), Error> {
@@ -248,7 +249,7 @@ fn fit(
             Ok((solution.intercept, coefficients.collect(), Losses::default()))
         }
         Method::GradientDescent(how) => {
-            let end = descent::descend(design, &how, told, cancelled)?;
+            let end = descent::descend(design, &how, on_epoch, cancelled)?;
             let weights: Vec<Option<f64>> = end.weights.into_iter().map(Some).collect();
             let (intercept, coefficients) = design.in_units(end.bias, &weights);
             let coefficients = coefficients.into_iter().map(Option::unwrap_or_default);
@@ -289,7 +290,7 @@ fn model(
     })
 }
 
-/// How well the model predicts the marked rows.
+/// [`Metrics`] of the model over the marked rows.
 fn judge(
     columns: &[Column],
     target: usize,

@@ -1,4 +1,4 @@
-//! Errors as a person reads them: what went wrong, then what to do; and the exit codes of SURFACE.
+//! Errors as a person reads them, the error and then the advice; and the exit codes.
 //!
 //! Promises: `error: REASON: message` on stderr; 1 refused or failed, 2 usage or configuration, 3 unavailable or
 //! outcome unknown.
@@ -19,7 +19,7 @@ pub const EXIT_USAGE: u8 = 2;
 /// Unavailable, or the outcome is unknown.
 pub const EXIT_UNAVAILABLE: u8 = 3;
 
-/// The exit code of a fault.
+/// The exit code of a [`Fault`].
 pub fn exit_code(fault: &Fault) -> u8 {
     match (fault.reason, fault.code()) {
         (Reason::ConfigInvalid | Reason::FileUnreadable, _) => EXIT_USAGE,
@@ -28,7 +28,7 @@ pub fn exit_code(fault: &Fault) -> u8 {
     }
 }
 
-/// Says on stderr what went wrong and what to do.
+/// Prints a [`Fault`] and the advice on it on stderr.
 pub(crate) fn fail(fault: &Fault) -> ExitCode {
     eprintln!("error: {}: {}", fault.reason.as_str(), redacted(&fault.message));
     if let Some(advice) = advice(fault.reason) {
@@ -37,7 +37,7 @@ pub(crate) fn fail(fault: &Fault) -> ExitCode {
     ExitCode::from(exit_code(fault))
 }
 
-/// What to do about it, where the message does not say so itself.
+/// Advice on a [`Reason`], where the message does not hold it itself.
 fn advice(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::LeaderUnavailable => {
@@ -55,7 +55,9 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::DataCorrupt => {
             "Nothing was changed. Restore a copy of the data directory, or begin anew with another --data-dir."
         }
-        Reason::FileUnreadable => "Check the file's name, that you may read it, and that it is what its ending says.",
+        Reason::FileUnreadable => {
+            "Check its name and that you may read it. Files are taken by content: CSV, TSV, JSON or JSON Lines, also gzipped."
+        }
         Reason::InvalidJson => "Check it with a JSON tool; texts and names stand in double quotes, NaN is null.",
         Reason::TaskNotFound => "`lepton task list` shows the tasks; ended ones are kept for an hour.",
         Reason::KindUnknown => "Kinds: echo, analyze, train, evaluate.",

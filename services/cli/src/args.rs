@@ -4,22 +4,26 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 use lepton_mesh::entry::refusal;
 
 use crate::up;
 use model::{BenchInfer, Infer, Model, Train};
 use page::Page;
 
+mod examples;
 pub mod model;
 pub mod page;
+#[cfg(test)]
+mod tests;
 
-/// The release with the commit, which the build script finds out.
+/// The release with the commit, as the build script sets it.
 pub(crate) const VERSION: &str = env!("LEPTON_VERSION");
 
 /// A mesh for AI tasks and inference.
 #[derive(Debug, Parser)]
-#[command(name = "lepton", version = VERSION, arg_required_else_help = true)]
+#[command(name = "lepton", version = VERSION, arg_required_else_help = true, after_help = examples::LEPTON)]
 pub struct Parsed {
     /// The gateway.
     #[arg(
@@ -30,15 +34,15 @@ pub struct Parsed {
         default_value = "http://127.0.0.1:8000"
     )]
     pub address: String,
-    /// Tables for people, or exactly what REST answers.
+    /// Tables for people, or exactly the REST body.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub output: Format,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// How answers are printed.
+/// The form of answers on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Tables for people.
@@ -47,40 +51,57 @@ pub enum Format {
     Json,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the whole mesh on this machine, in the foreground.
+    #[command(after_help = examples::UP)]
     Up(Box<up::Options>),
     /// Analyse the rows of a file.
+    #[command(after_help = examples::ANALYZE)]
     Analyze(Analyze),
     /// Submit tasks and follow them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::TASK)]
     Task(Task),
     /// Train a model on the rows of a file.
+    #[command(after_help = examples::TRAIN)]
     Train(Train),
     /// Keep models and choose which version is served.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::MODEL)]
     Model(Model),
     /// Run a deployed model.
+    #[command(after_help = examples::INFER)]
     Infer(Infer),
     /// List instances, by service and id.
+    #[command(after_help = examples::NODES)]
     Nodes(Page),
     /// List incidents, newest first.
+    #[command(after_help = examples::INCIDENTS)]
     Incidents(Page),
     /// Draw a request and everything that was done for it.
+    #[command(after_help = examples::TRACE)]
     Trace(Trace),
     /// Read the journal.
+    #[command(after_help = examples::JOURNAL)]
     Journal(Journal),
     /// Measure this mesh.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::BENCH)]
     Bench(Bench),
+    /// Print a script by which a shell completes commands, flags and file names.
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
 }
 
 /// Analyse the rows of a file.
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// A CSV file with a header, or JSON: an array of rows or a whole request.
+    /// Rows with a header line (CSV, TSV) or in JSON (an array, or one row a line), or a whole request in JSON; also
+    /// gzipped. `-` reads standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
     /// The column to fit by least squares.
     #[arg(long, value_name = "COLUMN")]
@@ -93,9 +114,9 @@ pub struct Analyze {
 /// Draw a request and everything that was done for it.
 #[derive(Debug, Args)]
 pub struct Trace {
-    /// The trace's id, as answers name it in `traceId`.
+    /// The trace's id, from `traceId` of an answer.
     pub id: String,
-    /// How long to wait for a trace that has not arrived, as 5s.
+    /// Longest wait for a trace that has not arrived, as 5s.
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub wait: String,
 }
@@ -104,13 +125,16 @@ pub struct Trace {
 #[derive(Debug, Subcommand)]
 pub enum Task {
     /// Submit a task; prints it once it is durable.
+    #[command(after_help = examples::SUBMIT)]
     Submit(Submit),
     /// Show a task.
+    #[command(after_help = examples::GET)]
     Get {
         /// The task's id.
         id: String,
     },
     /// List tasks, newest first.
+    #[command(after_help = examples::LIST)]
     List {
         /// Only in this state, as succeeded.
         #[arg(long)]
@@ -121,24 +145,27 @@ pub enum Task {
         /// At most this many.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
-        /// Where to go on: `nextPageToken` of the page before.
+        /// The page to list: `nextPageToken` of the page before.
         #[arg(long)]
         page_token: Option<String>,
     },
     /// Show every change of a task until it has ended.
+    #[command(after_help = examples::WATCH)]
     Watch {
         /// The task's id.
         id: String,
     },
     /// Wait until a task has ended; exits 1 unless it succeeded.
+    #[command(after_help = examples::WAIT)]
     Wait {
         /// The task's id.
         id: String,
-        /// How long to wait, as 30s; exits 3 when it has not ended by then.
+        /// Longest wait, as 30s; exits 3 when it has not ended by then.
         #[arg(long, default_value = "30s")]
         timeout: String,
     },
     /// Cancel a task, also while it runs.
+    #[command(after_help = examples::CANCEL)]
     Cancel {
         /// The task's id.
         id: String,
@@ -148,9 +175,9 @@ pub enum Task {
 /// Submit a task.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// What runs it: echo, analyze, train, evaluate.
+    /// The kind of task: echo, analyze, train, evaluate.
     pub kind: String,
-    /// Its input as JSON; `@FILE` reads a file, `-` standard input.
+    /// Its input as JSON; `@FILE` reads a file, `@-` and `-` standard input.
     #[arg(default_value = "null", allow_negative_numbers = true)]
     pub input: String,
     /// The idempotency key; a repeated submit with the same one never makes a second task.
@@ -159,7 +186,7 @@ pub struct Submit {
     /// 1 (first) to 5 (last).
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5))]
     pub priority: Option<u32>,
-    /// How long an attempt may run, as 30s.
+    /// Longest run of an attempt, as 30s.
     #[arg(long)]
     pub timeout: Option<String>,
     /// Attempts that may fail before the task does.
@@ -173,10 +200,10 @@ pub struct Submit {
 /// Read the journal.
 #[derive(Debug, Args)]
 pub struct Journal {
-    /// What to read.
+    /// The part to read.
     #[command(subcommand)]
     pub read: JournalRead,
-    /// Read etcd itself instead of asking the gateway.
+    /// Read etcd itself instead of calling the gateway.
     #[arg(long, global = true, value_name = "URL,...", value_delimiter = ',')]
     pub etcd: Vec<String>,
     /// The name of the mesh in etcd.
@@ -184,14 +211,17 @@ pub struct Journal {
     pub cluster: String,
 }
 
-/// What to read of the journal.
+/// The readable parts of the journal.
 #[derive(Debug, Subcommand)]
 pub enum JournalRead {
-    /// Its extent.
+    /// Describe its extent: leader, events, segments, snapshot.
+    #[command(after_help = examples::STATUS)]
     Status,
     /// Replay all of it and check every promise; exits 1 on any breach.
+    #[command(after_help = examples::VERIFY)]
     Verify,
     /// Print its events.
+    #[command(after_help = examples::DUMP)]
     Dump {
         /// First segment; absent: the oldest kept.
         #[arg(long, default_value_t = 0)]
@@ -206,23 +236,26 @@ pub enum JournalRead {
 #[derive(Debug, Subcommand)]
 pub enum Bench {
     /// Submit `echo` tasks, wait for their results, and count what was lost or doubled in the journal.
+    #[command(after_help = examples::BENCH_TASKS)]
     Tasks(BenchTasks),
     /// Analyse the same rows again and again.
+    #[command(after_help = examples::BENCH_ANALYZE)]
     Analyze(BenchAnalyze),
     /// Call a deployed model again and again, over gRPC.
+    #[command(after_help = examples::BENCH_INFER)]
     Infer(BenchInfer),
 }
 
 /// Submit `echo` tasks.
 #[derive(Debug, Args)]
 pub struct BenchTasks {
-    /// How many tasks.
+    /// Number of tasks.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub count: u32,
-    /// How many are submitted, and awaited, at once.
+    /// Tasks that are submitted, and awaited, at once.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: u32,
-    /// How long each task runs.
+    /// Run time of each task, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pub delay_ms: u32,
 }
@@ -233,15 +266,22 @@ pub struct BenchAnalyze {
     /// Rows of a request.
     #[arg(long, default_value_t = 10)]
     pub rows: u32,
-    /// How many requests.
+    /// Number of requests.
     #[arg(long, default_value_t = 1_000)]
     pub count: u32,
-    /// How many at once.
+    /// Requests at once.
     #[arg(long, default_value_t = 1)]
     pub concurrency: u32,
 }
 
-/// Parses the command line; the exit code says that there is nothing left to do.
+/// Parses the command line into [`Parsed`]; an exit code means that there is nothing left to do.
 pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, ExitCode> {
     Parsed::try_parse_from(arguments).map_err(|error| refusal::usage(&error))
+}
+
+/// Returns the script by which a [`Shell`] completes this command line.
+pub fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Parsed::command(), "lepton", &mut script);
+    String::from_utf8_lossy(&script).trim_end().to_owned()
 }

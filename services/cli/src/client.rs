@@ -1,7 +1,7 @@
 //! A client of the gateway's REST.
 //!
-//! Promises: an error of the gateway comes back as the fault that it was; one that cannot be reached says so. Every
-//! call has a deadline, except streams. Leaves printing to `output`.
+//! Promises: an error of the gateway comes back as the [`Fault`] that it was; one that cannot be reached is
+//! [`Reason::GatewayUnreachable`]. Every call has a deadline, except streams. Leaves printing to [`crate::output`].
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use tokio::io::AsyncBufReadExt;
 use tokio_stream::wrappers::LinesStream;
 use tokio_util::io::StreamReader;
 
-/// Where a URL without a port leads.
+/// Port of a URL without one.
 const HTTP_PORT: u16 = 80;
-/// How long a call may take beyond what it asks the gateway to wait.
+/// Longest call, beyond the wait that it requests of the gateway.
 const CALL_MAX: Duration = Duration::from_secs(120);
 
-/// Calls one gateway.
+/// A client of one gateway.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     net: Net,
@@ -60,7 +60,7 @@ impl Client {
         self.call(Method::POST, path, body.into(), Duration::ZERO).await
     }
 
-    /// Asks that what a path names be deleted.
+    /// Deletes the resource of a path.
     pub async fn delete(&self, path: &str) -> Result<Bytes, Fault> {
         self.call(Method::DELETE, path, Bytes::new(), Duration::ZERO).await
     }
@@ -72,17 +72,17 @@ impl Client {
         };
         tokio::time::timeout(CALL_MAX.saturating_add(wait), call)
             .await
-            .unwrap_or_else(|_elapsed| Err(self.silent()))
+            .unwrap_or_else(|_elapsed| Err(self.timed_out()))
     }
 
-    /// Reads the data of each server-sent event, as long as the gateway sends. An event that tells of an error is one.
+    /// Reads the data of each server-sent event, as long as the gateway sends. An event `error` is the [`Fault`] in it.
     pub async fn events(&self, path: &str) -> Result<impl Stream<Item = Result<String, Fault>> + use<>, Fault> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         let pieces = BodyExt::into_data_stream(response.into_body()).map_err(std::io::Error::other);
         let lines = LinesStream::new(StreamReader::new(pieces).lines());
         let mut name = String::new();
         let events = lines.map(move |line| {
-            let line = line.map_err(|error| broken(&error))?;
+            let line = line.map_err(|error| interrupted(&error))?;
             Ok(match line.split_once(':') {
                 Some(("event", value)) => {
                     value.trim().clone_into(&mut name);
@@ -110,8 +110,8 @@ impl Client {
             .connect(&self.authority)
             .await
             .map_err(|error| unreachable(&error))?;
-        let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(|error| unreachable(&error))?;
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;
         // It ends with the response; its error reaches the caller through the response as well.
         tokio::spawn(connection);
         let request = Request::builder()
@@ -120,8 +120,11 @@ impl Client {
             .header(http::header::HOST, &self.authority)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| Fault::new(Reason::FieldInvalid, format!("{path:?} cannot be asked for: {error}")))?;
-        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+            .map_err(|error| Fault::new(Reason::FieldInvalid, format!("{path:?} cannot be requested: {error}")))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| interrupted(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -133,7 +136,7 @@ impl Client {
         })
     }
 
-    fn silent(&self) -> Fault {
+    fn timed_out(&self) -> Fault {
         Fault::new(
             Reason::OutcomeUnknown,
             format!("{} did not answer in time", self.authority),
@@ -167,19 +170,19 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, Fault> {
         .into_body()
         .collect()
         .await
-        .map_err(|error| broken(&error))?
+        .map_err(|error| interrupted(&error))?
         .to_bytes())
 }
 
-/// The connection ended before the answer: nobody knows what became of the call.
-fn broken(error: &dyn std::fmt::Display) -> Fault {
+/// The connection ended before the answer: [`Reason::OutcomeUnknown`].
+fn interrupted(error: &dyn std::fmt::Display) -> Fault {
     Fault::new(
         Reason::OutcomeUnknown,
         format!("the connection ended before the answer: {error}"),
     )
 }
 
-/// Parses a body that the gateway promises to be JSON.
+/// Parses a body that the gateway promises to be JSON as a [`Value`].
 pub(crate) fn read_json(body: &[u8]) -> Result<Value, Fault> {
     serde_json::from_slice(body)
         .map_err(|error| Fault::new(Reason::Internal, format!("the gateway's answer is not JSON: {error}")))
@@ -190,19 +193,19 @@ fn reason_header(response: &Response<Incoming>) -> Option<Reason> {
     response.headers().get("lepton-reason")?.to_str().ok()?.parse().ok()
 }
 
-/// The fault of a failed call under `/v2`, whose body has a text only.
+/// The [`Fault`] of a failed call under `/v2`, whose body has a text only.
 fn short_fault(reason: Reason, body: &[u8]) -> Fault {
-    let said = serde_json::from_slice::<Value>(body).ok();
-    let message = said
+    let answer = serde_json::from_slice::<Value>(body).ok();
+    let message = answer
         .as_ref()
-        .and_then(|said| said["error"].as_str())
+        .and_then(|answer| answer["error"].as_str())
         .unwrap_or_default();
     Fault::new(reason, message)
 }
 
-/// The fault in the body of a failed call.
+/// The [`Fault`] in the body of a failed call.
 fn read_fault(status: StatusCode, body: &[u8]) -> Fault {
-    // What a proxy says of a gateway that it did not reach, or that did not answer it.
+    // The answers of a proxy that did not reach a gateway, or got no answer of it.
     let proxied = [
         StatusCode::BAD_GATEWAY,
         StatusCode::SERVICE_UNAVAILABLE,

@@ -22,13 +22,13 @@ mod task;
 mod trace;
 mod train;
 
-/// What every command needs.
+/// The clients and options that every command needs.
 pub(crate) struct Session {
-    /// Net, clock and randomness.
+    /// [`Context`] of the process: net, clock and randomness.
     pub context: Context,
     /// The gateway.
     pub client: Client,
-    /// How to print.
+    /// The [`Format`] of answers.
     pub format: Format,
 }
 
@@ -42,7 +42,7 @@ impl Session {
         Ok(())
     }
 
-    /// Prints the same of an answer that decides how the program exits: with this code, whoever stops reading.
+    /// Prints the body like [`Session::print`] and exits with `code`, also when the reader has gone.
     pub fn conclude(&self, body: &[u8], code: u8, render: impl FnOnce(&Value) -> String) -> Result<ExitCode, Fault> {
         let text = match self.format {
             Format::Json => output::body(body),
@@ -63,10 +63,10 @@ pub(crate) fn run(parsed: Parsed) -> ExitCode {
             ));
         }
     };
-    runtime.block_on(carry_out(parsed)).unwrap_or_else(|fault| fail(&fault))
+    runtime.block_on(dispatch(parsed)).unwrap_or_else(|fault| fail(&fault))
 }
 
-async fn carry_out(parsed: Parsed) -> Result<ExitCode, Fault> {
+async fn dispatch(parsed: Parsed) -> Result<ExitCode, Fault> {
     let context = Context::system();
     let client = Client::new(context.net, &parsed.address)?;
     let session = Session {
@@ -75,18 +75,18 @@ async fn carry_out(parsed: Parsed) -> Result<ExitCode, Fault> {
         format: parsed.output,
     };
     match parsed.command {
-        Command::Up(_) => unreachable!("`up` is no client"),
-        Command::Analyze(wish) => analyze::run(&session, &wish).await.map(|()| EXIT_DONE),
-        Command::Task(wish) => task::run(&session, wish).await,
-        Command::Train(wish) => train::run(&session, &wish).await,
-        Command::Model(wish) => model::run(&session, wish).await,
-        Command::Infer(wish) => infer::run(&session, &wish).await.map(|()| EXIT_DONE),
+        Command::Up(_) | Command::Completions { .. } => unreachable!("they are no clients"),
+        Command::Analyze(args) => analyze::run(&session, &args).await.map(|()| EXIT_DONE),
+        Command::Task(args) => task::run(&session, args).await,
+        Command::Train(args) => train::run(&session, &args).await,
+        Command::Model(args) => model::run(&session, args).await,
+        Command::Infer(args) => infer::run(&session, &args).await.map(|()| EXIT_DONE),
         Command::Nodes(page) => nodes::run(&session, &page).await.map(|()| EXIT_DONE),
-        Command::Trace(wish) => trace::run(&session, &wish).await.map(|()| EXIT_DONE),
+        Command::Trace(args) => trace::run(&session, &args).await.map(|()| EXIT_DONE),
         Command::Incidents(page) => incidents::run(&session, &page).await.map(|()| EXIT_DONE),
-        Command::Journal(wish) => journal::run(&session, &wish).await,
-        Command::Bench(Bench::Tasks(wish)) => bench::tasks::run(&session, &wish).await,
-        Command::Bench(Bench::Analyze(wish)) => bench::analyze::run(&session, &wish).await,
-        Command::Bench(Bench::Infer(wish)) => bench::infer::run(&session, &wish).await,
+        Command::Journal(args) => journal::run(&session, &args).await,
+        Command::Bench(Bench::Tasks(args)) => bench::tasks::run(&session, &args).await,
+        Command::Bench(Bench::Analyze(args)) => bench::analyze::run(&session, &args).await,
+        Command::Bench(Bench::Infer(args)) => bench::infer::run(&session, &args).await,
     }
 }

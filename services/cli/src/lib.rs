@@ -13,6 +13,7 @@ mod advice;
 mod args;
 mod client;
 mod command;
+mod input;
 mod output;
 mod up;
 
@@ -30,6 +31,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             command: args::Command::Up(options),
             ..
         }) => up::run(*options),
+        Ok(args::Parsed {
+            command: args::Command::Completions { shell },
+            ..
+        }) => output::last(&args::completions(shell), advice::DONE),
         Ok(parsed) => command::run(parsed),
         Err(code) => code,
     }

@@ -2,7 +2,7 @@
 //!
 //! The same services as in a cluster, over the same wire: the store, gateway, scheduler and monitor run in this process
 //! on loopback sockets, workers are its children. Promises: one line on stdout when a request would succeed; what is
-//! wrong with addresses or the data directory is found out before anything is touched; SIGTERM and Ctrl-C drain.
+//! wrong with addresses or the data directory is reported before anything is touched; SIGTERM and Ctrl-C drain.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,13 +23,13 @@ mod plan;
 mod store;
 mod supervise;
 
-use plan::Plan;
+use plan::LaunchPlan;
 pub use supervise::WORKER;
 
-/// Options of `lepton up`. The variables of those that services have too are theirs.
+/// Options of `lepton up`. Options that services have too share their environment variables.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where the gateway listens; port 0 takes a free one.
+    /// Address of the gateway; port 0 takes a free one.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -37,10 +37,10 @@ pub struct Options {
         default_value = "127.0.0.1:8000"
     )]
     pub listen: String,
-    /// Where the console listens.
+    /// Address of the console.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub console: String,
-    /// Where metrics and probes are served.
+    /// Address of metrics and probes.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -48,7 +48,7 @@ pub struct Options {
         default_value = "127.0.0.1:8002"
     )]
     pub admin: String,
-    /// Where data is kept.
+    /// Directory for all data.
     #[arg(
         long,
         value_name = "DIR",
@@ -56,7 +56,7 @@ pub struct Options {
         default_value = "lepton-data"
     )]
     pub data_dir: PathBuf,
-    /// How many workers to run.
+    /// Number of workers.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: u32,
     /// Attempts that each worker runs at once; absent: the worker's default.
@@ -68,10 +68,10 @@ pub struct Options {
     /// The blob store: a directory or a URL; absent: `blobs` in the data directory.
     #[arg(long, value_name = "URL", env = "LEPTON_COMMON__BLOB")]
     pub blob: Option<String>,
-    /// Where the embedded store listens; absent: a free port.
+    /// Address of the embedded store; absent: a free port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub etcd_listen: String,
-    /// Where traces are taken by OTLP, over gRPC and HTTP; port 0 takes a free one.
+    /// Address for traces by OTLP, over gRPC and HTTP; port 0 takes a free one.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -87,7 +87,7 @@ pub struct Options {
     pub otlp_endpoint: Option<String>,
 }
 
-/// How long work that was stopped may go on when everything else has ended.
+/// Longest rest of stopped work after everything else has ended.
 const LEFT_OVER_MAX: Duration = Duration::from_millis(500);
 
 /// Runs the mesh until a signal.
@@ -113,7 +113,7 @@ pub fn run(options: Options) -> ExitCode {
 
 async fn observed(options: Options) -> Result<(), Fault> {
     let context = Context::system();
-    let plan = Plan::new(options, Machine.variables())?;
+    let plan = LaunchPlan::new(options, Machine.variables())?;
     let mut guard = lepton_telemetry::init(
         "lepton",
         &context.random.instance("lepton"),
@@ -125,7 +125,7 @@ async fn observed(options: Options) -> Result<(), Fault> {
     result
 }
 
-async fn serve(plan: Plan, context: Context, traces: &mut lepton_telemetry::Guard) -> Result<(), Fault> {
+async fn serve(plan: LaunchPlan, context: Context, traces: &mut lepton_telemetry::Guard) -> Result<(), Fault> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
     let mesh = mesh::Mesh::assemble(&plan, context.clone()).await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     keyrange::KeyRange,
-    refusal::Refusal,
+    rpc_error::RpcError,
     wire::{Operation, PutRequest, RangeRequest, RequestOp, SortOrder, SortTarget, TxnRequest},
 };
 use bytes::Bytes;
@@ -18,53 +18,57 @@ pub(crate) const REQUEST_BYTES_MAX: usize = 3 * 512 * 1024;
 /// The most operations in a branch, or comparisons, of one transaction (etcd's default `--max-txn-ops`).
 pub(crate) const TXN_OPERATIONS_MAX: usize = 128;
 
-/// What etcd wraps around a request before it measures it: an id, a tag and a length.
+/// Bytes that etcd adds to a request before it measures it: an id, a tag and a length.
 const ENVELOPE_BYTES: usize = 18;
 
-/// Refuses a write above the size limit.
-pub(crate) fn size(request: &impl Message) -> Result<(), Refusal> {
+/// Refuses a write above [`REQUEST_BYTES_MAX`].
+pub(crate) fn size(request: &impl Message) -> Result<(), RpcError> {
     if request.encoded_len() + ENVELOPE_BYTES > REQUEST_BYTES_MAX {
-        Err(Refusal::TooLarge)
+        Err(RpcError::TooLarge)
     } else {
         Ok(())
     }
 }
 
 /// Refuses a request without a key.
-pub(crate) fn key(key: &Bytes) -> Result<(), Refusal> {
-    if key.is_empty() { Err(Refusal::EmptyKey) } else { Ok(()) }
+pub(crate) fn key(key: &Bytes) -> Result<(), RpcError> {
+    if key.is_empty() {
+        Err(RpcError::EmptyKey)
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks a range on its own.
-pub(crate) fn range(request: &RangeRequest) -> Result<(), Refusal> {
+pub(crate) fn range(request: &RangeRequest) -> Result<(), RpcError> {
     key(&request.key)?;
     if SortOrder::try_from(request.sort_order).is_err() || SortTarget::try_from(request.sort_target).is_err() {
-        return Err(Refusal::InvalidSort);
+        return Err(RpcError::InvalidSort);
     }
     Ok(())
 }
 
 /// Checks a put on its own.
-pub(crate) fn put(request: &PutRequest) -> Result<(), Refusal> {
+pub(crate) fn put(request: &PutRequest) -> Result<(), RpcError> {
     key(&request.key)?;
     if request.ignore_value && !request.value.is_empty() {
-        return Err(Refusal::ValueProvided);
+        return Err(RpcError::ValueProvided);
     }
     if request.ignore_lease && request.lease != 0 {
-        return Err(Refusal::LeaseProvided);
+        return Err(RpcError::LeaseProvided);
     }
     Ok(())
 }
 
 /// Checks a whole transaction, both branches.
-pub(crate) fn txn(request: &TxnRequest) -> Result<(), Refusal> {
+pub(crate) fn txn(request: &TxnRequest) -> Result<(), RpcError> {
     let operations = request
         .compare
         .len()
         .max(request.success.len())
         .max(request.failure.len());
     if operations > TXN_OPERATIONS_MAX {
-        return Err(Refusal::TooManyOperations);
+        return Err(RpcError::TooManyOperations);
     }
     request.compare.iter().try_for_each(|compare| key(&compare.key))?;
     request.success.iter().chain(&request.failure).try_for_each(operation)?;
@@ -72,24 +76,24 @@ pub(crate) fn txn(request: &TxnRequest) -> Result<(), Refusal> {
     unique(&request.failure)
 }
 
-/// Whether no branch of the transaction can change anything.
+/// Returns true if no branch of the transaction can change anything.
 pub(crate) fn is_read_only(request: &TxnRequest) -> bool {
     let reads = |op: &RequestOp| matches!(op.request, Some(Operation::Range(_)));
     request.success.iter().all(reads) && request.failure.iter().all(reads)
 }
 
-fn operation(op: &RequestOp) -> Result<(), Refusal> {
+fn operation(op: &RequestOp) -> Result<(), RpcError> {
     match &op.request {
         Some(Operation::Range(request)) => range(request),
         Some(Operation::Put(request)) => put(request),
         Some(Operation::Delete(request)) => key(&request.key),
-        Some(Operation::Txn(_)) => Err(Refusal::Unsupported("nested transactions are not supported")),
-        None => Err(Refusal::KeyNotFound),
+        Some(Operation::Txn(_)) => Err(RpcError::Unsupported("nested transactions are not supported")),
+        None => Err(RpcError::KeyNotFound),
     }
 }
 
 /// A branch may write a key only once: neither two puts, nor a put and a delete, in whatever order.
-fn unique(branch: &[RequestOp]) -> Result<(), Refusal> {
+fn unique(branch: &[RequestOp]) -> Result<(), RpcError> {
     let deleted: Vec<KeyRange> = branch.iter().filter_map(deletes).collect();
     let mut written = HashSet::new();
     for op in branch {
@@ -97,7 +101,7 @@ fn unique(branch: &[RequestOp]) -> Result<(), Refusal> {
             continue;
         };
         if !written.insert(&put.key) || deleted.iter().any(|range| range.contains(&put.key)) {
-            return Err(Refusal::DuplicateKey);
+            return Err(RpcError::DuplicateKey);
         }
     }
     Ok(())

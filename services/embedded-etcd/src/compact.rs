@@ -1,4 +1,4 @@
-//! When history is forgotten without being asked: pure rules over revisions and bytes. What compaction does is in `kv`.
+//! Automatic compaction: pure rules over revisions and bytes. Compaction itself is in [`crate::kv`].
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ pub(crate) fn due(revision: i64, compacted: i64, keep: u64) -> Option<i64> {
     (held > keep.saturating_mul(2).max(1)).then(|| revision - keep)
 }
 
-/// Whether history of so many bytes is to shrink to `keep`; waits as long as the rule of revisions does.
+/// Returns true if history of so many bytes is to shrink to `keep`; waits as long as [`due`] does.
 pub(crate) fn too_large(bytes: u64, keep: u64) -> bool {
     bytes > keep.saturating_mul(2)
 }

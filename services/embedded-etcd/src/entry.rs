@@ -1,11 +1,11 @@
-//! Log entries: what a request changed, not what it asked for, so that replaying them decides nothing again.
+//! Log entries: the changes of a request, not the request, so that replaying them decides nothing again.
 //!
 //! The same messages make up snapshots. Field numbers are the storage format: never reuse one.
 
 use crate::revision::{Revision, Version, detach};
 use bytes::Bytes;
 
-/// All that one request changed. Replay order: base, grant, changes, revoke, compaction.
+/// All changes of one request. Replay order: base, grant, changes, revoke, compaction.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct Entry {
     #[prost(message, repeated, tag = "1")]
@@ -21,12 +21,12 @@ pub(crate) struct Entry {
     /// Opens a snapshot.
     #[prost(message, optional, tag = "5")]
     pub base: Option<Base>,
-    /// Closes a snapshot: how many versions it holds.
+    /// Closes a snapshot: the number of its versions.
     #[prost(uint64, optional, tag = "6")]
     pub end: Option<u64>,
 }
 
-/// A new version of a key.
+/// A new [`Version`] of a key.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct Change {
     #[prost(bytes = "bytes", tag = "1")]
@@ -53,7 +53,7 @@ pub(crate) struct Granted {
     pub ttl_seconds: i64,
 }
 
-/// Where a snapshot stands.
+/// Position of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(crate) struct Base {
     /// Entries that the snapshot covers.

@@ -1,8 +1,8 @@
-//! Why the server cannot start, or had to end.
+//! Errors that keep the server from starting, or end it.
 
 use std::{io, path::PathBuf};
 
-/// A failure of the server as a whole. What one request does wrong is answered to its client instead.
+/// A failure of the server as a whole. The error of one request is a [`RpcError`](crate::rpc_error::RpcError).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process holds the data directory.
@@ -16,9 +16,9 @@ pub enum Error {
     UnsupportedFormat {
         /// The data directory.
         path: PathBuf,
-        /// What its `FORMAT` file says.
+        /// The content of its `FORMAT` file.
         found: String,
-        /// What it should say.
+        /// The content that this version writes.
         supported: &'static str,
     },
     /// The data directory cannot be created or written.
@@ -26,7 +26,7 @@ pub enum Error {
     NotWritable {
         /// The data directory.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// Data that had been confirmed is damaged or missing. Nothing was changed: restore a copy of the directory.
@@ -34,9 +34,9 @@ pub enum Error {
     Corrupt {
         /// The damaged file, or the directory that lacks one.
         path: PathBuf,
-        /// Where the damage begins.
+        /// Offset at which the damage begins.
         offset: u64,
-        /// What is wrong.
+        /// Kind of the damage.
         detail: String,
     },
     /// The disk failed. Requests in flight were answered as unavailable: their outcome is unknown until the next start.
@@ -44,7 +44,7 @@ pub enum Error {
     Disk {
         /// The file in question.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The thread that writes the log panicked. Requests in flight were answered as unavailable.

@@ -1,7 +1,7 @@
-//! The handlers' end of the owner: a bounded channel of calls, each with a place for its answer.
+//! The handlers' end of the owner: a bounded channel of calls, each with a channel for its reply.
 
 use crate::{
-    refusal::Refusal,
+    rpc_error::RpcError,
     watch::{Permit, StreamId},
     wire::{
         CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, LeaseGrantRequest,
@@ -15,33 +15,33 @@ use tokio::sync::{mpsc, oneshot};
 /// Calls that may wait for the owner; more wait at their connection.
 pub(crate) const QUEUE_CALLS: usize = 1024;
 
-/// Where an answer goes.
-pub(crate) type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
+/// The channel for the reply to a [`Call`].
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, RpcError>>;
 
-/// What can be asked of the owner.
+/// A call for the owner, with the channel for its reply.
 pub(crate) enum Call {
-    Range(RangeRequest, Answer<RangeResponse>),
-    Put(PutRequest, Answer<PutResponse>),
-    Delete(DeleteRangeRequest, Answer<DeleteRangeResponse>),
-    Txn(TxnRequest, Answer<TxnResponse>),
-    Compact(CompactionRequest, Answer<CompactionResponse>),
-    Grant(LeaseGrantRequest, Answer<LeaseGrantResponse>),
-    Revoke(LeaseRevokeRequest, Answer<LeaseRevokeResponse>),
-    KeepAlive(LeaseKeepAliveRequest, Answer<LeaseKeepAliveResponse>),
-    TimeToLive(LeaseTimeToLiveRequest, Answer<LeaseTimeToLiveResponse>),
-    Leases(Answer<LeaseLeasesResponse>),
-    /// The header alone, for answers that concern no data.
-    Header(Answer<ResponseHeader>),
-    Status(Answer<StatusResponse>),
+    Range(RangeRequest, Reply<RangeResponse>),
+    Put(PutRequest, Reply<PutResponse>),
+    Delete(DeleteRangeRequest, Reply<DeleteRangeResponse>),
+    Txn(TxnRequest, Reply<TxnResponse>),
+    Compact(CompactionRequest, Reply<CompactionResponse>),
+    Grant(LeaseGrantRequest, Reply<LeaseGrantResponse>),
+    Revoke(LeaseRevokeRequest, Reply<LeaseRevokeResponse>),
+    KeepAlive(LeaseKeepAliveRequest, Reply<LeaseKeepAliveResponse>),
+    TimeToLive(LeaseTimeToLiveRequest, Reply<LeaseTimeToLiveResponse>),
+    Leases(Reply<LeaseLeasesResponse>),
+    /// The header alone, for replies without data.
+    Header(Reply<ResponseHeader>),
+    Status(Reply<StatusResponse>),
     /// Rewrites the log now.
-    Defragment(Answer<ResponseHeader>),
-    WatchOpen(mpsc::Sender<WatchResponse>, Answer<StreamId>),
+    Defragment(Reply<ResponseHeader>),
+    WatchOpen(mpsc::Sender<WatchResponse>, Reply<StreamId>),
     WatchCreate(StreamId, WatchCreateRequest, Permit),
     WatchCancel(StreamId, i64, Permit),
     WatchProgress(StreamId, Permit),
 }
 
-/// Asks the owner.
+/// Sends [`Call`]s to the owner.
 #[derive(Clone)]
 pub(crate) struct Handle {
     calls: mpsc::Sender<Call>,
@@ -54,15 +54,15 @@ impl Handle {
         (Self { calls }, inbox)
     }
 
-    /// Asks, and waits for the answer. A server that ends drops its questions: the outcome is then unknown.
-    pub async fn ask<T>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Result<T, Refusal> {
+    /// Sends a call and waits for the reply. A server that ends drops its calls: [`RpcError::Stopped`], the outcome is unknown.
+    pub async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, RpcError> {
         let (answer, reply) = oneshot::channel();
-        self.tell(call(answer)).await?;
-        reply.await.unwrap_or(Err(Refusal::Stopped))
+        self.send(call(answer)).await?;
+        reply.await.unwrap_or(Err(RpcError::Stopped))
     }
 
-    /// Sends a call whose answer comes another way.
-    pub async fn tell(&self, call: Call) -> Result<(), Refusal> {
-        self.calls.send(call).await.map_err(|_| Refusal::Stopped)
+    /// Sends a call whose reply comes over the watch's own queue.
+    pub async fn send(&self, call: Call) -> Result<(), RpcError> {
+        self.calls.send(call).await.map_err(|_| RpcError::Stopped)
     }
 }

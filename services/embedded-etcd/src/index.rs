@@ -1,6 +1,6 @@
 //! The index: every key's versions that history still holds, ordered by key and by revision.
 //!
-//! Promises that a lookup at a revision costs a binary search in one key's versions. Leaves revisions and compaction points to `kv`.
+//! Promises that a lookup at a revision costs a binary search in one key's versions. Leaves revisions and compaction points to [`crate::kv`].
 
 use crate::{
     keyrange::KeyRange,
@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Versions by key, each list ascending by revision and never empty.
+/// [`Version`]s by key, each list ascending by revision and never empty.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     keys: BTreeMap<Bytes, Vec<Arc<Version>>>,
@@ -31,7 +31,7 @@ impl Index {
         self.keys.get(key)?.last().filter(|version| !version.is_tombstone())
     }
 
-    /// What the key was at main revision `at`, if it was alive then.
+    /// The version of the key at main revision `at`, if it was alive then.
     pub fn alive_at(&self, key: &[u8], at: i64) -> Option<&Arc<Version>> {
         alive(self.keys.get(key)?, at)
     }
@@ -49,13 +49,13 @@ impl Index {
         self.keys.values().flatten()
     }
 
-    /// Whether a compaction at `at` must keep this version: it is what the key was at that revision.
+    /// Returns true if a compaction at `at` must keep this version: it was current at that revision.
     pub fn survives(&self, version: &Version, at: i64) -> bool {
         self.alive_at(&version.key, at)
             .is_some_and(|kept| kept.modified == version.modified)
     }
 
-    /// Forgets what `key` was before main revision `at`, and its tombstone if that is all that it was then. Returns the bytes freed.
+    /// Removes the versions of `key` before main revision `at`, and a tombstone that was current then. Returns the bytes freed.
     pub fn prune(&mut self, key: &[u8], at: i64) -> usize {
         let Some(versions) = self.keys.get_mut(key) else {
             return 0;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::ops::Bound;
 
-/// What an ordered map calls a range.
+/// A range of an ordered map.
 pub(crate) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// A set of keys in a request.

@@ -2,13 +2,13 @@
 //!
 //! Promises: one main revision per write transaction, none for one that changes nothing; reads at any revision from the last
 //! compaction on; history in revision order for watches. Inside an open transaction reads see its own changes, as in etcd.
-//! Leaves leases to `lease`, and the checks that come before a change to `check` and `txn`.
+//! Leaves leases to [`crate::lease`], and the checks that come before a change to [`crate::check`] and [`crate::txn`].
 
 use crate::{
     index::Index,
     keyrange::KeyRange,
-    refusal::Refusal,
     revision::{Revision, Version, detach},
+    rpc_error::RpcError,
     wire::{RangeRequest, RangeResponse, ResponseHeader, SortOrder, SortTarget},
 };
 use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
@@ -16,7 +16,7 @@ use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 #[cfg(test)]
 mod tests;
 
-/// Keys, their history, and the transaction that is open.
+/// Keys, their history as [`Version`]s, and the transaction that is open.
 #[derive(Debug)]
 pub(crate) struct Store {
     index: Index,
@@ -47,7 +47,7 @@ impl Default for Store {
 }
 
 impl Store {
-    /// A store with these versions, as a snapshot holds them.
+    /// Restores a store from the versions of a snapshot.
     pub fn restore(revision: i64, compacted: i64, versions: Vec<Version>) -> Self {
         let mut store = Self {
             revision,
@@ -134,7 +134,7 @@ impl Store {
         self.history.range(start..)
     }
 
-    /// What `version` replaced; `None` also where compaction has removed it.
+    /// The version that `version` replaced; `None` also where compaction has removed it.
     pub fn previous(&self, version: &Version) -> Option<&Arc<Version>> {
         if version.modified.main - 1 < self.compacted {
             return None;
@@ -159,7 +159,7 @@ impl Store {
         })
     }
 
-    /// Deletes the living keys of `range` within the open transaction and returns what they were, in key order.
+    /// Deletes the living keys of `range` within the open transaction and returns their last versions, in key order.
     pub fn delete(&mut self, range: &KeyRange) -> Vec<Arc<Version>> {
         let doomed: Vec<_> = self.live_in(range).cloned().collect();
         for version in &doomed {
@@ -175,14 +175,14 @@ impl Store {
         std::mem::take(&mut self.open)
     }
 
-    /// Applies a change that was decided before, in the order of its revision.
+    /// Applies a [`Version`] of the log, in the order of its revision.
     pub fn replay(&mut self, version: Version) {
         self.revision = self.revision.max(version.modified.main);
         self.push(Arc::new(version));
     }
 
-    /// Answers a range, over the revision that it asks for.
-    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Refusal> {
+    /// Answers a [`RangeRequest`] at its revision.
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, RpcError> {
         let at = self.readable(request.revision)?;
         let range = KeyRange::new(&request.key, &request.range_end);
         if request.count_only {
@@ -212,23 +212,23 @@ impl Store {
         })
     }
 
-    /// The revision that a request for `revision` reads at.
-    pub fn readable(&self, revision: i64) -> Result<i64, Refusal> {
+    /// The revision at which a request for `revision` reads: [`Store::head`] for 0.
+    pub fn readable(&self, revision: i64) -> Result<i64, RpcError> {
         match revision {
             ..=0 => Ok(self.head()),
-            wanted if wanted > self.head() => Err(Refusal::FutureRevision),
-            wanted if wanted < self.compacted => Err(Refusal::Compacted),
+            wanted if wanted > self.head() => Err(RpcError::FutureRevision),
+            wanted if wanted < self.compacted => Err(RpcError::Compacted),
             wanted => Ok(wanted),
         }
     }
 
-    /// Forgets history before `at`: what keys were at that revision stays readable, what they were earlier does not.
-    pub fn compact(&mut self, at: i64) -> Result<(), Refusal> {
+    /// Removes history before `at`. Versions that were current at that revision stay readable, earlier ones do not.
+    pub fn compact(&mut self, at: i64) -> Result<(), RpcError> {
         if at <= self.compacted {
-            return Err(Refusal::Compacted);
+            return Err(RpcError::Compacted);
         }
         if at > self.revision {
-            return Err(Refusal::FutureRevision);
+            return Err(RpcError::FutureRevision);
         }
         self.compacted = at;
         let mut kept = Vec::new();
@@ -320,7 +320,7 @@ fn passes(request: &RangeRequest, version: &Version) -> bool {
     )
 }
 
-/// Sorts as asked. A range comes in ascending key order, so that order alone costs nothing.
+/// Sorts in the requested order. A range comes in ascending key order, so that order alone costs nothing.
 fn order(request: &RangeRequest, found: &mut [&Arc<Version>]) {
     let target = request.sort_target();
     let direction = request.sort_order();

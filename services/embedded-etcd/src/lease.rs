@@ -1,9 +1,9 @@
 //! Leases: a time to live that keys can hang on, without a clock of its own.
 //!
 //! Time is an argument (`now`, since the server started). A restart gives every lease its full time again, as etcd does for a new
-//! leader: what was left is not recorded. Leaves deleting the keys of a lease to `machine`.
+//! leader: what was left is not recorded. Leaves deleting the keys of a lease to [`crate::machine`].
 
-use crate::refusal::Refusal;
+use crate::rpc_error::RpcError;
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ impl Lease {
     }
 }
 
-/// What is known of one lease.
+/// One lease.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Remaining {
     pub seconds: i64,
@@ -48,12 +48,12 @@ pub(crate) struct Leases {
 
 impl Leases {
     /// Grants lease `id`; returns the time to live given, which is never below the minimum.
-    pub fn grant(&mut self, id: i64, ttl_seconds: i64, now: Duration) -> Result<i64, Refusal> {
+    pub fn grant(&mut self, id: i64, ttl_seconds: i64, now: Duration) -> Result<i64, RpcError> {
         if ttl_seconds > TTL_MAX_SECONDS {
-            return Err(Refusal::LeaseTtlTooLarge);
+            return Err(RpcError::LeaseTtlTooLarge);
         }
         if self.exists(id) {
-            return Err(Refusal::LeaseExists);
+            return Err(RpcError::LeaseExists);
         }
         let lease = Lease {
             ttl_seconds: ttl_seconds.max(TTL_MIN_SECONDS),
@@ -67,8 +67,8 @@ impl Leases {
     }
 
     /// Starts a lease's time again; returns its time to live.
-    pub fn renew(&mut self, id: i64, now: Duration) -> Result<i64, Refusal> {
-        let lease = self.by_id.get_mut(&id).ok_or(Refusal::LeaseNotFound)?;
+    pub fn renew(&mut self, id: i64, now: Duration) -> Result<i64, RpcError> {
+        let lease = self.by_id.get_mut(&id).ok_or(RpcError::LeaseNotFound)?;
         self.by_deadline.remove(&(lease.deadline, id));
         lease.deadline = now + lease.ttl();
         self.by_deadline.insert((lease.deadline, id));
@@ -85,8 +85,8 @@ impl Leases {
     }
 
     /// Ends a lease and returns the keys that hung on it, in order.
-    pub fn revoke(&mut self, id: i64) -> Result<BTreeSet<Bytes>, Refusal> {
-        let lease = self.by_id.remove(&id).ok_or(Refusal::LeaseNotFound)?;
+    pub fn revoke(&mut self, id: i64) -> Result<BTreeSet<Bytes>, RpcError> {
+        let lease = self.by_id.remove(&id).ok_or(RpcError::LeaseNotFound)?;
         self.by_deadline.remove(&(lease.deadline, id));
         Ok(lease.keys)
     }
@@ -119,7 +119,7 @@ impl Leases {
             .filter_map(|(_, id)| self.by_id.get(id).map(|lease| (*id, lease.ttl_seconds)))
     }
 
-    /// When the next lease ends.
+    /// The time at which the next lease ends.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.by_deadline.first().map(|(deadline, _)| *deadline)
     }
@@ -132,7 +132,7 @@ impl Leases {
             .map(|(_, id)| *id)
     }
 
-    /// Moves `key` from lease `old` to lease `new`; 0 stands for none, and a lease that is gone holds no keys.
+    /// Moves `key` from lease `old` to lease `new`; 0 means none, and a lease that is gone holds no keys.
     pub fn reattach(&mut self, key: &Bytes, old: i64, new: i64) {
         if old == new {
             return;

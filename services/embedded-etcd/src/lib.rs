@@ -1,12 +1,13 @@
 //! A durable single-node server of the etcd v3 API: KV, transactions, leases and watches, as etcd 3.4 answers them.
 //!
 //! `lepton up` runs it in place of a cluster, so that one machine and many run the same code. Promises: an answer leaves only
-//! after what it tells of is on disk; after a crash everything that was answered is there; one server at a time uses a
+//! after the state that it shows is on disk; after a crash everything that was answered is there; one server at a time uses a
 //! directory. Leaves out: more than one member, users, nested transactions.
 //!
-//! `Config` -> `build` (locks and recovers) -> [`Server::run`] (serves what the caller's listener accepts, until told to stop).
+//! [`Config`] -> [`Config::build`] (locks and recovers) -> [`Server::run`] (serves what the caller's listener accepts, until
+//! its shutdown).
 
-use crate::{log::directory::Directory, machine::Machine, owner::Settings, server::About};
+use crate::{log::directory::Directory, machine::Machine, owner::Settings, server::MemberInfo};
 use std::{path::PathBuf, time::Duration};
 
 mod check;
@@ -21,8 +22,8 @@ mod lease;
 mod log;
 mod machine;
 mod owner;
-mod refusal;
 mod revision;
+mod rpc_error;
 mod server;
 mod txn;
 mod watch;
@@ -31,14 +32,14 @@ mod wire;
 pub use error::Error;
 pub use server::{Api, Driver, Server};
 
-/// Where the server keeps its data, and how it behaves.
+/// Data directory and behaviour of a [`Server`].
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Directory for log and snapshots; made if it is not there. `None` keeps everything in memory: nothing survives the server.
     pub data_dir: Option<PathBuf>,
     /// Name in the member list.
     pub name: String,
-    /// Addresses in the member list, such as `http://127.0.0.1:2379`. They are told, not listened on.
+    /// Addresses in the member list, such as `http://127.0.0.1:2379`. They are published, not bound.
     pub client_urls: Vec<String>,
     /// Mixed into the lease ids that the server picks. Give each new data directory another one, so that a client of an
     /// older directory cannot meet its lease id again.
@@ -51,7 +52,7 @@ pub struct Config {
     /// Bytes of log after which it is rewritten as a snapshot, if it is also larger than the last snapshot. The disk then holds at
     /// most the last snapshot, twice this much log, and the snapshot being written.
     pub rewrite_bytes: u64,
-    /// How often a watcher that asked for progress hears of it when there is nothing else to hear.
+    /// Interval of progress notifications to watchers that requested them, while there are no events.
     pub progress_interval: Duration,
 }
 
@@ -64,7 +65,7 @@ impl Config {
         }
     }
 
-    /// A server that forgets everything at its end, for simulation and tests.
+    /// A server without a disk, for simulation and tests.
     pub fn in_memory() -> Self {
         Self {
             data_dir: None,
@@ -82,21 +83,21 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The directory is in use, not writable, of another format, or damaged: one variant each.
+    /// The directory is in use, not writable, of another format, or damaged: one variant of [`Error`] each.
     pub fn build(self) -> Result<Server, Error> {
         let settings = Settings {
             keep_revisions: self.keep_revisions,
             keep_bytes: self.keep_bytes,
             progress_interval: self.progress_interval,
         };
-        let about = About {
+        let member = MemberInfo {
             name: self.name,
             client_urls: self.client_urls,
         };
         let Some(path) = &self.data_dir else {
-            return Ok(Server::new(Machine::new(self.seed), None, settings, about));
+            return Ok(Server::new(Machine::new(self.seed), None, settings, member));
         };
         let (machine, writer) = log::recover(Directory::open(path)?, self.seed, self.rewrite_bytes)?;
-        Ok(Server::new(machine, Some(writer), settings, about))
+        Ok(Server::new(machine, Some(writer), settings, member))
     }
 }

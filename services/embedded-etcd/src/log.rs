@@ -2,10 +2,10 @@
 //!
 //! A batch holds the entries of some requests and their answers. One writer takes all batches that wait, writes them as one frame,
 //! syncs once, publishes the progress and only then releases the answers: that is the group commit. Answers to reads ride along,
-//! so that no answer tells of state that a crash could take back. After a failed write nothing is released any more.
+//! so that no answer shows state that a crash could take back. After a failed write nothing is released any more.
 //!
-//! On disk (`directory`): numbered segments of frames (`frame`), and a snapshot that stands for all segments below its number
-//! (`snapshot`). In memory, for simulation and tests, batches are released at once.
+//! On disk ([`directory`]): numbered segments of frames ([`frame`]), and a snapshot that replaces all segments below its number
+//! ([`snapshot`]). In memory, for simulation and tests, batches are released at once.
 
 use crate::{
     entry::Entry,
@@ -52,7 +52,7 @@ impl Batch {
     }
 }
 
-/// What is durable.
+/// The durable part of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub index: u64,
@@ -61,14 +61,14 @@ pub(crate) struct Progress {
     pub disk_bytes: u64,
     /// Number of the segment that is written.
     pub segment: u64,
-    /// The log has outgrown its snapshot: time to ask for a new one.
+    /// The log has outgrown its snapshot: a new one is due.
     pub rewrite_due: bool,
 }
 
-/// The log has ended; why is told by `close`.
+/// The log has ended; [`Log::close`] returns the cause.
 #[derive(Debug, thiserror::Error)]
 #[error("the log has ended")]
-pub(crate) struct Ended;
+pub(crate) struct LogClosed;
 
 /// The owner's end of the log.
 pub(crate) enum Log {
@@ -82,15 +82,15 @@ pub(crate) enum Log {
     },
 }
 
-/// What the writer is asked.
+/// A command for the [`Writer`].
 pub(crate) enum Command {
     Append(Batch),
-    /// The snapshot's content, and whom to tell when it is on disk.
+    /// The snapshot's content, and the [`Release`] for when it is on disk.
     Rewrite(Image, Option<Release>),
 }
 
 impl Log {
-    /// A log that forgets.
+    /// A log that keeps nothing.
     pub fn in_memory(machine: &Machine) -> Self {
         let start = Progress {
             index: machine.index(),
@@ -123,7 +123,7 @@ impl Log {
         })
     }
 
-    /// Watches what is durable.
+    /// Watches the durable [`Progress`].
     pub fn progress(&self) -> watch::Receiver<Progress> {
         match self {
             Self::Memory { progress } => progress.subscribe(),
@@ -131,31 +131,34 @@ impl Log {
         }
     }
 
-    /// Hands over a batch. Its answers are sent when it is durable, or dropped if it never will be.
-    pub async fn append(&self, batch: Batch) -> Result<(), Ended> {
+    /// Appends a [`Batch`]. Its answers are sent when it is durable, or dropped if it never will be.
+    pub async fn append(&self, batch: Batch) -> Result<(), LogClosed> {
         match self {
             Self::Memory { progress } => {
                 progress.send_modify(|now| (now.index, now.revision) = (batch.index, batch.revision));
                 batch.answers.into_iter().for_each(|release| release());
                 Ok(())
             }
-            Self::Disk { commands, .. } => commands.send(Command::Append(batch)).await.map_err(|_| Ended),
+            Self::Disk { commands, .. } => commands.send(Command::Append(batch)).await.map_err(|_| LogClosed),
         }
     }
 
     /// Begins a new segment with a snapshot of all that came before it. `done` is sent once that is on disk, or dropped if it
     /// never will be.
-    pub async fn rewrite(&self, image: Image, done: Option<Release>) -> Result<(), Ended> {
+    pub async fn rewrite(&self, image: Image, done: Option<Release>) -> Result<(), LogClosed> {
         match self {
             Self::Memory { .. } => {
                 done.into_iter().for_each(|done| done());
                 Ok(())
             }
-            Self::Disk { commands, .. } => commands.send(Command::Rewrite(image, done)).await.map_err(|_| Ended),
+            Self::Disk { commands, .. } => commands
+                .send(Command::Rewrite(image, done))
+                .await
+                .map_err(|_| LogClosed),
         }
     }
 
-    /// Ends the writer after everything handed over, and tells how it went.
+    /// Ends the writer after everything sent to it, and returns its result.
     pub async fn close(self) -> Result<(), Error> {
         match self {
             Self::Memory { .. } => Ok(()),

@@ -1,7 +1,7 @@
 //! The state machine: store and leases together, one request after the other, without disk or network.
 //!
-//! Every request that changes something leaves one `Entry`; replaying the entries in order gives the same state. Leaves making
-//! entries durable, and holding answers back until they are, to `owner` and `log`.
+//! Every request that changes something leaves one [`Entry`]; replaying the entries in order gives the same state. Leaves making
+//! entries durable, and holding answers back until they are, to [`crate::owner`] and [`crate::log`].
 
 use crate::{
     compact,
@@ -9,8 +9,8 @@ use crate::{
     keyrange::KeyRange,
     kv::Store,
     lease::Leases,
-    refusal::Refusal,
     revision::Version,
+    rpc_error::RpcError,
     txn,
     wire::{
         CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, LeaseGrantRequest,
@@ -36,11 +36,11 @@ pub(crate) const TERM: u64 = 2;
 pub(crate) struct Machine {
     store: Store,
     leases: Leases,
-    /// Entries so far, those of earlier lives included.
+    /// Number of entries so far, those of earlier starts included.
     index: u64,
     /// Mixed into the lease ids that the server picks.
     seed: u64,
-    /// Entries that nobody has taken yet.
+    /// Entries that [`Machine::take_fresh`] has not returned yet.
     fresh: Vec<Entry>,
 }
 
@@ -61,7 +61,7 @@ impl Machine {
         }
     }
 
-    /// A machine as a snapshot holds it.
+    /// Restores a machine from a snapshot.
     pub fn restore(seed: u64, base: Base, leases: Vec<Granted>, versions: Vec<Version>) -> Self {
         let store = Store::restore(base.revision, base.compacted, versions);
         let mut machine = Self {
@@ -85,7 +85,7 @@ impl Machine {
         machine
     }
 
-    /// Applies an entry of an earlier life.
+    /// Applies an [`Entry`] of an earlier start.
     pub fn replay(&mut self, entry: Entry) {
         self.index += 1;
         if let Some(granted) = entry.granted {
@@ -103,7 +103,7 @@ impl Machine {
         }
     }
 
-    /// Copies the state.
+    /// Copies the state as an [`Image`].
     pub fn image(&self) -> Image {
         let base = Base {
             index: self.index,
@@ -131,12 +131,12 @@ impl Machine {
         &self.store
     }
 
-    /// Starts the time of all leases again, at the start of a life.
+    /// Starts the time of all leases again, at the start of the server.
     pub fn renew_leases(&mut self, now: Duration) {
         self.leases.renew_all(now);
     }
 
-    /// When the next lease ends.
+    /// The time at which the next lease ends.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.leases.next_deadline()
     }
@@ -150,7 +150,7 @@ impl Machine {
         header(self.store.revision())
     }
 
-    pub fn range(&mut self, request: &RangeRequest) -> Result<RangeResponse, Refusal> {
+    pub fn range(&mut self, request: &RangeRequest) -> Result<RangeResponse, RpcError> {
         let response = self.store.range(request)?;
         Ok(RangeResponse {
             header: Some(self.header()),
@@ -158,7 +158,7 @@ impl Machine {
         })
     }
 
-    pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse, Refusal> {
+    pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse, RpcError> {
         txn::admit_put(&self.store, &self.leases, request)?;
         let response = txn::put(&mut self.store, &mut self.leases, request);
         self.seal();
@@ -168,7 +168,7 @@ impl Machine {
         })
     }
 
-    pub fn delete(&mut self, request: &DeleteRangeRequest) -> Result<DeleteRangeResponse, Refusal> {
+    pub fn delete(&mut self, request: &DeleteRangeRequest) -> Result<DeleteRangeResponse, RpcError> {
         let response = txn::delete(&mut self.store, &mut self.leases, request);
         self.seal();
         Ok(DeleteRangeResponse {
@@ -177,7 +177,7 @@ impl Machine {
         })
     }
 
-    pub fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, Refusal> {
+    pub fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse, RpcError> {
         let succeeded = request.compare.iter().all(|compare| txn::holds(&self.store, compare));
         let branch = if succeeded { &request.success } else { &request.failure };
         txn::admit(&self.store, &self.leases, branch)?;
@@ -193,7 +193,7 @@ impl Machine {
         })
     }
 
-    pub fn compact(&mut self, request: &CompactionRequest) -> Result<CompactionResponse, Refusal> {
+    pub fn compact(&mut self, request: &CompactionRequest) -> Result<CompactionResponse, RpcError> {
         self.store.compact(request.revision)?;
         self.push(Entry {
             compacted: Some(request.revision),
@@ -204,7 +204,7 @@ impl Machine {
         })
     }
 
-    /// The point that automatic compaction wants now, when so many revisions, and so many bytes of them, are kept.
+    /// The revision for automatic compaction now, if one is due ([`crate::compact`]).
     pub fn compaction_due(&self, revisions: Option<u64>, bytes: Option<u64>) -> Option<CompactionRequest> {
         let store = &self.store;
         let by_number = revisions.and_then(|keep| compact::due(store.revision(), store.compacted(), keep));
@@ -214,7 +214,7 @@ impl Machine {
         by_number.max(by_bytes).map(|revision| CompactionRequest { revision })
     }
 
-    pub fn grant(&mut self, request: &LeaseGrantRequest, now: Duration) -> Result<LeaseGrantResponse, Refusal> {
+    pub fn grant(&mut self, request: &LeaseGrantRequest, now: Duration) -> Result<LeaseGrantResponse, RpcError> {
         let id = if request.id == 0 {
             self.pick_lease_id()
         } else {
@@ -232,7 +232,7 @@ impl Machine {
         })
     }
 
-    pub fn revoke(&mut self, request: &LeaseRevokeRequest) -> Result<LeaseRevokeResponse, Refusal> {
+    pub fn revoke(&mut self, request: &LeaseRevokeRequest) -> Result<LeaseRevokeResponse, RpcError> {
         self.end_lease(request.id)?;
         Ok(LeaseRevokeResponse {
             header: Some(self.header()),
@@ -275,14 +275,14 @@ impl Machine {
         }
     }
 
-    /// Ends the leases whose time is over, and deletes their keys: a revision for each that had any.
+    /// Ends leases whose time is over, and deletes their keys: a revision for each that had any.
     pub fn expire(&mut self, now: Duration) {
         while let Some(id) = self.leases.expired(now) {
             self.end_lease(id).ok();
         }
     }
 
-    fn end_lease(&mut self, id: i64) -> Result<(), Refusal> {
+    fn end_lease(&mut self, id: i64) -> Result<(), RpcError> {
         for key in self.leases.revoke(id)? {
             self.store.delete(&KeyRange::One(key));
         }

@@ -1,15 +1,15 @@
 //! The owner: the one task that holds the state.
 //!
-//! It takes what waits in its inbox, applies it in order, and hands entries and answers to the log, without waiting for the disk:
-//! while one frame is synced, the next gathers. When the log says what is durable, watches hear of it. Leases end by tokio's
+//! It drains its inbox, applies the calls in order, and sends entries and answers to the [`Log`], without waiting for the disk:
+//! while one frame is synced, the next gathers. Watches receive what the log reports as durable. Leases end by tokio's
 //! clock, so a test or simulator may make time.
 
 use crate::{
     error::Error,
-    handle::{Answer, Call},
-    log::{Batch, Ended, Log, Progress, Release},
+    handle::{Call, Reply},
+    log::{Batch, Log, LogClosed, Progress, Release},
     machine::{self, Machine},
-    refusal::Refusal,
+    rpc_error::RpcError,
     watch::Watches,
     wire::{CompactionRequest, CompactionResponse, StatusResponse},
 };
@@ -26,16 +26,16 @@ mod tests;
 /// Calls applied before their entries go to the log.
 const BATCH_CALLS: usize = 256;
 
-/// How soon watchers whose queue was full are tried again.
+/// Interval of retries for watchers whose queue was full.
 const LAG_RETRY: Duration = Duration::from_millis(2);
 
-/// How often streams whose client has gone are looked for.
+/// Interval at which streams whose client has gone are removed.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// The version that `Status` names: the etcd release whose behaviour this is.
 const VERSION: &str = "3.4.23+lepton";
 
-/// How the owner behaves.
+/// Behaviour of the [`Owner`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub keep_revisions: Option<u64>,
@@ -43,7 +43,7 @@ pub(crate) struct Settings {
     pub progress_interval: Duration,
 }
 
-/// Holds the state and everything that hangs on it.
+/// The state, its [`Log`] and its [`Watches`].
 pub(crate) struct Owner {
     machine: Machine,
     log: Log,
@@ -53,7 +53,7 @@ pub(crate) struct Owner {
     started: Instant,
     next_sweep: Duration,
     next_report: Duration,
-    /// The segment after which a rewrite was asked for, so that it is asked once.
+    /// The segment after which a rewrite was requested, so that it is requested once.
     rewritten: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ impl Owner {
         }
     }
 
-    /// Works until `stop`, then answers what is queued and ends the log; or until the disk fails.
+    /// Works until `stop`, then answers the queued calls and ends the log; or until the disk fails.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Call>, stop: CancellationToken) -> Result<(), Error> {
         let mut calls = Vec::with_capacity(BATCH_CALLS);
         loop {
@@ -88,7 +88,7 @@ impl Owner {
                     if count == 0 { break }
                     self.serve(&mut calls).await
                 }
-                changed = self.progress.changed() => changed.map_err(|_| Ended),
+                changed = self.progress.changed() => changed.map_err(|_| LogClosed),
                 () = sleep_until(wake) => Ok(()),
                 () = stop.cancelled(), if !inbox.is_closed() => { inbox.close(); Ok(()) }
             };
@@ -99,8 +99,8 @@ impl Owner {
         self.log.close().await
     }
 
-    /// Applies calls in order and hands them to the log.
-    async fn serve(&mut self, calls: &mut Vec<Call>) -> Result<(), Ended> {
+    /// Applies calls in order and sends them to the log.
+    async fn serve(&mut self, calls: &mut Vec<Call>) -> Result<(), LogClosed> {
         let mut answers = Vec::with_capacity(calls.len());
         for call in calls.drain(..) {
             match call {
@@ -147,8 +147,8 @@ impl Owner {
         }
     }
 
-    /// Hands entries and answers to the log. With nothing unwritten before them, answers need not go through it.
-    async fn submit(&mut self, answers: Vec<Release>) -> Result<(), Ended> {
+    /// Sends entries and answers to the log as a [`Batch`]. With nothing unwritten before them, answers need not go through it.
+    async fn submit(&mut self, answers: Vec<Release>) -> Result<(), LogClosed> {
         let entries = self.machine.take_fresh();
         let index = self.machine.index();
         if entries.is_empty() && self.progress.borrow().index == index {
@@ -166,18 +166,18 @@ impl Owner {
             .await
     }
 
-    /// Compacts once everything before is durable and told, so that no watch loses what it was about to hear.
+    /// Compacts once everything before is durable and sent, so that no watch loses events.
     async fn compact(
         &mut self,
         request: &CompactionRequest,
-        answer: Option<Answer<CompactionResponse>>,
-    ) -> Result<(), Ended> {
+        answer: Option<Reply<CompactionResponse>>,
+    ) -> Result<(), LogClosed> {
         let index = self.machine.index();
         let durable = self
             .progress
             .wait_for(|progress| progress.index >= index)
             .await
-            .map_err(|_| Ended)?
+            .map_err(|_| LogClosed)?
             .revision;
         self.watches.advance(self.machine.store(), durable);
         let result = self.machine.compact(request);
@@ -188,8 +188,8 @@ impl Owner {
         self.submit(answers).await
     }
 
-    /// What follows from new durable state and from time passing.
-    async fn keep_up(&mut self) -> Result<(), Ended> {
+    /// Reacts to new durable state and to the passing of time.
+    async fn keep_up(&mut self) -> Result<(), LogClosed> {
         let progress = *self.progress.borrow_and_update();
         self.watches.advance(self.machine.store(), progress.revision);
         let now = self.now();
@@ -248,7 +248,7 @@ impl Owner {
     }
 }
 
-fn reply<T: Send + 'static>(answers: &mut Vec<Release>, to: Answer<T>, result: Result<T, Refusal>) {
+fn reply<T: Send + 'static>(answers: &mut Vec<Release>, to: Reply<T>, result: Result<T, RpcError>) {
     // A client that went away does not want its answer.
     answers.push(Box::new(move || drop(to.send(result))));
 }

@@ -6,7 +6,7 @@
 use crate::wire::{Event, EventType, KeyValue};
 use bytes::{Bytes, BytesMut};
 
-/// Where a change stands in history.
+/// Position of a change in history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Revision {
     pub main: i64,
@@ -75,7 +75,7 @@ impl Version {
 
 /// Copies a key and a value into one allocation of their exact size.
 ///
-/// What arrives from the network is a slice of a larger receive buffer, and would keep all of it alive for as long as the key lives.
+/// Bytes from the network are a slice of a larger receive buffer, and would keep all of it alive for as long as the key lives.
 pub(crate) fn detach(key: &[u8], value: &[u8]) -> (Bytes, Bytes) {
     let mut buffer = BytesMut::with_capacity(key.len() + value.len());
     buffer.extend_from_slice(key);

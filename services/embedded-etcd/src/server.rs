@@ -1,6 +1,6 @@
 //! The gRPC face: paths to handlers, limits, and the life of a server.
 //!
-//! Handlers decode, check what needs no state, ask the owner and encode. The one `Api` routes by path itself: the paths are fixed,
+//! Handlers decode, check what needs no state, ask the owner and encode. The one [`Api`] routes by path itself: the paths are fixed,
 //! and a router would only repeat them.
 
 use crate::{
@@ -51,24 +51,24 @@ pub struct Server {
     machine: Machine,
     writer: Option<Writer>,
     settings: Settings,
-    about: About,
+    member: MemberInfo,
 }
 
-/// How the server names itself in the member list.
+/// Entry of the server in the member list.
 #[derive(Debug)]
-pub(crate) struct About {
+pub(crate) struct MemberInfo {
     pub name: String,
     pub client_urls: Vec<String>,
 }
 
 impl Server {
     /// Joins recovered state, its log (`None`: in memory) and settings.
-    pub(crate) fn new(machine: Machine, writer: Option<Writer>, settings: Settings, about: About) -> Self {
+    pub(crate) fn new(machine: Machine, writer: Option<Writer>, settings: Settings, member: MemberInfo) -> Self {
         Self {
             machine,
             writer,
             settings,
-            about,
+            member,
         }
     }
 
@@ -111,14 +111,14 @@ impl Server {
         driven.and(served)
     }
 
-    /// The service alone, for a caller with its own HTTP/2 server or a simulator. It answers only while the driver runs.
+    /// The service alone, for a caller with its own HTTP/2 server or a simulator. It answers only while the [`Driver`] runs.
     pub fn into_service(self) -> (Api, Driver) {
         let (handle, inbox) = Handle::new();
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         let api = Api {
             handle,
-            about: Arc::new(self.about),
+            member: Arc::new(self.member),
             stop,
         };
         (
@@ -151,7 +151,7 @@ async fn drain(
     }
 }
 
-/// Runs what is behind an `Api`: the state and its log.
+/// Runs the state and the log behind an [`Api`].
 pub struct Driver {
     machine: Machine,
     writer: Option<Writer>,
@@ -161,7 +161,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Works until `shutdown`, then answers what is queued and closes the log.
+    /// Works until `shutdown`, then answers the queued calls and closes the log.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl Driver {
 #[derive(Clone)]
 pub struct Api {
     handle: Handle,
-    about: Arc<About>,
+    member: Arc<MemberInfo>,
     /// Ends long-lived streams.
     stop: CancellationToken,
 }
@@ -223,7 +223,7 @@ impl Api {
             "KV" => kv::route(self.handle, method, request).await,
             "Lease" => lease::route(self.handle, self.stop, method, request).await,
             "Watch" => watch::route(self.handle, self.stop, method, request).await,
-            "Cluster" | "Maintenance" | "Auth" => cluster::route(self.handle, &self.about, method, request).await,
+            "Cluster" | "Maintenance" | "Auth" => cluster::route(self.handle, &self.member, method, request).await,
             _ => call::unknown(),
         }
     }

@@ -6,16 +6,16 @@ use crate::{
     keyrange::KeyRange,
     kv::Store,
     lease::Leases,
-    refusal::Refusal,
     revision::Version,
+    rpc_error::RpcError,
     wire::{
-        Compare, CompareResult, CompareTarget, DeleteRangeRequest, DeleteRangeResponse, Expected, Operation, Outcome,
-        PutRequest, PutResponse, RequestOp, ResponseOp,
+        Compare, CompareResult, CompareTarget, DeleteRangeRequest, DeleteRangeResponse, Expected, Operation,
+        OperationResponse, PutRequest, PutResponse, RequestOp, ResponseOp,
     },
 };
 use std::cmp::Ordering;
 
-/// Whether a comparison holds, for every living key that it names.
+/// Returns true if a comparison holds for every living key that it names.
 ///
 /// A missing key compares as zeros, except by value, where it never holds: an empty value and no value look alike on the wire.
 pub(crate) fn holds(store: &Store, compare: &Compare) -> bool {
@@ -60,7 +60,7 @@ fn compares(compare: &Compare, version: Option<&Version>) -> bool {
 }
 
 /// Refuses a branch that could not run to its end: puts first, then reads, as etcd does.
-pub(crate) fn admit(store: &Store, leases: &Leases, branch: &[RequestOp]) -> Result<(), Refusal> {
+pub(crate) fn admit(store: &Store, leases: &Leases, branch: &[RequestOp]) -> Result<(), RpcError> {
     for op in branch {
         if let Some(Operation::Put(put)) = &op.request {
             admit_put(store, leases, put)?;
@@ -74,25 +74,25 @@ pub(crate) fn admit(store: &Store, leases: &Leases, branch: &[RequestOp]) -> Res
     Ok(())
 }
 
-/// Refuses a put that names a lease that is not there, or keeps parts of a key that is not there.
-pub(crate) fn admit_put(store: &Store, leases: &Leases, put: &PutRequest) -> Result<(), Refusal> {
+/// Refuses a put with an absent lease ([`RpcError::LeaseNotFound`]), or one that keeps parts of an absent key.
+pub(crate) fn admit_put(store: &Store, leases: &Leases, put: &PutRequest) -> Result<(), RpcError> {
     if (put.ignore_value || put.ignore_lease) && store.live(&put.key).is_none() {
-        return Err(Refusal::KeyNotFound);
+        return Err(RpcError::KeyNotFound);
     }
     if put.lease != 0 && !leases.exists(put.lease) {
-        return Err(Refusal::LeaseNotFound);
+        return Err(RpcError::LeaseNotFound);
     }
     Ok(())
 }
 
 /// Runs one operation of an admitted branch.
-pub(crate) fn run(store: &mut Store, leases: &mut Leases, op: &RequestOp) -> Result<ResponseOp, Refusal> {
+pub(crate) fn run(store: &mut Store, leases: &mut Leases, op: &RequestOp) -> Result<ResponseOp, RpcError> {
     let outcome = match &op.request {
-        Some(Operation::Range(range)) => Outcome::Range(store.range(range)?),
-        Some(Operation::Put(request)) => Outcome::Put(put(store, leases, request)),
-        Some(Operation::Delete(request)) => Outcome::Delete(delete(store, leases, request)),
+        Some(Operation::Range(range)) => OperationResponse::Range(store.range(range)?),
+        Some(Operation::Put(request)) => OperationResponse::Put(put(store, leases, request)),
+        Some(Operation::Delete(request)) => OperationResponse::Delete(delete(store, leases, request)),
         // Both were refused with the request.
-        Some(Operation::Txn(_)) | None => return Err(Refusal::KeyNotFound),
+        Some(Operation::Txn(_)) | None => return Err(RpcError::KeyNotFound),
     };
     Ok(ResponseOp {
         response: Some(outcome),

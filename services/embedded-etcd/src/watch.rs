@@ -1,6 +1,6 @@
-//! Watches: who wants to hear of which keys, and how far each has heard.
+//! Watches: streams, their watchers, and the position of each.
 //!
-//! Every watcher has a cursor, the next revision that it has not looked at. Events come from history between the cursor and what
+//! Every watcher has a cursor, the next revision that it has not examined. Events come from history between the cursor and what
 //! is durable, so a watch of the past, a slow client and a live watch are one case. A client that does not read fills only its
 //! own stream's queue: its cursor stays, and once compaction passes it the watch is cancelled with the compaction point. Events of
 //! one revision are never split. Answers to the client's own commands come with a permit, a place kept in the queue, so that
@@ -39,7 +39,7 @@ pub(crate) type StreamId = u64;
 #[derive(Debug)]
 struct Watcher {
     range: KeyRange,
-    /// The next revision to look at.
+    /// The next revision to examine.
     next: i64,
     puts: bool,
     deletes: bool,
@@ -55,10 +55,10 @@ struct Stream {
     watchers: BTreeMap<i64, Watcher>,
     next_id: i64,
     /// A progress request that waits until all watchers have caught up. One answer serves all that came meanwhile.
-    asked: Option<Permit>,
+    pending_progress: Option<Permit>,
 }
 
-/// All watches, with what they may be told.
+/// All watches, over a store that is durable up to one revision.
 #[derive(Debug)]
 pub(crate) struct Watches {
     streams: BTreeMap<StreamId, Stream>,
@@ -68,7 +68,7 @@ pub(crate) struct Watches {
 }
 
 impl Watches {
-    /// No watches yet, over a store that is durable up to this revision.
+    /// Makes an empty set over a store that is durable up to this revision.
     pub fn new(durable: i64) -> Self {
         Self {
             streams: BTreeMap::new(),
@@ -87,13 +87,13 @@ impl Watches {
                 queue,
                 watchers: BTreeMap::new(),
                 next_id: 0,
-                asked: None,
+                pending_progress: None,
             },
         );
         id
     }
 
-    /// Adds a watcher, says so, and sends what it has missed.
+    /// Adds a watcher, confirms it, and sends the events since its start revision.
     pub fn create(&mut self, store: &Store, stream: StreamId, request: WatchCreateRequest, permit: Permit) {
         let durable = self.durable;
         let Some(stream) = self.streams.get_mut(&stream) else {
@@ -101,7 +101,7 @@ impl Watches {
         };
         let wanted = request.watch_id;
         let watcher = Watcher::new(request, durable);
-        let refusal = if wanted != 0 && stream.watchers.contains_key(&wanted) {
+        let error = if wanted != 0 && stream.watchers.contains_key(&wanted) {
             Some("mvcc: duplicate watch ID provided on the WatchStream")
         } else if watcher.range.is_empty() {
             Some("mvcc: watcher range is empty")
@@ -112,7 +112,7 @@ impl Watches {
             created: true,
             ..response(durable, NO_WATCH)
         };
-        if let Some(reason) = refusal {
+        if let Some(reason) = error {
             permit.send(WatchResponse {
                 canceled: true,
                 cancel_reason: reason.into(),
@@ -129,7 +129,7 @@ impl Watches {
         stream.advance(store, durable);
     }
 
-    /// Ends a watcher; an unknown one is not worth an answer.
+    /// Ends a watcher; an unknown one gets no answer.
     pub fn cancel(&mut self, stream: StreamId, id: i64, permit: Permit) {
         let Some(stream) = self.streams.get_mut(&stream) else {
             return;
@@ -142,16 +142,16 @@ impl Watches {
         }
     }
 
-    /// Tells a stream how far all of its watchers have heard, at once or when they have caught up.
+    /// Reports the progress of a stream's watchers to it, at once or when they have caught up.
     pub fn report_progress(&mut self, stream: StreamId, permit: Permit) {
         let Some(stream) = self.streams.get_mut(&stream) else {
             return;
         };
-        stream.asked = Some(permit);
+        stream.pending_progress = Some(permit);
         stream.answer_progress(self.durable);
     }
 
-    /// Sends what became durable, and what did not fit earlier.
+    /// Sends events that became durable, and those that did not fit earlier.
     pub fn advance(&mut self, store: &Store, durable: i64) {
         self.durable = durable;
         for stream in self.streams.values_mut() {
@@ -159,23 +159,23 @@ impl Watches {
         }
     }
 
-    /// Whether a watcher still has something to hear.
+    /// Returns true if a watcher has events to come.
     pub fn is_lagging(&self) -> bool {
         self.streams.values().any(|stream| stream.is_lagging(self.durable))
     }
 
-    /// Forgets streams whose client has gone.
+    /// Removes streams whose client has gone.
     pub fn sweep(&mut self) {
         self.streams.retain(|_, stream| !stream.queue.is_closed());
     }
 
-    /// Tells watchers that asked for it how far they have heard, if nothing else told them since the last round.
+    /// Sends progress notifications to watchers that requested them and got nothing since the last round.
     pub fn notify_progress(&mut self) {
         let durable = self.durable;
         for stream in self.streams.values_mut() {
             for (id, watcher) in &mut stream.watchers {
                 if watcher.progress && watcher.quiet && watcher.next > durable {
-                    // A full queue holds events, which tell as much.
+                    // A full queue holds events, which show the progress as well.
                     stream.queue.try_send(response(durable, *id)).ok();
                 }
                 watcher.quiet = true;
@@ -231,7 +231,7 @@ impl Stream {
         if self.is_lagging(durable) {
             return;
         }
-        if let Some(permit) = self.asked.take() {
+        if let Some(permit) = self.pending_progress.take() {
             permit.send(response(durable, NO_WATCH));
         }
     }

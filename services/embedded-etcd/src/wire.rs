@@ -16,7 +16,7 @@ pub(crate) use kv::*;
 pub(crate) use lease::*;
 pub(crate) use watch::*;
 
-/// Opens every answer: who answered, and at which store revision.
+/// Opens every answer: the member that answered, and the revision of its store.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(crate) struct ResponseHeader {
     #[prost(uint64, tag = "1")]

@@ -130,7 +130,7 @@ fn analysis(error: lepton_analysis::Error, message: String) -> Fault {
         ),
         Error::TooManyColumns { .. } | Error::TooSparse { .. } => Fault::new(Reason::InvalidRow, message),
         Error::ColumnLength { .. } | Error::DuplicateColumn { .. } => Fault::field("table.columns", message),
-        Error::TargetNotFound { target } => Fault::new(Reason::TargetNotFound, message).with("target", target),
+        Error::TargetNotFound { target, .. } => Fault::new(Reason::TargetNotFound, message).with("target", target),
         Error::TargetNotNumeric { target, kind } => Fault::new(Reason::TargetNotNumeric, message)
             .with("target", target)
             .with("type", kind.to_string()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lepton_tests::mesh::{Up, directory};
 use serde_json::Value;
 
-use super::{Said, lepton};
+use super::{CommandOutput, lepton};
 use crate::shared_mesh::shared;
 
 /// The demo's table.
@@ -26,7 +26,7 @@ fn rows(csv: &str) -> String {
     format!("[{}]", lines.map(row).collect::<Vec<_>>().join(","))
 }
 
-async fn analyze(up: &Up, file: &Path, more: &str) -> Said {
+async fn analyze(up: &Up, file: &Path, more: &str) -> CommandOutput {
     let file = file.display().to_string();
     let arguments = ["analyze", &file].into_iter().chain(more.split_whitespace());
     lepton(&up.gateway, &arguments.collect::<Vec<_>>()).await
@@ -89,8 +89,8 @@ async fn what_cannot_be_analysed_is_named() {
     let up = shared().await;
     let folder = directory();
     let absent = folder.path().join("absent.csv");
-    let said = analyze(&up, &absent, "").await.refused(2, "FILE_UNREADABLE");
-    assert!(said.stderr.contains(&absent.display().to_string()), "{said:?}");
+    let output = analyze(&up, &absent, "").await.refused(2, "FILE_UNREADABLE");
+    assert!(output.stderr.contains(&absent.display().to_string()), "{output:?}");
 
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -98,15 +98,15 @@ async fn what_cannot_be_analysed_is_named() {
         path
     };
     let broken = file("broken.json", "[{\"a\":1},\n{\"a\":NaN}]");
-    let said = analyze(&up, &broken, "").await.refused(1, "INVALID_JSON");
-    assert!(said.stderr.contains("line 2 column"), "{said:?}");
+    let output = analyze(&up, &broken, "").await.refused(1, "INVALID_JSON");
+    assert!(output.stderr.contains("line 2 column"), "{output:?}");
     let ragged = file("ragged.csv", "a,b\n1,2\n3\n");
     analyze(&up, &ragged, "").await.refused(2, "FILE_UNREADABLE");
     let empty = file("empty.csv", "a,b\n");
     analyze(&up, &empty, "").await.refused(1, "NO_ROWS");
-    let said = analyze(&up, &patients(), "--target nothing").await;
-    said.refused(1, "TARGET_NOT_FOUND");
+    let output = analyze(&up, &patients(), "--target nothing").await;
+    output.refused(1, "TARGET_NOT_FOUND");
     let misspelt = file("misspelt.json", "{\"data\":[{\"a\":1}],\"tarjet\":\"a\"}");
-    let said = analyze(&up, &misspelt, "").await.refused(1, "UNKNOWN_FIELD");
-    assert!(said.stderr.contains("tarjet"), "{said:?}");
+    let output = analyze(&up, &misspelt, "").await.refused(1, "UNKNOWN_FIELD");
+    assert!(output.stderr.contains("tarjet"), "{output:?}");
 }

@@ -63,8 +63,8 @@ async fn a_wait_that_times_out_exits_3() {
     let slow = submit(&up.gateway, r#"{"delay_ms":60000}"#).await;
     for timeout in ["100ms", "0s"] {
         let line = format!("task wait {} --timeout {timeout} --output json", id(&slow));
-        let said = words(&up.gateway, &line).await.exits(3);
-        let task: Value = serde_json::from_str(&said.stdout).expect("the task as it is");
+        let output = words(&up.gateway, &line).await.exits(3);
+        let task: Value = serde_json::from_str(&output.stdout).expect("the task as it is");
         assert_eq!(task["id"], slow["id"]);
         assert!(task.get("endTime").is_none(), "{task}");
     }
@@ -81,9 +81,9 @@ async fn a_watch_shows_every_change_and_ends() {
     let path = format!("/api/v1/tasks/{}:watch", id(&task));
     let (rest, line) = (up.rest(), format!("task watch {} --output json", id(&task)));
     let rest = async { rest.events(&path).await.rest().await };
-    let (said, events) = tokio::join!(words(&up.gateway, &line), rest);
-    let said = said.body();
-    let lines: Vec<&str> = said.lines().collect();
+    let (output, events) = tokio::join!(words(&up.gateway, &line), rest);
+    let output = output.body();
+    let lines: Vec<&str> = output.lines().collect();
     let events: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();
     // One may have begun to watch a change before the other.
     let common = lines.len().min(events.len());

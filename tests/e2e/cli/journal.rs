@@ -122,12 +122,42 @@ async fn json_output_is_the_rest_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_read_words_and_not_fields() {
+    let up = shared().await;
+    words(&up.gateway, "task submit echo 1 --wait").await.exits(0);
+    let status = words(&up.gateway, "journal status").await.body();
+    let verified = words(&up.gateway, "journal verify").await.body();
+    for begin in [
+        "Leader",
+        "Events",
+        "Segments",
+        "Snapshot",
+        "Tasks",
+        "State",
+        "Incarnation",
+    ] {
+        assert!(status.lines().any(|line| line.starts_with(begin)), "{begin}: {status}");
+    }
+    assert!(
+        status.contains("in epoch 1") && status.contains("committed, the last at"),
+        "{status}"
+    );
+    assert!(verified.starts_with("The journal keeps every promise"), "{verified}");
+    for text in [status, verified] {
+        // Names of JSON fields, and numbers of bytes that nobody can read.
+        for field in ["Segment\n", "lastSegment", "taskCount", "journalTime", "ok "] {
+            assert!(!text.contains(field), "{field}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_that_is_not_there_is_unavailable() {
     let up = shared().await;
     for read in ["status", "verify", "dump"] {
         let line = format!("journal {read} --etcd http://127.0.0.1:1");
-        let said = words(&up.gateway, &line).await.refused(3, "JOURNAL_UNAVAILABLE");
-        said.advises("etcd");
+        let output = words(&up.gateway, &line).await.refused(3, "JOURNAL_UNAVAILABLE");
+        output.advises("etcd");
         let line = format!("journal {read} --etcd ftp://127.0.0.1:1");
         words(&up.gateway, &line).await.refused(2, "CONFIG_INVALID");
     }

@@ -5,14 +5,14 @@ use std::process::Command;
 use lepton_core::net::Net;
 use lepton_tests::process::binary;
 
-use super::{Said, said};
+use super::{CommandOutput, run};
 
 const SERVICES: [&str; 4] = ["lepton-gateway", "lepton-scheduler", "lepton-worker", "lepton-monitor"];
 
-async fn call(service: &str, arguments: &[&str]) -> Said {
+async fn call(service: &str, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(binary(service));
     command.args(arguments);
-    said(command).await
+    run(command).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use lepton_tests::mesh::directory;
 use lepton_tests::process::binary;
 use serde_json::{Value, json};
 
-use super::{lepton, said, words};
+use super::{lepton, run, words};
 use crate::shared_mesh::shared;
 
 const ABSENT: &str = "0190a1b2-0000-7000-8000-000000000000";
@@ -103,7 +103,7 @@ async fn who_does_not_read_still_learns_how_it_ended() {
             .args(["task", "wait", id(&task)])
             .env("LEPTON_ADDRESS", &up.gateway);
         command.stdout(writer);
-        said(command).await.exits(code);
+        run(command).await.exits(code);
     }
 }
 
@@ -161,18 +161,18 @@ async fn what_is_refused_has_its_reason() {
     for verb in ["get", "watch", "wait", "cancel"] {
         for format in ["table", "json"] {
             let line = format!("task {verb} {ABSENT} --output {format}");
-            let said = words(&up.gateway, &line).await.refused(1, "TASK_NOT_FOUND");
-            assert!(said.stderr.contains(ABSENT), "{said:?}");
-            said.advises("`lepton task list`");
+            let output = words(&up.gateway, &line).await.refused(1, "TASK_NOT_FOUND");
+            assert!(output.stderr.contains(ABSENT), "{output:?}");
+            output.advises("`lepton task list`");
         }
     }
     words(&up.gateway, "task get a/../b?c")
         .await
         .refused(1, "TASK_NOT_FOUND");
-    let said = words(&up.gateway, "task submit nothing")
+    let output = words(&up.gateway, "task submit nothing")
         .await
         .refused(1, "KIND_UNKNOWN");
-    said.advises("echo");
+    output.advises("echo");
     words(&up.gateway, "task submit echo {")
         .await
         .refused(1, "INVALID_JSON");

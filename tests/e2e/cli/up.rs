@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::tasks::id;
-use super::{said, words};
+use super::{run, words};
 
 /// Workers end within this time after `lepton up` has died.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
@@ -187,7 +187,7 @@ async fn a_variable_that_means_nothing_is_refused() {
     ] {
         let mut command = Command::new(binary("lepton"));
         command.args(up_arguments(data.path(), 1)).env(variable, "many");
-        let refused = said(command).await.refused(2, "CONFIG_INVALID");
+        let refused = run(command).await.refused(2, "CONFIG_INVALID");
         assert!(refused.stderr.contains(&format!("{variable}: ")), "{refused:?}");
     }
     assert_eq!(fs::read_dir(data.path()).expect("it is there").count(), 0, "untouched");
@@ -199,7 +199,7 @@ async fn a_directory_of_somebody_else_is_left_alone() {
     fs::write(data.path().join("letter.txt"), "dear").expect("a file");
     let mut command = Command::new(binary("lepton"));
     command.args(up_arguments(data.path(), 1));
-    let refused = said(command).await.exits(1);
+    let refused = run(command).await.exits(1);
     assert!(refused.stderr.contains("error: DATA_DIR_NOT_WRITABLE: "), "{refused:?}");
     assert_eq!(fs::read_dir(data.path()).expect("it is there").count(), 1);
 }

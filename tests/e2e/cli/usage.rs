@@ -4,7 +4,7 @@ use std::process::Command;
 
 use lepton_tests::process::binary;
 
-use super::{said, words};
+use super::{run, words};
 use crate::shared_mesh::shared;
 
 /// Nobody listens there.
@@ -32,6 +32,7 @@ async fn every_command_has_help() {
         "bench ",
         "bench tasks ",
         "bench analyze ",
+        "completions ",
     ];
     for command in commands {
         let help = words(NOWHERE, &format!("{command}--help")).await.body();
@@ -63,7 +64,7 @@ async fn bad_usage_exits_2() {
     ] {
         words(NOWHERE, line).await.refused(2, "CONFIG_INVALID");
     }
-    let bare = said(Command::new(binary("lepton"))).await.exits(2);
+    let bare = run(Command::new(binary("lepton"))).await.exits(2);
     assert!(bare.stderr.contains("Usage: lepton"), "{bare:?}");
 }
 
@@ -98,8 +99,8 @@ async fn the_flag_goes_before_the_environment() {
         "journal status",
         "bench tasks --count 1",
     ] {
-        let said = words(&up.gateway, &format!("{line} --address {NOWHERE}")).await;
-        said.refused(3, "GATEWAY_UNREACHABLE").advises("`lepton up`");
+        let output = words(&up.gateway, &format!("{line} --address {NOWHERE}")).await;
+        output.refused(3, "GATEWAY_UNREACHABLE").advises("`lepton up`");
     }
     for wrong in [
         "ftp://127.0.0.1:1",
@@ -115,29 +116,44 @@ async fn the_flag_goes_before_the_environment() {
     }
 }
 
-/// What a person at a terminal sees.
-async fn on_a_terminal(gateway: &str, no_color: Option<&str>) -> String {
+/// The output at a terminal of this kind.
+async fn on_a_terminal(gateway: &str, line: &str, term: &str, no_color: Option<&str>) -> String {
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command"]);
-    command.arg(format!("{} nodes", binary("lepton").display()));
-    command.arg("/dev/null").env("LEPTON_ADDRESS", gateway);
+    command.arg(format!("{} {line}", binary("lepton").display()));
+    command
+        .arg("/dev/null")
+        .env("LEPTON_ADDRESS", gateway)
+        .env("TERM", term);
     match no_color {
         Some(value) => command.env("NO_COLOR", value),
         None => command.env_remove("NO_COLOR"),
     };
-    said(command).await.exits(0).stdout
+    run(command).await.exits(0).stdout
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn colours_are_for_terminals() {
     let up = shared().await;
     let coloured = |text: &str| text.contains('\u{1b}');
-    assert!(coloured(&on_a_terminal(&up.gateway, None).await));
+    let nodes = |term, no_color| on_a_terminal(&up.gateway, "nodes", term, no_color);
+    assert!(coloured(&nodes("xterm-256color", None).await));
     assert!(
-        coloured(&on_a_terminal(&up.gateway, Some("")).await),
+        coloured(&nodes("xterm-256color", Some("")).await),
         "an empty NO_COLOR counts as absent"
     );
-    assert!(!coloured(&on_a_terminal(&up.gateway, Some("1")).await));
+    assert!(!coloured(&nodes("xterm-256color", Some("1")).await));
+    assert!(!coloured(&nodes("dumb", None).await));
+    // Neither the help nor a progress bar.
+    for line in ["--help", "bench analyze --count 50"] {
+        assert!(
+            !coloured(&on_a_terminal(&up.gateway, line, "dumb", None).await),
+            "{line}"
+        );
+    }
+    assert!(coloured(
+        &on_a_terminal(&up.gateway, "bench analyze --count 50", "xterm", None).await
+    ));
     for line in ["nodes", "task list", "journal status", "incidents"] {
         assert!(!coloured(&words(&up.gateway, line).await.body()), "{line}");
     }
@@ -147,14 +163,14 @@ async fn colours_are_for_terminals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn output_that_cannot_be_written_is_a_failure() {
     let up = shared().await;
-    let run = |line: &str| {
+    let shell = |line: &str| {
         let mut command = Command::new("sh");
         let line = line.replace("lepton", &binary("lepton").display().to_string());
         command.args(["-c", &line]).env("LEPTON_ADDRESS", &up.gateway);
-        said(command)
+        run(command)
     };
-    run("lepton nodes > /dev/full").await.refused(1, "INTERNAL");
+    shell("lepton nodes > /dev/full").await.refused(1, "INTERNAL");
     // Who stops reading has what they wanted.
-    let piped = run("lepton nodes | head -n 1").await.body();
+    let piped = shell("lepton nodes | head -n 1").await.body();
     assert!(piped.starts_with("SERVICE"), "{piped}");
 }

@@ -227,6 +227,8 @@ async fn a_target_must_be_a_numeric_column() {
         let answer = mesh.rest().post(ANALYZE, body.to_string()).await;
         refused(&answer, invalid(reason));
         assert!(message(&answer).contains(target), "{}", answer.text());
+        let lists_columns = message(&answer).contains(r#"the columns are "a", "b", "c""#);
+        assert_eq!(lists_columns, reason == "TARGET_NOT_FOUND", "{}", answer.text());
         let mut cells = row("a", Kind::NumberValue(1.0));
         cells.fields.extend(row("b", Kind::StringValue("x".into())).fields);
         cells.fields.extend(row("c", Kind::NullValue(0)).fields);

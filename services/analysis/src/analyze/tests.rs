@@ -63,7 +63,9 @@ fn refusals() {
         Err(Error::NoRows)
     );
     let found = analyze(&table(3), &Options { target: Some("w") }, never);
-    assert_eq!(found, Err(Error::TargetNotFound { target: "w".into() }));
+    let target = "w".into();
+    let present = table(3).names();
+    assert_eq!(found, Err(Error::TargetNotFound { target, present }));
     let found = analyze(&table(3), &Options { target: Some("name") }, never);
     assert_eq!(
         found,

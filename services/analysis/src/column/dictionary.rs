@@ -12,7 +12,7 @@ const SLOTS_MIN: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     text: String,
-    /// Where each string ends in `text`.
+    /// End of each string in `text`.
     ends: Vec<usize>,
     /// Open addressing with linear probing; a power of two long, at most half full.
     slots: Vec<u32>,

@@ -15,7 +15,7 @@ fn described(cells: &[Cell<'_>]) -> ColumnReport {
 
 fn numbers(report: &ColumnReport) -> &NumberFigures {
     match &report.figures {
-        Figures::Number(figures) => figures,
+        ColumnFigures::Number(figures) => figures,
         other => panic!("{other:?}"),
     }
 }
@@ -76,7 +76,7 @@ fn an_empty_column_says_nothing() {
     let report = described(&[Cell::Missing, Cell::Missing]);
     assert_eq!(
         (report.kind, report.missing, report.figures),
-        (ColumnType::Empty, 2, Figures::Empty)
+        (ColumnType::Empty, 2, ColumnFigures::Empty)
     );
 }
 
@@ -87,7 +87,7 @@ fn texts_are_ranked_by_count_then_by_first_appearance() {
     cells.extend([Cell::Text("t12"), Cell::Text("t3"), Cell::Text("t12"), Cell::Missing]);
     let report = described(&cells);
     assert_eq!((report.kind, report.count, report.missing), (ColumnType::Text, 17, 1));
-    let Figures::Text(found) = report.figures else {
+    let ColumnFigures::Text(found) = report.figures else {
         panic!("{report:?}")
     };
     assert_eq!(found.distinct, 14);
@@ -113,5 +113,5 @@ fn a_text_that_a_repeated_key_replaced_does_not_count() {
         value: "last".into(),
         count: 1,
     }];
-    assert_eq!(report.figures, Figures::Text(TextFigures { distinct: 1, top }));
+    assert_eq!(report.figures, ColumnFigures::Text(TextFigures { distinct: 1, top }));
 }

@@ -15,7 +15,7 @@ use crate::sum::{Sum, dot};
 const COLLINEAR_SHARE: f64 = 1e-7;
 /// A block holds about this many doubles, to stay in the second-level cache.
 const BLOCK_VALUES: usize = 32_768;
-/// What is left of a block's column once others have used up its rows is noise, which would shrink until it underflows.
+/// The rest of a block's column once others have used up its rows is noise, which would shrink until it underflows.
 const NEGLIGIBLE_SQUARES: f64 = 1e-60;
 
 /// The solution in the units of the data.
@@ -27,7 +27,7 @@ pub(crate) struct Solution {
     pub(crate) r2: Option<f64>,
 }
 
-/// Fits the design's target.
+/// Fits the target of a [`Design`].
 pub(crate) fn solve(design: &Design<'_>, cancelled: Cancelled<'_>) -> Result<Solution, Error> {
     let width = design.features().len() + 1;
     let mut matrix = if design.row_count() > width {
@@ -49,7 +49,7 @@ pub(crate) fn solve(design: &Design<'_>, cancelled: Cancelled<'_>) -> Result<Sol
 struct Matrix {
     values: Vec<f64>,
     width: usize,
-    /// Whether everything below the diagonal is zero.
+    /// Returns true if everything below the diagonal is zero.
     triangular: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which columns and rows a model is made from, and the rows in standard units.
+//! The columns and rows that a model is made from, and the rows in standard units.
 
 use crate::chunk::{CHUNK, Cancelled, Rows, check};
 use crate::column::{Column, ColumnType};
@@ -8,10 +8,10 @@ use crate::moments::Moments;
 use crate::sum::Sum;
 use crate::{Error, Table};
 
-/// How far apart, relative to the larger magnitude, the values of a constant column may be: rounding of one value.
+/// Largest distance, relative to the larger magnitude, of values of a constant column: rounding of one value.
 const CONSTANT_SPREAD: f64 = 4.0 * f64::EPSILON;
 
-/// A column, the reason why something of it was left out, and how much.
+/// A column, the [`CleaningAction`] that left something of it out, and its extent.
 pub(crate) type Removed = (usize, CleaningAction, usize);
 
 /// Features and target over the complete rows.
@@ -19,7 +19,7 @@ pub(crate) type Removed = (usize, CleaningAction, usize);
 pub(crate) struct Design<'a> {
     features: Vec<Variable<'a>>,
     target: Variable<'a>,
-    /// Which rows are complete; `None` when all are.
+    /// Marks of the complete rows; `None` when all are.
     marks: Option<Vec<bool>>,
     rows: usize,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Design<'a> {
 pub(crate) struct Variable<'a> {
     /// Its index in the table.
     pub(crate) column: usize,
-    /// How many values it has in the table.
+    /// Number of its values in the table.
     pub(crate) present: usize,
     pub(crate) moments: Moments,
     values: &'a [f64],
@@ -99,17 +99,17 @@ impl<'a> Design<'a> {
         &self.target
     }
 
-    /// Which rows it is made of; `None` for all.
+    /// Marks of the rows that it is made of; `None` for all.
     pub(crate) fn marks(&self) -> &Option<Vec<bool>> {
         &self.marks
     }
 
-    /// How many rows are complete.
+    /// Number of complete rows.
     pub(crate) fn row_count(&self) -> usize {
         self.rows
     }
 
-    /// Takes a model of the standardised columns back to the units of the data: the intercept, where a double can hold it,
+    /// Converts a model of the standardised columns to the units of the data: the intercept, where a double can hold it,
     /// and a coefficient for each weight.
     pub(crate) fn in_units(&self, bias: f64, weights: &[Option<f64>]) -> (Option<f64>, Vec<Option<f64>>) {
         let target = &self.target;
@@ -184,7 +184,7 @@ impl<'a> Variable<'a> {
     }
 }
 
-/// Why a column cannot be a feature, whatever the rows.
+/// The reason that keeps a column from being a feature, whatever the rows.
 fn unusable(column: &Column, cancelled: Cancelled<'_>) -> Result<Option<CleaningAction>, Error> {
     let Some(values) = column.numbers() else {
         let empty = column.kind() == ColumnType::Empty;
@@ -198,7 +198,7 @@ fn unusable(column: &Column, cancelled: Cancelled<'_>) -> Result<Option<Cleaning
     Ok(constant.then_some(CleaningAction::ColumnConstant))
 }
 
-/// Whether the values are one, but for rounding.
+/// Returns true if the values are one, but for rounding.
 pub(crate) fn near_constant(moments: &Moments) -> bool {
     moments.max - moments.min <= CONSTANT_SPREAD * moments.max.abs().max(moments.min.abs())
 }

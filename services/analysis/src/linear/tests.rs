@@ -270,7 +270,11 @@ fn wide_and_long_tables_stay_finite() {
 #[test]
 fn a_target_must_exist_and_be_numeric() {
     let empty = table(&[("x", &[1.0]), ("y", &[NAN])]);
-    assert_eq!(target(&empty, "z"), Err(Error::TargetNotFound { target: "z".into() }));
+    let absent = target(&empty, "z").expect_err("it is absent");
+    assert_eq!(
+        absent.to_string(),
+        r#"there is no column "z" to use as the target; the columns are "x", "y""#
+    );
     let kind = crate::ColumnType::Empty;
     assert_eq!(
         target(&empty, "y"),

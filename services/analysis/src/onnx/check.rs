@@ -1,12 +1,13 @@
-//! Whether any file at all is a model that could be served, and what it says of itself.
+//! Validation of a file as a model that could be served.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::graph;
+use super::invalid_model::InvalidModel;
 use super::outline::{self, Outline, Port};
 use super::read::{self, Graph, Limits, Once, text};
-use super::refusal::{Refusal, quoted};
 use super::wire::{Content, Fields};
+use crate::names::quoted;
 
 /// A `ModelProto`, as far as it matters here.
 #[derive(Debug, Default)]
@@ -18,32 +19,32 @@ struct Model<'a> {
     metadata: BTreeMap<String, String>,
 }
 
-/// Checks the structure of a file. It takes time and memory in proportion to the file and runs nothing of it, so that
-/// what it lets through may still be refused by whoever loads it.
+/// Checks the structure of a file and returns its [`Outline`]. It takes time and memory in proportion to the file and runs
+/// nothing of it, so a valid file may still be refused by the backend that loads it.
 ///
 /// # Errors
-/// [`Refusal`], with what is wrong and where: bytes that are no model, parts that are missing, tensors whose content lies
+/// [`InvalidModel`], with the error and its position: bytes that are no model, parts that are missing, tensors whose content lies
 /// outside or does not fit their dimensions, names that nothing makes or that depend on themselves, operators that are not
 /// ONNX's own.
-pub fn check(file: &[u8]) -> Result<Outline, Refusal> {
+pub fn check(file: &[u8]) -> Result<Outline, InvalidModel> {
     if file.is_empty() {
-        return Err(Refusal::new("it is empty; send the file as the body"));
+        return Err(InvalidModel::new("it is empty; send the file as the body"));
     }
     let model = Model::of(file)?;
     if model.ir_version < 1 {
-        return Err(Refusal::new("it has no ir_version"));
+        return Err(InvalidModel::new("it has no ir_version"));
     }
     let Some(graph) = &model.graph else {
-        return Err(Refusal::new("it has no graph"));
+        return Err(InvalidModel::new("it has no graph"));
     };
     if !model.opsets.values().any(|&version| version > 0) {
-        return Err(Refusal::new("it imports no operator set"));
+        return Err(InvalidModel::new("it imports no operator set"));
     }
     if graph.nodes.is_empty() {
-        return Err(Refusal::new("its graph has no nodes"));
+        return Err(InvalidModel::new("its graph has no nodes"));
     }
     if graph.outputs.is_empty() {
-        return Err(Refusal::new("its graph has no outputs"));
+        return Err(InvalidModel::new("its graph has no outputs"));
     }
     let operators = graph::operators(graph, &model.opsets)?;
     graph::names(graph)?;
@@ -63,7 +64,7 @@ pub fn check(file: &[u8]) -> Result<Outline, Refusal> {
 }
 
 impl<'a> Model<'a> {
-    fn of(file: &'a [u8]) -> Result<Self, Refusal> {
+    fn of(file: &'a [u8]) -> Result<Self, InvalidModel> {
         let mut limits = Limits::default();
         let mut model = Self::default();
         let mut graph = Once::default();
@@ -84,7 +85,7 @@ impl<'a> Model<'a> {
                     model.metadata.insert(key.to_owned(), value.to_owned());
                 }
                 (25, Content::Bytes(message)) => return Err(function(message)),
-                (1 | 2 | 7 | 8 | 14 | 25, _) => return Err(Refusal::broken()),
+                (1 | 2 | 7 | 8 | 14 | 25, _) => return Err(InvalidModel::broken()),
                 _ => {}
             }
         }
@@ -93,7 +94,7 @@ impl<'a> Model<'a> {
 }
 
 /// A `FunctionProto`: an operator that the model brings along.
-fn function(message: &[u8]) -> Refusal {
+fn function(message: &[u8]) -> InvalidModel {
     let names = Fields::of(message)
         .filter_map(Result::ok)
         .filter_map(|field| match field {
@@ -101,7 +102,7 @@ fn function(message: &[u8]) -> Refusal {
             _ => None,
         });
     let name = quoted(names.last().unwrap_or_default());
-    Refusal::new(format!(
+    InvalidModel::new(format!(
         "it defines an operator of its own, {name}; inline its functions"
     ))
 }

@@ -2,7 +2,7 @@
 
 macro_rules! elements {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $bits:literal, $stored:ident;)*) => {
-        /// What a tensor's elements are.
+        /// The type of a tensor's elements.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Element {
             $($(#[$doc])* $variant = $code,)*
@@ -24,7 +24,7 @@ macro_rules! elements {
                 }
             }
 
-            /// How many bits one takes in raw data; 0 for text, which has no raw form.
+            /// Bits of one element in raw data; 0 for text, which has no raw form.
             pub(super) fn bits(self) -> u64 {
                 match self {
                     $(Self::$variant => $bits,)*
@@ -108,7 +108,7 @@ elements! {
 }
 
 impl Element {
-    /// How many entries of its typed field this many elements take.
+    /// Entries of the [`TypedField`] for this many elements.
     pub(super) fn entries(self, count: u64) -> u64 {
         match self {
             Self::Complex64 | Self::Complex128 => count.saturating_mul(2),
@@ -117,7 +117,7 @@ impl Element {
         }
     }
 
-    /// How many bytes of raw data this many elements take.
+    /// Bytes of raw data for this many elements.
     pub(super) fn bytes(self, count: u64) -> u64 {
         count.saturating_mul(self.bits()).div_ceil(8)
     }

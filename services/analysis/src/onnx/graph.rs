@@ -1,12 +1,13 @@
-//! Whether a graph hangs together: every name is made once, before it is used, by an operator that can be known here.
+//! Validation of a graph: every name is made once, before it is used, by a known operator.
 //!
-//! Promises: takes time and memory in proportion to the file. Leaves what operators do, and the shapes between them, to
-//! whoever runs the model.
+//! Promises: takes time and memory in proportion to the file. Leaves the meaning of operators, and the shapes between them, to
+//! the backend that runs the model.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::invalid_model::InvalidModel;
 use super::read::{Graph, Node};
-use super::refusal::{Refusal, quoted};
+use crate::names::quoted;
 
 /// The standard operators' domain has two spellings.
 const STANDARD: [&str; 2] = ["", "ai.onnx"];
@@ -14,22 +15,26 @@ const STANDARD: [&str; 2] = ["", "ai.onnx"];
 const CLASSICAL: &str = "ai.onnx.ml";
 
 /// The operators of a graph and of those within it, as a user would call them.
-pub(super) fn operators(graph: &Graph<'_>, opsets: &BTreeMap<String, i64>) -> Result<BTreeSet<String>, Refusal> {
+pub(super) fn operators(graph: &Graph<'_>, opsets: &BTreeMap<String, i64>) -> Result<BTreeSet<String>, InvalidModel> {
     let mut found = BTreeSet::new();
     collect(graph, opsets, &mut found)?;
     Ok(found)
 }
 
-fn collect(graph: &Graph<'_>, opsets: &BTreeMap<String, i64>, found: &mut BTreeSet<String>) -> Result<(), Refusal> {
+fn collect(
+    graph: &Graph<'_>,
+    opsets: &BTreeMap<String, i64>,
+    found: &mut BTreeSet<String>,
+) -> Result<(), InvalidModel> {
     for (index, node) in graph.nodes.iter().enumerate() {
         if node.operator.is_empty() || node.outputs.is_empty() {
-            return Err(Refusal::new(format!("node {index} has no operator or no output")));
+            return Err(InvalidModel::new(format!("node {index} has no operator or no output")));
         }
         let operator = match node.domain {
             domain if STANDARD.contains(&domain) => node.operator.to_owned(),
             CLASSICAL => format!("{CLASSICAL}.{}", node.operator),
             domain => {
-                return Err(Refusal::new(format!(
+                return Err(InvalidModel::new(format!(
                     "{} uses operator {} of domain {}; only those of ONNX itself are supported",
                     called(node, index),
                     quoted(node.operator),
@@ -38,7 +43,7 @@ fn collect(graph: &Graph<'_>, opsets: &BTreeMap<String, i64>, found: &mut BTreeS
             }
         };
         if !imported(node.domain, opsets) {
-            return Err(Refusal::new(format!(
+            return Err(InvalidModel::new(format!(
                 "{} uses operator {}, but the file imports no operator set of domain {}",
                 called(node, index),
                 quoted(node.operator),
@@ -70,10 +75,10 @@ fn called(node: &Node<'_>, index: usize) -> String {
     }
 }
 
-/// Where the value of a name comes from.
+/// The origin of a name's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// Somebody gives it, or it stands in the file.
+    /// An input of the graph, or a tensor of the file.
     Given,
     /// The node of this index makes it.
     Made(usize),
@@ -86,7 +91,7 @@ struct Scope<'s, 'a> {
 }
 
 impl<'a> Scope<'_, 'a> {
-    fn of(graph: &Graph<'a>) -> Result<HashMap<&'a str, Origin>, Refusal> {
+    fn of(graph: &Graph<'a>) -> Result<HashMap<&'a str, Origin>, InvalidModel> {
         let mut own = HashMap::new();
         let mut inputs = HashSet::new();
         for input in &graph.inputs {
@@ -116,20 +121,20 @@ impl<'a> Scope<'_, 'a> {
     }
 }
 
-fn twice(what: &str, name: &str) -> Refusal {
+fn twice(what: &str, name: &str) -> InvalidModel {
     match name {
-        "" => Refusal::new(format!("an {what} has no name")),
-        name => Refusal::new(format!("{what} {} is there twice", quoted(name))),
+        "" => InvalidModel::new(format!("an {what} has no name")),
+        name => InvalidModel::new(format!("{what} {} is there twice", quoted(name))),
     }
 }
 
-/// Checks the names of a graph and of those within it.
-pub(super) fn names(graph: &Graph<'_>) -> Result<(), Refusal> {
+/// Checks the names of a [`Graph`] and of those within it.
+pub(super) fn names(graph: &Graph<'_>) -> Result<(), InvalidModel> {
     inside(graph, None).map(|_| ())
 }
 
 /// Checks a graph that lies in `around`; gives the names that it takes from there.
-fn inside<'a>(graph: &Graph<'a>, around: Option<&Scope<'_, 'a>>) -> Result<HashSet<&'a str>, Refusal> {
+fn inside<'a>(graph: &Graph<'a>, around: Option<&Scope<'_, 'a>>) -> Result<HashSet<&'a str>, InvalidModel> {
     let own = Scope::of(graph)?;
     let scope = Scope { own, around };
     let mut captured = HashSet::new();
@@ -149,7 +154,7 @@ fn inside<'a>(graph: &Graph<'a>, around: Option<&Scope<'_, 'a>>) -> Result<HashS
                 }
                 None => {
                     let user = called(node, index);
-                    return Err(Refusal::new(format!(
+                    return Err(InvalidModel::new(format!(
                         "{user} uses {}, which nothing makes",
                         quoted(name)
                     )));
@@ -160,19 +165,26 @@ fn inside<'a>(graph: &Graph<'a>, around: Option<&Scope<'_, 'a>>) -> Result<HashS
     }
     check_outputs(graph, &scope, &mut captured)?;
     match on_a_cycle(&needs) {
-        Some(name) => Err(Refusal::new(format!("tensor {} depends on itself", quoted(name)))),
+        Some(name) => Err(InvalidModel::new(format!("tensor {} depends on itself", quoted(name)))),
         None => Ok(captured),
     }
 }
 
-fn check_outputs<'a>(graph: &Graph<'a>, scope: &Scope<'_, 'a>, captured: &mut HashSet<&'a str>) -> Result<(), Refusal> {
+fn check_outputs<'a>(
+    graph: &Graph<'a>,
+    scope: &Scope<'_, 'a>,
+    captured: &mut HashSet<&'a str>,
+) -> Result<(), InvalidModel> {
     let mut seen = HashSet::new();
     for output in &graph.outputs {
         if output.name.is_empty() || !seen.insert(output.name) {
             return Err(twice("output", output.name));
         }
         if !scope.sees(output.name) {
-            return Err(Refusal::new(format!("nothing makes output {}", quoted(output.name))));
+            return Err(InvalidModel::new(format!(
+                "nothing makes output {}",
+                quoted(output.name)
+            )));
         }
         if !scope.own.contains_key(output.name) {
             captured.insert(output.name);

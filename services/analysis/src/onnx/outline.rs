@@ -1,10 +1,10 @@
-//! What a model takes and gives, as its file declares it.
+//! Inputs and outputs of a model, as its file declares them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::element::Element;
+use super::invalid_model::InvalidModel;
 use super::read::{Limits, text};
-use super::refusal::Refusal;
 use super::wire::{Content, Fields};
 
 /// A model as its file declares it.
@@ -14,11 +14,11 @@ pub struct Outline {
     pub ir_version: i64,
     /// The imported operator sets by domain; the standard one's is empty.
     pub opsets: BTreeMap<String, i64>,
-    /// What made the file; empty when it does not say.
+    /// The program that made the file; empty if it is not named.
     pub producer: String,
-    /// What a caller gives: the graph's inputs but those that have a default in the file.
+    /// The inputs of a call: the graph's inputs except those with a default in the file.
     pub inputs: Vec<Port>,
-    /// What a caller gets.
+    /// The outputs of a call.
     pub outputs: Vec<Port>,
     /// The operators in use, as `Gemm` or `ai.onnx.ml.Scaler`.
     pub operators: BTreeSet<String>,
@@ -35,7 +35,7 @@ pub struct Port {
     pub element: Option<Element>,
     /// Its dimensions, -1 where any is taken; `None` when the file leaves them open.
     pub shape: Option<Vec<i64>>,
-    /// The names of the dimensions that are declared, empty where one has none. What has the same name has the same
+    /// The names of the declared dimensions, empty where one has none. Dimensions of one name have one
     /// length, in all inputs of a call.
     pub names: Vec<String>,
 }
@@ -65,7 +65,7 @@ impl Value<'_> {
 type TensorType<'a> = (Option<Element>, Option<Vec<(i64, &'a str)>>);
 
 /// A `ValueInfoProto`.
-pub(super) fn value<'a>(message: &'a [u8], limits: &mut Limits) -> Result<Value<'a>, Refusal> {
+pub(super) fn value<'a>(message: &'a [u8], limits: &mut Limits) -> Result<Value<'a>, InvalidModel> {
     limits.one()?;
     let mut value = Value::default();
     for field in Fields::of(message) {
@@ -79,7 +79,7 @@ pub(super) fn value<'a>(message: &'a [u8], limits: &mut Limits) -> Result<Value<
                     }
                 }
             }
-            (1 | 2, _) => return Err(Refusal::broken()),
+            (1 | 2, _) => return Err(InvalidModel::broken()),
             _ => {}
         }
     }
@@ -87,16 +87,19 @@ pub(super) fn value<'a>(message: &'a [u8], limits: &mut Limits) -> Result<Value<
 }
 
 /// A `TypeProto.Tensor`.
-fn tensor_type<'a>(message: &'a [u8], limits: &mut Limits) -> Result<TensorType<'a>, Refusal> {
+fn tensor_type<'a>(message: &'a [u8], limits: &mut Limits) -> Result<TensorType<'a>, InvalidModel> {
     let (mut element, mut shape) = (None, None);
     for field in Fields::of(message) {
         match field? {
             (1, Content::Varint(code)) => element = i32::try_from(code).ok().and_then(Element::of_code),
             (2, Content::Bytes(dims)) => {
                 let dims = Fields::of(dims).map(|field| dimension(field?, limits));
-                shape = Some(dims.flat_map(Result::transpose).collect::<Result<Vec<_>, Refusal>>()?);
+                shape = Some(
+                    dims.flat_map(Result::transpose)
+                        .collect::<Result<Vec<_>, InvalidModel>>()?,
+                );
             }
-            (1 | 2, _) => return Err(Refusal::broken()),
+            (1 | 2, _) => return Err(InvalidModel::broken()),
             _ => {}
         }
     }
@@ -104,7 +107,7 @@ fn tensor_type<'a>(message: &'a [u8], limits: &mut Limits) -> Result<TensorType<
 }
 
 /// A `TensorShapeProto.Dimension`; a name, or nothing at all, stands for any length.
-fn dimension<'a>(field: (u32, Content<'a>), limits: &mut Limits) -> Result<Option<(i64, &'a str)>, Refusal> {
+fn dimension<'a>(field: (u32, Content<'a>), limits: &mut Limits) -> Result<Option<(i64, &'a str)>, InvalidModel> {
     let (1, Content::Bytes(message)) = field else {
         return Ok(None);
     };
@@ -114,7 +117,7 @@ fn dimension<'a>(field: (u32, Content<'a>), limits: &mut Limits) -> Result<Optio
         match field? {
             (1, Content::Varint(value)) => (length, name) = (value.cast_signed().max(-1), ""),
             (2, Content::Bytes(given)) => (length, name) = (-1, text(given)?),
-            (1 | 2, _) => return Err(Refusal::broken()),
+            (1 | 2, _) => return Err(InvalidModel::broken()),
             _ => {}
         }
     }
@@ -122,14 +125,14 @@ fn dimension<'a>(field: (u32, Content<'a>), limits: &mut Limits) -> Result<Optio
 }
 
 /// A `StringStringEntryProto`.
-pub(super) fn entry<'a>(message: &'a [u8], limits: &mut Limits) -> Result<(&'a str, &'a str), Refusal> {
+pub(super) fn entry<'a>(message: &'a [u8], limits: &mut Limits) -> Result<(&'a str, &'a str), InvalidModel> {
     limits.one()?;
     let (mut key, mut value) = ("", "");
     for field in Fields::of(message) {
         match field? {
             (1, Content::Bytes(bytes)) => key = text(bytes)?,
             (2, Content::Bytes(bytes)) => value = text(bytes)?,
-            (1 | 2, _) => return Err(Refusal::broken()),
+            (1 | 2, _) => return Err(InvalidModel::broken()),
             _ => {}
         }
     }
@@ -137,14 +140,14 @@ pub(super) fn entry<'a>(message: &'a [u8], limits: &mut Limits) -> Result<(&'a s
 }
 
 /// An `OperatorSetIdProto`.
-pub(super) fn opset<'a>(message: &'a [u8], limits: &mut Limits) -> Result<(&'a str, i64), Refusal> {
+pub(super) fn opset<'a>(message: &'a [u8], limits: &mut Limits) -> Result<(&'a str, i64), InvalidModel> {
     limits.one()?;
     let (mut domain, mut version) = ("", 0);
     for field in Fields::of(message) {
         match field? {
             (1, Content::Bytes(bytes)) => domain = text(bytes)?,
             (2, Content::Varint(value)) => version = value.cast_signed(),
-            (1 | 2, _) => return Err(Refusal::broken()),
+            (1 | 2, _) => return Err(InvalidModel::broken()),
             _ => {}
         }
     }

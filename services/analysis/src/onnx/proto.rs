@@ -138,7 +138,7 @@ pub(super) struct Dimension {
     pub(super) length: Option<Length>,
 }
 
-/// How long a dimension is.
+/// The length of a dimension.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(super) enum Length {
     #[prost(int64, tag = "1")]

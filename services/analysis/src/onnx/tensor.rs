@@ -1,17 +1,18 @@
-//! Whether a tensor in a file holds what its dimensions claim.
+//! Validation of tensors: their content against their dimensions.
 //!
-//! Promises: a claim is compared with the bytes that are there before anybody takes memory for it; nothing outside the
+//! Promises: a claim is compared with the bytes that are there before memory is taken for it; nothing outside the
 //! file is ever named as a tensor's content.
 
 use super::element::{Element, Stored};
+use super::invalid_model::InvalidModel;
 use super::read::{Limits, integers, text};
-use super::refusal::{Refusal, quoted};
 use super::wire::{Content, Fields, varint};
+use crate::names::quoted;
 
 /// The value of `TensorProto.data_location` for content in another file.
 const EXTERNAL: u64 = 1;
 
-/// What a `TensorProto` says of itself, and how much it holds.
+/// The declaration of a `TensorProto`, and the size of its content.
 #[derive(Debug, Default)]
 struct Claim<'a> {
     name: &'a str,
@@ -28,11 +29,11 @@ struct Claim<'a> {
     location: Option<&'a str>,
 }
 
-/// Checks a `TensorProto` and gives its name. `place` says where it stands, should it have none.
-pub(super) fn check<'a>(message: &'a [u8], place: &str, limits: &mut Limits) -> Result<&'a str, Refusal> {
+/// Checks a `TensorProto` and returns its name. `position` stands for a missing name in an [`InvalidModel`].
+pub(super) fn check<'a>(message: &'a [u8], position: &str, limits: &mut Limits) -> Result<&'a str, InvalidModel> {
     let claim = Claim::of(message, limits)?;
     let shown = if claim.name.is_empty() {
-        place.to_owned()
+        position.to_owned()
     } else {
         quoted(claim.name)
     };
@@ -41,7 +42,7 @@ pub(super) fn check<'a>(message: &'a [u8], place: &str, limits: &mut Limits) -> 
 }
 
 impl<'a> Claim<'a> {
-    fn of(message: &'a [u8], limits: &mut Limits) -> Result<Self, Refusal> {
+    fn of(message: &'a [u8], limits: &mut Limits) -> Result<Self, InvalidModel> {
         let mut claim = Claim::default();
         for field in Fields::of(message) {
             match field? {
@@ -59,44 +60,46 @@ impl<'a> Claim<'a> {
                     claim.external = true;
                     claim.location = location(entry)?.or(claim.location);
                 }
-                (14, Content::Varint(place)) => claim.external |= place == EXTERNAL,
+                (14, Content::Varint(location)) => claim.external |= location == EXTERNAL,
                 // Segments, which nobody writes, and prose.
                 (3 | 12, _) => {}
-                (1..=14, _) => return Err(Refusal::broken()),
+                (1..=14, _) => return Err(InvalidModel::broken()),
                 _ => {}
             }
         }
         Ok(claim)
     }
 
-    fn check(&self, shown: &str) -> Result<(), Refusal> {
+    fn check(&self, shown: &str) -> Result<(), InvalidModel> {
         if self.external {
             let location = self.location.map_or_else(|| "an unnamed file".to_owned(), quoted);
-            return Err(Refusal::new(format!(
+            return Err(InvalidModel::new(format!(
                 "the content of tensor {shown} lies outside, in {location}; save the model as one file"
             )));
         }
         let Some(element) = Element::of_code(self.code) else {
-            return Err(Refusal::new(format!(
+            return Err(InvalidModel::new(format!(
                 "tensor {shown} has element type {}, which is unknown",
                 self.code
             )));
         };
         let Some(count) = count(&self.dims) else {
-            return Err(Refusal::new(format!(
+            return Err(InvalidModel::new(format!(
                 "tensor {shown} has dimensions {}, which are not possible",
                 dimensions(&self.dims)
             )));
         };
         let (claimed, found, unit) = match self.raw_bytes {
             Some(_) if element == Element::String => {
-                return Err(Refusal::new(format!("tensor {shown} is of text, but has raw data")));
+                return Err(InvalidModel::new(format!(
+                    "tensor {shown} is of text, but has raw data"
+                )));
             }
             Some(bytes) => (element.bytes(count), bytes, "bytes"),
             None => (element.entries(count), self.stored(element.stored()), "values"),
         };
         if claimed != found {
-            return Err(Refusal::new(format!(
+            return Err(InvalidModel::new(format!(
                 "tensor {shown} claims {claimed} {unit} by its dimensions {}, but holds {found}",
                 dimensions(&self.dims)
             )));
@@ -116,7 +119,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// How many elements dimensions make.
+/// Number of elements of these dimensions.
 fn count(dims: &[i64]) -> Option<u64> {
     dims.iter()
         .try_fold(1_u64, |count, &dim| count.checked_mul(u64::try_from(dim).ok()?))
@@ -129,18 +132,18 @@ fn dimensions(dims: &[i64]) -> String {
     format!("[{}{more}]", shown.join(", "))
 }
 
-/// How many numbers of a fixed size a field holds, packed or alone.
-fn fixed(content: Content<'_>, bytes: usize) -> Result<u64, Refusal> {
+/// Number of values of a fixed size in a field, packed or alone.
+fn fixed(content: Content<'_>, bytes: usize) -> Result<u64, InvalidModel> {
     match content {
         Content::Fixed32 if bytes == 4 => Ok(1),
         Content::Fixed64 if bytes == 8 => Ok(1),
         Content::Bytes(packed) if packed.len().is_multiple_of(bytes) => Ok((packed.len() / bytes) as u64),
-        _ => Err(Refusal::broken()),
+        _ => Err(InvalidModel::broken()),
     }
 }
 
-/// How many integers of variable length a field holds, packed or alone.
-fn varints(content: Content<'_>) -> Result<u64, Refusal> {
+/// Number of integers of variable length in a field, packed or alone.
+fn varints(content: Content<'_>) -> Result<u64, InvalidModel> {
     match content {
         Content::Varint(_) => Ok(1),
         Content::Bytes(mut packed) => {
@@ -151,12 +154,12 @@ fn varints(content: Content<'_>) -> Result<u64, Refusal> {
             }
             Ok(count)
         }
-        _ => Err(Refusal::broken()),
+        _ => Err(InvalidModel::broken()),
     }
 }
 
 /// The path that an entry of `external_data` gives, if it does.
-fn location(entry: &[u8]) -> Result<Option<&str>, Refusal> {
+fn location(entry: &[u8]) -> Result<Option<&str>, InvalidModel> {
     let (mut key, mut value) = ("", "");
     for field in Fields::of(entry) {
         match field? {

@@ -62,18 +62,18 @@ fn model(graph: Graph) -> Model {
     }
 }
 
-fn checked(graph: Graph) -> Result<Outline, Refusal> {
+fn checked(graph: Graph) -> Result<Outline, InvalidModel> {
     check(&model(graph).encode_to_vec())
 }
 
-fn refused(result: Result<Outline, Refusal>, words: &[&str]) {
+fn refused(result: Result<Outline, InvalidModel>, words: &[&str]) {
     let message = result.expect_err("refused").to_string();
     for word in words {
         assert!(message.contains(word), "{message:?} does not say {word:?}");
     }
 }
 
-fn with_weight(weight: Tensor) -> Result<Outline, Refusal> {
+fn with_weight(weight: Tensor) -> Result<Outline, InvalidModel> {
     checked(Graph {
         initializer: vec![weight],
         ..graph(vec![node("MatMul", &["x", "w"], &["y"])])

@@ -3,7 +3,7 @@
 //! Promises: memory is the caller's affair alone: a file of millions of empty messages costs nothing here. Leaves which
 //! fields there are to `read`.
 
-/// What a field holds.
+/// The content of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Content<'a> {
     /// An integer of variable length.
@@ -16,7 +16,7 @@ pub(super) enum Content<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A field's number and what it holds.
+/// A field's number and its [`Content`].
 pub(super) type Field<'a> = (u32, Content<'a>);
 
 /// The bytes end inside a field, or are none.

@@ -7,7 +7,7 @@ use super::proto::{
     Dimension, Entry, Graph, Length, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo,
 };
 
-/// The version of the format: what ONNX 1.10 and later read.
+/// The version of the format, which ONNX 1.10 and later read.
 const IR_VERSION: i64 = 8;
 /// The standard operator set that the file imports.
 pub const OPSET: i64 = 13;

@@ -1,4 +1,4 @@
-//! Building a table row by row, in one pass, with memory bounded by what was sent.
+//! A table built row by row, in one pass, with memory in proportion to its input.
 //!
 //! Rows usually repeat the same keys in the same order, so the column after the last one is tried before the names are
 //! searched. A column that appears late, or a key that a row leaves out, costs nothing until the next value.
@@ -7,7 +7,7 @@ use super::Table;
 use crate::Error;
 use crate::column::{Cell, Column, Dictionary};
 
-/// How many columns a table may have. Every column comes back with a dozen figures.
+/// Most columns of a table. Every column comes back with a dozen figures.
 const COLUMNS_MAX: usize = 65_536;
 /// Tables up to this many cells may be as sparse as they like (32 MiB of doubles).
 const CELLS_FREE: u64 = 4 << 20;
@@ -77,7 +77,7 @@ impl TableBuilder {
         self.columns[index].set(self.rows, cell)
     }
 
-    /// Ends the current row; what was not set in it is missing.
+    /// Ends the current row; cells that were not set are missing.
     ///
     /// # Errors
     /// [`Error::TooSparse`].

@@ -17,10 +17,10 @@ const LOSSES_MAX: usize = 1_000;
 /// Growth of the cost that rounding explains: relative to the cost, and in squares of the target's standard deviation.
 const ROUNDING: (f64, f64) = (1e-9, 1e-12);
 
-/// How to descend.
+/// Options of [`descend`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Descent {
-    /// What the gradient is multiplied by; the default is [`default_rate`].
+    /// Factor of the gradient; the default is [`default_rate`].
     pub learning_rate: Option<f64>,
     /// The most steps.
     pub epochs: u32,
@@ -31,9 +31,9 @@ pub struct Descent {
 /// One step of a descent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Epoch {
-    /// Which one, from 1.
+    /// Its number, from 1.
     pub number: u32,
-    /// How many there may be.
+    /// The most epochs.
     pub limit: u32,
     /// The cost after it.
     pub loss: f64,
@@ -44,17 +44,17 @@ pub struct Epoch {
 pub struct Losses {
     /// The cost after epoch 1 and after each `every` epochs from there, and after the last; at most 1,000.
     pub points: Vec<f64>,
-    /// How many epochs lie between two points; 0 without a descent.
+    /// Epochs between two points; 0 without a descent.
     pub every: u32,
-    /// What the gradient was multiplied by.
+    /// Factor of the gradient.
     pub learning_rate: f64,
-    /// How many epochs there were.
+    /// Number of epochs.
     pub epochs: u32,
-    /// Whether the tolerance was reached.
+    /// True if the tolerance was reached.
     pub converged: bool,
 }
 
-/// Where a descent ended, for the standardised columns.
+/// The end of a descent, for the standardised columns.
 #[derive(Debug)]
 pub(crate) struct Descended {
     pub(crate) bias: f64,
@@ -67,11 +67,11 @@ pub fn default_rate(features: usize) -> f64 {
     (1.0 / features.max(1) as f64).min(0.1)
 }
 
-/// Descends; `told` hears of every epoch.
+/// Descends; calls `on_epoch` after every [`Epoch`].
 pub(crate) fn descend(
     design: &Design<'_>,
     descent: &Descent,
-    told: &mut dyn FnMut(Epoch),
+    on_epoch: &mut dyn FnMut(Epoch),
     cancelled: Cancelled<'_>,
 ) -> Result<Descended, Error> {
     let rows = Standard::of(design, cancelled)?;
@@ -96,7 +96,7 @@ pub(crate) fn descend(
         before = cost;
         let loss = cost * square_unit;
         history.push(number, loss);
-        told(Epoch {
+        on_epoch(Epoch {
             number,
             limit: descent.epochs,
             loss,

@@ -1,25 +1,28 @@
-//! Why nothing can be learnt from a table, or was not.
+//! Errors of training.
 
-use crate::ColumnType;
+use crate::names::quoted;
+use crate::{ColumnNames, ColumnType};
 
-/// Why training failed.
+/// An error of [`train`](super::train).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// The table or the target is wrong, or the caller asked to stop.
+    /// The table or the target is wrong, or the caller cancelled.
     #[error(transparent)]
     Table(#[from] crate::Error),
     /// No column has a feature's name.
-    #[error("there is no column {feature:?} to use as a feature")]
+    #[error("there is no column {} to use as a feature; {present}", quoted(feature))]
     FeatureNotFound {
-        /// The feature asked for.
+        /// The requested feature.
         feature: String,
+        /// The columns there are.
+        present: ColumnNames,
     },
     /// A feature's column holds text, mixed values or nothing.
     #[error("the feature {feature:?} is a column of type {kind}; it must hold numbers or booleans only")]
     FeatureNotNumeric {
-        /// The feature asked for.
+        /// The requested feature.
         feature: String,
-        /// What its column holds.
+        /// The type of its column.
         kind: ColumnType,
     },
     /// The target is named as a feature.
@@ -45,7 +48,7 @@ pub enum Error {
     TooFewRows {
         /// Rows to train on.
         found: usize,
-        /// How many are needed.
+        /// Number of rows needed.
         needed: usize,
     },
     /// The target has one value only.

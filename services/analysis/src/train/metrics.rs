@@ -1,9 +1,9 @@
-//! How well predictions meet what was to be predicted.
+//! Metrics of predictions against the true values.
 
 use crate::moments::scale_for;
 use crate::sum::Sum;
 
-/// Figures of predictions; absent where they are not defined, or where a double cannot hold them.
+/// Metrics of predictions; absent where they are not defined, or where a double cannot hold them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metrics {
     /// The share of the target's variance that is explained; absent where the target does not vary. It is negative where
@@ -13,12 +13,12 @@ pub struct Metrics {
     pub mse: Option<f64>,
     /// The mean of the errors' magnitudes.
     pub mae: Option<f64>,
-    /// How many rows.
+    /// Number of rows.
     pub row_count: usize,
 }
 
 impl Metrics {
-    /// Judges pairs of what was to be predicted and what was.
+    /// Compares pairs of a true value and its prediction.
     pub fn of(pairs: &[(f64, f64)]) -> Self {
         let count = pairs.len() as f64;
         let largest = pairs

@@ -1,4 +1,4 @@
-//! Which rows are held back to judge a model by.
+//! The choice of rows that are held back to judge a model.
 
 /// The next number of SplitMix64 (Steele, Lea and Flood: Fast splittable pseudorandom number generators, 2014).
 fn next(state: &mut u64) -> u64 {
@@ -9,7 +9,7 @@ fn next(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// How many of `rows` a share is; part of a row counts as one.
+/// Number of rows in a share of `rows`; part of a row counts as one.
 pub(super) fn held_back(rows: usize, share: f64) -> usize {
     ((rows as f64 * share).ceil() as usize).min(rows)
 }

@@ -19,8 +19,8 @@ fn table(columns: &[(&str, &[f64])]) -> Table {
     Table::from_columns(columns.iter().map(|(name, values)| numbers(name, values))).unwrap()
 }
 
-fn plan(target: &str) -> Plan {
-    Plan {
+fn options(target: &str) -> TrainOptions {
+    TrainOptions {
         target: target.into(),
         features: None,
         method: Method::ClosedForm,
@@ -29,15 +29,15 @@ fn plan(target: &str) -> Plan {
     }
 }
 
-fn trained(table: &Table, plan: &Plan) -> Result<Trained, Error> {
-    train(table, plan, &mut |_| {}, &|| false)
+fn trained(table: &Table, options: &TrainOptions) -> Result<Trained, Error> {
+    train(table, options, &mut |_| {}, &|| false)
 }
 
-fn named(plan: Plan, features: &[&str]) -> Plan {
+fn named(options: TrainOptions, features: &[&str]) -> TrainOptions {
     let features = features.iter().map(|&name| name.to_owned()).collect();
-    Plan {
+    TrainOptions {
         features: Some(features),
-        ..plan
+        ..options
     }
 }
 
@@ -66,8 +66,8 @@ fn near(found: &Trained, intercept: f64, coefficients: &[(&str, f64)], within: f
 #[test]
 fn a_plane_is_found_by_both_methods() {
     let table = plane();
-    let features = named(plan("y"), &["b", "a"]);
-    let by_steps = Plan {
+    let features = named(options("y"), &["b", "a"]);
+    let by_steps = TrainOptions {
         method: Method::GradientDescent(Descent {
             learning_rate: None,
             epochs: 20_000,
@@ -75,8 +75,8 @@ fn a_plane_is_found_by_both_methods() {
         }),
         ..features.clone()
     };
-    for plan in [features, by_steps] {
-        let found = trained(&table, &plan).unwrap();
+    for options in [features, by_steps] {
+        let found = trained(&table, &options).unwrap();
         near(&found, 3.0, &[("b", -1.0), ("a", 2.0)], 1e-10);
         assert!((found.train.r2.unwrap() - 1.0).abs() < 1e-12 && found.train.mae.unwrap() < 1e-10);
         assert_eq!((found.train.row_count, found.test), (50, None));
@@ -85,7 +85,7 @@ fn a_plane_is_found_by_both_methods() {
 
 #[test]
 fn what_cannot_help_has_the_coefficient_zero() {
-    let found = trained(&plane(), &plan("y")).unwrap();
+    let found = trained(&plane(), &options("y")).unwrap();
     near(&found, 3.0, &[("a", 2.0), ("b", -1.0), ("c", 0.0), ("k", 0.0)], 1e-10);
     let why: Vec<(&str, CleaningAction)> = found.cleaned.iter().map(|it| (&*it.column, it.action)).collect();
     assert_eq!(
@@ -104,7 +104,7 @@ fn incomplete_rows_are_left_out_and_counted() {
         ("unused", &[NAN; 6]),
         ("y", &[3.0, 5.0, 7.0, NAN, 11.0, 13.0]),
     ]);
-    let found = trained(&table, &plan("y")).unwrap();
+    let found = trained(&table, &options("y")).unwrap();
     near(&found, 1.0, &[("a", 2.0)], 1e-12);
     assert_eq!(found.train.row_count, 4);
     let left_out: Vec<(&str, usize)> = found.cleaned.iter().map(|it| (&*it.column, it.count)).collect();
@@ -116,16 +116,16 @@ fn a_share_is_held_back_and_judged() {
     let x: Vec<f64> = (0..100).map(f64::from).collect();
     let y: Vec<f64> = (0..100).map(|i| f64::from(i) * 2.0 + f64::from(i * 37 % 11)).collect();
     let table = table(&[("x", &x), ("y", &y)]);
-    let half = Plan {
+    let half = TrainOptions {
         test_share: 0.3,
-        ..plan("y")
+        ..options("y")
     };
     let found = trained(&table, &half).unwrap();
     let test = found.test.unwrap();
     assert_eq!((found.train.row_count, test.row_count), (70, 30));
     assert!(test.r2.unwrap() > 0.99 && test.mse.unwrap() > 0.0);
     assert_eq!(trained(&table, &half), Ok(found.clone()));
-    let other = trained(&table, &Plan { seed: 43, ..half }).unwrap();
+    let other = trained(&table, &TrainOptions { seed: 43, ..half }).unwrap();
     assert_ne!(other.model, found.model);
 }
 
@@ -145,32 +145,35 @@ fn every_refusal_says_why() {
     ])
     .unwrap();
     let cases = [
-        (plan("z"), "no column \"z\""),
-        (plan("t"), "\"t\" is a column of type text"),
-        (named(plan("y"), &["z"]), "no column \"z\" to use as a feature"),
-        (named(plan("y"), &["t"]), "the feature \"t\" is a column of type text"),
-        (named(plan("y"), &["a", "y"]), "cannot be a feature too"),
-        (named(plan("y"), &["a", "a"]), "named twice"),
-        (named(plan("y"), &[]), "no feature"),
-        (named(plan("k"), &["a"]), "same value in every row"),
+        (options("z"), "no column \"z\""),
+        (options("t"), "\"t\" is a column of type text"),
+        (named(options("y"), &["z"]), "no column \"z\" to use as a feature"),
         (
-            Plan {
+            named(options("y"), &["t"]),
+            "the feature \"t\" is a column of type text",
+        ),
+        (named(options("y"), &["a", "y"]), "cannot be a feature too"),
+        (named(options("y"), &["a", "a"]), "named twice"),
+        (named(options("y"), &[]), "no feature"),
+        (named(options("k"), &["a"]), "same value in every row"),
+        (
+            TrainOptions {
                 test_share: 0.5,
-                ..plan("y")
+                ..options("y")
             },
             "1 complete rows are left to train on, but at least",
         ),
     ];
-    for (plan, words) in cases {
-        let message = trained(&table, &plan).expect_err("refused").to_string();
+    for (options, words) in cases {
+        let message = trained(&table, &options).expect_err("refused").to_string();
         assert!(message.contains(words), "{message:?} does not say {words:?}");
     }
-    let alone = trained(&self::table(&[("y", &[1.0, 2.0])]), &plan("y"));
+    let alone = trained(&self::table(&[("y", &[1.0, 2.0])]), &options("y"));
     assert_eq!(alone, Err(Error::NoFeature));
-    let empty = trained(&self::table(&[]), &plan("y"));
+    let empty = trained(&self::table(&[]), &options("y"));
     assert_eq!(empty, Err(crate::Error::NoRows.into()));
     let huge = self::table(&[("x", &[0.0, 1e-200, 2e-200]), ("y", &[0.0, 1e200, 2e200])]);
-    assert!(matches!(trained(&huge, &plan("y")), Err(Error::OutOfRange { .. })));
+    assert!(matches!(trained(&huge, &options("y")), Err(Error::OutOfRange { .. })));
 }
 
 #[test]
@@ -194,7 +197,7 @@ proptest! {
         let columns = [column(|r| r.0), column(|r| r.1), column(|r| r.2.map_or(NAN, |y| y + r.0))];
         let table = table(&[("a", &columns[0]), ("b", &columns[1]), ("y", &columns[2])]);
         prop_assume!(table.columns()[2].count() > 4);
-        let found = trained(&table, &plan("y")).unwrap();
+        let found = trained(&table, &options("y")).unwrap();
         let report = analyze(&table, &crate::Options { target: Some("y") }, &|| false).unwrap();
         let fit = report.fit.unwrap();
         prop_assert_eq!(found.model.intercept, fit.intercept.unwrap());

@@ -2,31 +2,37 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::examples;
 use super::page::Page;
 
 /// Keep models and choose which version is served.
 #[derive(Debug, Subcommand)]
 pub enum Model {
     /// Add a version; the same file again gives the same version.
+    #[command(after_help = examples::PUSH)]
     Push {
         /// The model's name.
         name: String,
-        /// The ONNX file.
+        /// The ONNX file; `-` reads standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
         /// Serve it at once.
         #[arg(long)]
         deploy: bool,
     },
     /// List models, by name.
+    #[command(after_help = examples::MODELS)]
     List(Page),
     /// Show one model's versions.
+    #[command(after_help = examples::VERSIONS)]
     Get {
         /// The model's name.
         name: String,
     },
     /// Serve a version; answers when a request would succeed.
+    #[command(after_help = examples::DEPLOY)]
     Deploy {
         /// The model's name.
         name: String,
@@ -35,16 +41,19 @@ pub enum Model {
         version: u32,
     },
     /// Serve no version any more.
+    #[command(after_help = examples::UNDEPLOY)]
     Undeploy {
         /// The model's name.
         name: String,
     },
     /// Serve the version that was served before.
+    #[command(after_help = examples::ROLLBACK)]
     Rollback {
         /// The model's name.
         name: String,
     },
     /// Delete a version that is not served.
+    #[command(after_help = examples::DELETE)]
     Delete {
         /// The model's name.
         name: String,
@@ -58,9 +67,9 @@ pub enum Model {
 pub struct Infer {
     /// The model's name.
     pub model: String,
-    /// Rows (CSV with a header, or a JSON array), of which each gets a prediction, or a request of the Open Inference
-    /// Protocol in JSON (an object with `inputs`); `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
+    /// Rows with a header line (CSV, TSV) or in JSON (an array, or one row a line), of which each gets a prediction, or a
+    /// request of the Open Inference Protocol in JSON (an object with `inputs`); also gzipped. `-` reads standard input.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub input: PathBuf,
     /// The version; absent: the deployed one. Only for tensors.
     #[arg(long)]
@@ -73,7 +82,8 @@ pub struct Infer {
 /// Train a model on the rows of a file.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// A CSV file with a header, or JSON: an array of rows.
+    /// Rows with a header line (CSV, TSV) or in JSON (an array, or one row a line); also gzipped. `-` reads standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
     /// The column to predict.
     #[arg(long, value_name = "COLUMN")]
@@ -81,7 +91,7 @@ pub struct Train {
     /// The columns to predict from; absent: every other numeric one.
     #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
     pub features: Vec<String>,
-    /// How the coefficients are found.
+    /// The method by which the coefficients are found.
     #[arg(long, value_enum, default_value_t = Method::ClosedForm)]
     pub method: Method,
     /// Step of the gradient descent.
@@ -107,7 +117,7 @@ pub struct Train {
     pub deploy: bool,
 }
 
-/// How the coefficients of a linear model are found.
+/// The methods by which the coefficients of a linear model are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Method {
     /// By QR decomposition.
@@ -134,10 +144,10 @@ pub struct BenchInfer {
     /// Rows of a request; the model's inputs are filled with numbers of a fixed seed.
     #[arg(long, default_value_t = 1)]
     pub rows: u32,
-    /// How many requests.
+    /// Number of requests.
     #[arg(long, default_value_t = 10_000)]
     pub count: u32,
-    /// How many at once.
+    /// Requests at once.
     #[arg(long, default_value_t = 1)]
     pub concurrency: u32,
     /// Calls a second in all, begun by the clock; absent: each begins when one has ended.

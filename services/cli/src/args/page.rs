@@ -7,10 +7,10 @@ use crate::client::escape;
 /// One page of a listing; without arguments the whole of it.
 #[derive(Debug, Args)]
 pub struct Page {
-    /// At most this many; absent: all.
+    /// Most entries; absent: all.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: Option<u32>,
-    /// Where to go on: `nextPageToken` of the page before.
+    /// The page to list: `nextPageToken` of the page before.
     #[arg(long)]
     pub page_token: Option<String>,
 }

@@ -8,54 +8,52 @@ use serde_json::value::RawValue;
 
 use super::Session;
 use crate::args::Analyze;
+use crate::input::{self, Content, Object};
 use crate::output::line;
 use crate::output::table::{figure, print, text};
 
-pub(super) mod rows;
-
+/// Member of a request with its rows.
+const DATA: &str = "data";
+/// Member of a request with its columns.
+const TABLE: &str = "table";
 /// Correlations shown; all of them come with `--output json`.
 const CORRELATIONS_SHOWN: usize = 10;
 
-/// Analyses the file.
-pub(super) async fn run(session: &Session, wish: &Analyze) -> Result<(), Fault> {
-    let body = request(wish)?;
+/// Runs the command.
+pub(super) async fn run(session: &Session, args: &Analyze) -> Result<(), Fault> {
+    let body = request(args)?;
     let answer = session.client.post("/api/v1/analyze", body).await?;
     session.print(&answer, show)
 }
 
-fn request(wish: &Analyze) -> Result<Vec<u8>, Fault> {
-    let unreadable = |why: String| Fault::new(Reason::FileUnreadable, format!("{}: {why}", wish.file.display()));
-    let csv = wish
-        .file
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    let mut request = if csv {
-        BTreeMap::from([("data".to_owned(), rows::of_csv(&wish.file).map_err(unreadable)?)])
-    } else {
-        let written = std::fs::read_to_string(&wish.file).map_err(|error| unreadable(error.to_string()))?;
-        of_json(&written).map_err(|error| {
-            let file = wish.file.display();
-            Fault::new(
-                Reason::InvalidJson,
-                format!("{file}: neither an array of rows nor a request in JSON: {error}"),
-            )
-        })?
+/// The request of the file and the flags, of which flags take precedence.
+fn request(args: &Analyze) -> Result<Vec<u8>, Fault> {
+    let mut request = match input::content(&args.file)? {
+        Content::Delimited(table) => BTreeMap::from([(DATA.to_owned(), table.rows()?)]),
+        Content::Rows(rows) => BTreeMap::from([(DATA.to_owned(), rows)]),
+        Content::Object(object) => whole(object)?,
     };
-    for (name, value) in [("target", &wish.target), ("model", &wish.model)] {
+    let unwritable = |error: serde_json::Error| Fault::new(Reason::Internal, format!("the request: {error}"));
+    for (name, value) in [("target", &args.target), ("model", &args.model)] {
         if let Some(value) = value {
-            let quoted = serde_json::value::to_raw_value(value).map_err(|error| unreadable(error.to_string()))?;
+            let quoted = serde_json::value::to_raw_value(value).map_err(unwritable)?;
             request.insert(name.to_owned(), quoted);
         }
     }
-    serde_json::to_vec(&request).map_err(|error| unreadable(error.to_string()))
+    serde_json::to_vec(&request).map_err(unwritable)
 }
 
-/// An array of rows, or a whole request.
-fn of_json(written: &str) -> serde_json::Result<BTreeMap<String, Box<RawValue>>> {
-    if written.trim_start().starts_with('[') {
-        return Ok(BTreeMap::from([("data".to_owned(), serde_json::from_str(written)?)]));
+/// The members of an [`Object`] that is a whole request.
+fn whole(object: Object) -> Result<BTreeMap<String, Box<RawValue>>, Fault> {
+    if object.members.contains_key(DATA) || object.members.contains_key(TABLE) {
+        return Ok(object.members);
     }
-    serde_json::from_str(written)
+    let message = format!(
+        "{}: one object that is neither a request, which has its rows in `{DATA}`, nor a row, whose values are texts, \
+         numbers, booleans or null",
+        object.name
+    );
+    Err(Fault::new(Reason::InvalidRow, message))
 }
 
 fn show(answer: &Value) {
@@ -163,17 +161,37 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn flags_complete_a_request() {
-        let file = std::env::temp_dir().join(format!("lepton-analyze-{}.json", std::process::id()));
-        std::fs::write(&file, r#"[{"a":1,"b":2}]"#).expect("a file");
-        let wish = Analyze {
+    /// The request that a file of this content makes, with a target.
+    fn of(name: &str, content: &str) -> Result<Value, Fault> {
+        let file = std::env::temp_dir().join(format!("lepton-analyze-{}-{name}", std::process::id()));
+        std::fs::write(&file, content).expect("a file");
+        let args = Analyze {
             file: file.clone(),
             target: Some("b".to_owned()),
             model: None,
         };
-        let body: Value = serde_json::from_slice(&request(&wish).expect("a request")).expect("JSON");
-        assert_eq!(body, json!({"data": [{"a": 1, "b": 2}], "target": "b"}));
+        let body = request(&args);
         std::fs::remove_file(file).expect("it can be removed");
+        Ok(serde_json::from_slice(&body?).expect("JSON"))
+    }
+
+    #[test]
+    fn flags_complete_a_request() {
+        let expected = json!({"data": [{"a": 1, "b": 2}], "target": "b"});
+        for (name, content) in [
+            ("rows.json", r#"[{"a":1,"b":2}]"#),
+            ("rows.jsonl", r#"{"a":1,"b":2}"#),
+            ("rows.csv", "a,b\n1,2\n"),
+            ("request.json", r#"{"data":[{"a":1,"b":2}],"target":"a"}"#),
+        ] {
+            assert_eq!(of(name, content).expect("a request"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_neither_row_nor_request_is_refused() {
+        let refused = of("neither.json", r#"{"rows":[{"a":1}]}"#).expect_err("neither");
+        assert_eq!(refused.reason, Reason::InvalidRow);
+        assert!(refused.message.contains("`data`"), "{refused:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `lepton bench`: measures this mesh as a client sees it.
+//! `lepton bench`: measurements of a mesh as a client sees it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,27 +17,27 @@ pub(super) mod analyze;
 pub(super) mod infer;
 pub(super) mod tasks;
 
-/// How often something is called.
+/// The load of a measurement.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     /// Calls in all.
     count: u32,
     /// Calls at once.
     concurrency: u32,
-    /// Calls a second over all lanes, whatever became of those before; absent: each begins when one has ended.
+    /// Calls a second over all lanes, whether or not earlier ones have ended; absent: each begins when one has ended.
     rate: Option<u32>,
 }
 
 impl Load {
-    /// When a call is due, from the start on.
+    /// The time at which a call is due, from the start on.
     fn due(self, number: u32) -> Option<Duration> {
         let seconds = f64::from(number) / f64::from(self.rate?.max(1));
         Some(Duration::from_secs_f64(seconds))
     }
 }
 
-/// Calls; gives how long each took and how long all did. The first failure ends it. With a rate a call's time begins when it
-/// is due: what it waits for a free lane counts.
+/// Calls under a [`Load`]; returns the duration of each call and of all, in seconds. The first failure ends it. With a rate a
+/// call's time begins when it is due: the wait for a free lane counts.
 async fn repeat<C, F>(clock: Clock, load: Load, call: C) -> Result<(Vec<Duration>, f64), Fault>
 where
     C: Fn() -> F + Clone + Send + 'static,

@@ -9,25 +9,26 @@ use lepton_journal::inspect;
 use lepton_mesh::config::address::etcd_members;
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
 use lepton_proto::proto_json;
-use serde_json::Value;
 
 use super::Session;
 use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED};
 use crate::args::{Format, Journal, JournalRead};
 use crate::client::read_json;
 use crate::output::line;
-use crate::output::table::{render, text};
+use crate::output::table::text;
+
+mod words;
 
 /// Reads what is asked for.
-pub(super) async fn run(session: &Session, wish: &Journal) -> Result<ExitCode, Fault> {
-    let etcd = match wish.etcd.is_empty() {
+pub(super) async fn run(session: &Session, args: &Journal) -> Result<ExitCode, Fault> {
+    let etcd = match args.etcd.is_empty() {
         true => None,
         false => {
-            let members = etcd_members(&wish.etcd)?;
-            Some(Etcd::connect(&session.context, &members, &wish.cluster))
+            let members = etcd_members(&args.etcd)?;
+            Some(Etcd::connect(&session.context, &members, &args.cluster))
         }
     };
-    match wish.read {
+    match args.read {
         JournalRead::Status => status(session, etcd).await,
         JournalRead::Verify => verify(session, etcd).await,
         JournalRead::Dump { from_segment, limit } => dump(session, etcd, from_segment, limit).await,
@@ -45,7 +46,7 @@ async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
         }
         None => session.client.get("/api/v1/journal").await?.to_vec(),
     };
-    session.conclude(&body, DONE, fields)
+    session.conclude(&body, DONE, words::status)
 }
 
 async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault> {
@@ -60,24 +61,7 @@ async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
         None => session.client.get("/api/v1/journal:verify").await?.to_vec(),
     };
     let holds = read_json(&body)?["ok"] == true;
-    session.conclude(&body, if holds { DONE } else { EXIT_FAILED }, fields)
-}
-
-fn fields(answer: &Value) -> String {
-    let rows: Vec<Vec<String>> = answer
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| {
-            let shown = match value {
-                Value::Array(list) if list.is_empty() => "none".to_owned(),
-                Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join("; "),
-                other => text(other),
-            };
-            vec![name.clone(), shown]
-        })
-        .collect();
-    render(&["what", "value"], &rows)
+    session.conclude(&body, if holds { DONE } else { EXIT_FAILED }, words::verification)
 }
 
 async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> Result<ExitCode, Fault> {

@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use serde_json::{Value, json};
 
 use super::Session;
 use crate::advice::EXIT_DONE;
 use crate::args::model::Model;
 use crate::client::{escape, read_json};
+use crate::input;
 use crate::output::line;
 use crate::output::table::{more, print, text};
 
 /// Runs one of them.
-pub(super) async fn run(session: &Session, wish: Model) -> Result<ExitCode, Fault> {
+pub(super) async fn run(session: &Session, args: Model) -> Result<ExitCode, Fault> {
     let client = &session.client;
-    match wish {
+    match args {
         Model::Push { name, file, deploy } => return push(session, &name, &file, deploy).await,
         Model::List(page) => {
             let body = client.get(&page.of("/api/v1/models")).await?;
@@ -44,8 +45,7 @@ fn path(name: &str, rest: &str) -> String {
 }
 
 async fn push(session: &Session, name: &str, file: &std::path::Path, deploy: bool) -> Result<ExitCode, Fault> {
-    let content = std::fs::read(file)
-        .map_err(|error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", file.display())))?;
+    let content = input::bytes(file)?;
     let body = session.client.post(&path(name, ":push"), content).await?;
     if !deploy {
         session.print(&body, |version| versions(std::slice::from_ref(version)))?;

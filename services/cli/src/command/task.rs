@@ -1,7 +1,7 @@
 //! `lepton task`: submit tasks and follow them.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,12 +16,14 @@ use super::Session;
 use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED, EXIT_UNAVAILABLE};
 use crate::args::{Format, Submit, Task};
 use crate::client::{escape, read_json};
+use crate::input;
+use crate::output::cells::{cut, plain};
 use crate::output::line;
 use crate::output::table::{more, render, text};
 
 /// Runs one of them.
-pub(super) async fn run(session: &Session, wish: Task) -> Result<ExitCode, Fault> {
-    match wish {
+pub(super) async fn run(session: &Session, args: Task) -> Result<ExitCode, Fault> {
+    match args {
         Task::Submit(submit) => submitted(session, submit).await,
         Task::Get { id } => show(session, &session.client.get(&path(&id, "")).await?),
         Task::List {
@@ -57,7 +59,7 @@ async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, Fault>
             .map(|attempts| ("retry", json!({ "maxAttempts": attempts }))),
     );
     // The input goes along as written: reading it into numbers here could lose digits.
-    let input = input(&submit.input)?;
+    let input = payload(&submit.input)?;
     let body = serde_json::to_string(&Request {
         input: &input,
         options: body,
@@ -111,17 +113,12 @@ pub(super) fn with_request_id(mut fault: Fault, request_id: &str) -> Fault {
 }
 
 /// The input as JSON text.
-fn input(argument: &str) -> Result<Box<RawValue>, Fault> {
-    let unreadable = |name: &str, error: std::io::Error| Fault::new(Reason::FileUnreadable, format!("{name}: {error}"));
+fn payload(argument: &str) -> Result<Box<RawValue>, Fault> {
     let written = match argument.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?,
-        None if argument == "-" => {
-            let mut written = String::new();
-            std::io::stdin()
-                .read_to_string(&mut written)
-                .map_err(|error| unreadable("standard input", error))?;
-            written
-        }
+        // As in curl and grpcurl, where `@` stands before a file and `-` for standard input.
+        Some("") => input::text(Path::new("-"))?,
+        Some(file) => input::text(Path::new(file))?,
+        None if argument == "-" => input::text(Path::new("-"))?,
         None => argument.to_owned(),
     };
     serde_json::from_str(&written)
@@ -159,15 +156,10 @@ fn state(task: &Value) -> String {
 
 /// A value on one line; the whole of it comes with `--output json`.
 fn shortened(value: &Value) -> String {
-    const CHARS_MAX: usize = 60;
-    let whole = if value.is_null() {
-        String::new()
-    } else {
-        value.to_string()
-    };
-    match whole.char_indices().nth(CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &whole[..end]),
-        None => whole,
+    const CELLS_MAX: usize = 63;
+    match value {
+        Value::Null => String::new(),
+        value => cut(&plain(&value.to_string()), CELLS_MAX, "..."),
     }
 }
 

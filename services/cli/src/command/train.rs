@@ -1,6 +1,6 @@
-//! `lepton train FILE`: uploads the rows, trains on them as a durable task, and shows what came of it.
+//! `lepton train FILE`: uploads the rows, trains on them as a durable task, and shows the result.
 //!
-//! Promises: the training goes on when this program is stopped; the uploaded rows go when it has ended, or was refused.
+//! Promises: the training goes on when this program is stopped; the uploaded rows are deleted when it has ended, or was refused.
 
 use std::process::ExitCode;
 
@@ -13,41 +13,50 @@ use super::task::{follow, unfinished, with_request_id};
 use crate::advice::{EXIT_DONE, EXIT_FAILED, fail};
 use crate::args::model::Train;
 use crate::client::{escape, read_json};
+use crate::input::{self, Content};
 use crate::output::line;
 use crate::output::progress::Bar;
 use crate::output::table::{print, text};
 
 /// Trains.
-pub(super) async fn run(session: &Session, wish: &Train) -> Result<ExitCode, Fault> {
-    let content = std::fs::read(&wish.file)
-        .map_err(|error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", wish.file.display())))?;
-    let uploaded = read_json(&session.client.post("/api/v1/blobs", content).await?)?;
+pub(super) async fn run(session: &Session, args: &Train) -> Result<ExitCode, Fault> {
+    let upload = upload(input::content(&args.file)?)?;
+    let uploaded = read_json(&session.client.post("/api/v1/blobs", upload).await?)?;
     let blob = text(&uploaded["blob"]);
-    let submitted = submit(session, wish, &blob).await;
+    let submitted = submit(session, args, &blob).await;
     if submitted.as_ref().is_err_and(is_refusal) {
-        forget(session, &blob).await;
+        delete_upload(session, &blob).await;
     }
     let ended = watch(session, submitted?).await;
     // What may still run needs its rows.
     if ended.as_ref().is_ok_and(|task| task["endTime"].is_string()) {
-        forget(session, &blob).await;
+        delete_upload(session, &blob).await;
     }
     let task = ended?;
     if task["state"] != "STATE_SUCCEEDED" {
-        return Ok(refused(session, &task));
+        return Ok(report_failure(session, &task));
     }
     session.print(task["output"].to_string().as_bytes(), show)?;
     Ok(EXIT_DONE)
 }
 
-async fn submit(session: &Session, wish: &Train, blob: &str) -> Result<Value, Fault> {
+/// The rows of a [`Content`] in a form that the mesh reads from an upload: CSV, or JSON.
+fn upload(content: Content) -> Result<String, Fault> {
+    match content {
+        Content::Delimited(table) => table.into_csv(),
+        Content::Rows(rows) => Ok(String::from(Box::<str>::from(rows))),
+        Content::Object(object) => Ok(object.text),
+    }
+}
+
+async fn submit(session: &Session, args: &Train, blob: &str) -> Result<Value, Fault> {
     let request_id = format!("cli-{}", session.context.random.token());
-    let body = json!({ "kind": "train", "input": input(wish, blob), "requestId": request_id });
+    let body = json!({ "kind": "train", "input": input(args, blob), "requestId": request_id });
     let answer = session.client.post("/api/v1/tasks", body.to_string()).await;
     read_json(&answer.map_err(|fault| with_request_id(fault, &request_id))?)
 }
 
-/// Whether there is certainly no task: the request was looked at and turned down.
+/// Returns true if there is certainly no task, because the request was refused.
 fn is_refusal(fault: &Fault) -> bool {
     matches!(
         fault.code(),
@@ -56,7 +65,7 @@ fn is_refusal(fault: &Fault) -> bool {
 }
 
 /// Deletes the uploaded rows.
-async fn forget(session: &Session, blob: &str) {
+async fn delete_upload(session: &Session, blob: &str) {
     if let Err(fault) = session.client.delete(&format!("/api/v1/blobs/{}", escape(blob))).await {
         tracing::debug!(%fault, blob, "the uploaded rows stay");
     }
@@ -90,28 +99,28 @@ async fn watch(session: &Session, task: Value) -> Result<Value, Fault> {
     }
 }
 
-/// The input of the task. What was not said is left out, so that the mesh's defaults hold.
-fn input(wish: &Train, blob: &str) -> Value {
+/// The input of the task. Absent options are left out, so that the mesh's defaults hold.
+fn input(args: &Train, blob: &str) -> Value {
     let mut input = Map::from_iter([
         ("blob".to_owned(), json!(blob)),
-        ("target".to_owned(), json!(wish.target)),
-        ("method".to_owned(), json!(wish.method.as_str())),
+        ("target".to_owned(), json!(args.target)),
+        ("method".to_owned(), json!(args.method.as_str())),
     ]);
     let mut add = |name: &str, value: Option<Value>| {
         input.extend(value.map(|value| (name.to_owned(), value)));
     };
-    add("features", (!wish.features.is_empty()).then(|| json!(wish.features)));
-    add("learningRate", wish.learning_rate.map(|rate| json!(rate)));
-    add("epochs", wish.epochs.map(|epochs| json!(epochs)));
-    add("tolerance", wish.tolerance.map(|tolerance| json!(tolerance)));
-    add("testShare", wish.test_share.map(|share| json!(share)));
-    add("seed", wish.seed.map(|seed| json!(seed)));
-    add("model", wish.model.as_ref().map(|model| json!(model)));
-    add("deploy", wish.deploy.then_some(json!(true)));
+    add("features", (!args.features.is_empty()).then(|| json!(args.features)));
+    add("learningRate", args.learning_rate.map(|rate| json!(rate)));
+    add("epochs", args.epochs.map(|epochs| json!(epochs)));
+    add("tolerance", args.tolerance.map(|tolerance| json!(tolerance)));
+    add("testShare", args.test_share.map(|share| json!(share)));
+    add("seed", args.seed.map(|seed| json!(seed)));
+    add("model", args.model.as_ref().map(|model| json!(model)));
+    add("deploy", args.deploy.then_some(json!(true)));
     Value::Object(input)
 }
 
-fn refused(session: &Session, task: &Value) -> ExitCode {
+fn report_failure(session: &Session, task: &Value) -> ExitCode {
     if session.format == crate::args::Format::Json {
         line(&task.to_string());
     }

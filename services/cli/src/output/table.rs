@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::cells::{left, plain, right, width};
 use super::{coloured, line};
 
-/// Prints rows below a header. Columns whose every value is a number stand at the right.
+/// Prints rows below a header ([`render`]). Columns whose every value is a number stand at the right.
 pub(crate) fn print(header: &[&str], rows: &[Vec<String>]) {
     line(&render(header, rows));
 }
@@ -23,52 +24,37 @@ pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 fn lines(header: &[&str], rows: &[Vec<String>], colour: bool) -> Vec<String> {
-    let cell = |row: &Vec<String>, column: usize| row.get(column).map(|text| plain(text)).unwrap_or_default();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| plain(cell)).collect())
+        .collect();
     let columns: Vec<(usize, bool)> = (0..header.len())
         .map(|column| {
-            let cells = rows.iter().map(|row| cell(row, column));
-            let width = cells
-                .clone()
-                .map(|text| text.chars().count())
-                .chain([header[column].len()])
-                .max()
-                .unwrap_or(0);
-            let numeric = !rows.is_empty() && cells.clone().all(|text| text.is_empty() || text.parse::<f64>().is_ok());
-            (width, numeric)
+            let cells = || rows.iter().filter_map(move |row| row.get(column)).map(String::as_str);
+            let widest = cells().chain([header[column]]).map(width).max().unwrap_or(0);
+            let numeric = !rows.is_empty() && cells().all(|text| text.is_empty() || text.parse::<f64>().is_ok());
+            (widest, numeric)
         })
         .collect();
-    let align = |texts: &dyn Fn(usize) -> String| {
+    let align = |row: &[String]| {
         let aligned = columns.iter().enumerate().map(|(column, (width, numeric))| {
-            let text = texts(column);
-            if *numeric {
-                format!("{text:>width$}")
-            } else {
-                format!("{text:<width$}")
+            let text = row.get(column).map(String::as_str).unwrap_or_default();
+            match numeric {
+                true => right(text, *width),
+                false => left(text, *width),
             }
         });
         aligned.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    let head = align(&|column| header[column].to_uppercase());
-    let head = if colour {
-        format!("\u{1b}[1m{head}\u{1b}[0m")
-    } else {
-        head
+    let names: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
+    let head = match colour {
+        true => format!("\u{1b}[1m{}\u{1b}[0m", align(&names)),
+        false => align(&names),
     };
-    std::iter::once(head)
-        .chain(rows.iter().map(|row| align(&|column| cell(row, column))))
-        .collect()
+    std::iter::once(head).chain(rows.iter().map(|row| align(row))).collect()
 }
 
-/// A text without characters that would break the table, or command the terminal: what others have written is shown here.
-fn plain(text: &str) -> String {
-    let harmless = |character: char| match character.is_control() {
-        true => char::REPLACEMENT_CHARACTER,
-        false => character,
-    };
-    text.chars().map(harmless).collect()
-}
-
-/// A JSON value as a person reads it: text bare, absent as nothing.
+/// A JSON [`Value`] as a person reads it: text bare, absent as nothing.
 pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -76,6 +62,12 @@ pub(crate) fn text(value: &Value) -> String {
         Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), figure),
         other => other.to_string(),
     }
+}
+
+/// An integer, which the contract's JSON writes as a text where it may have 64 bits.
+pub(crate) fn integer(value: &Value) -> u64 {
+    let text = value.as_str().and_then(|text| text.parse().ok());
+    text.or(value.as_u64()).unwrap_or(0)
 }
 
 /// A figure to six significant digits.
@@ -111,6 +103,20 @@ mod tests {
             lines(&["name", "n"], &rows, false),
             ["NAME     N", "a        1", "long  12.5"]
         );
+    }
+
+    #[test]
+    fn columns_align_by_cells() {
+        let row = |name: &str, state: &str| vec![name.to_owned(), "ok".to_owned(), state.to_owned()];
+        let rows = [
+            row("模型", "部署"),
+            row("🚀 rocket", "e\u{301}té\u{300}"),
+            row("a", "👩\u{200d}👩\u{200d}👧"),
+        ];
+        let lines = lines(&["name", "is", "state"], &rows, false);
+        let before = |line: &String| line.find("ok").map(|at| width(&line[..at]));
+        assert!(lines[1..].iter().all(|line| before(line) == Some(11)), "{lines:#?}");
+        assert_eq!(lines[1], "模型       ok  部署");
     }
 
     #[test]

@@ -9,20 +9,20 @@ use std::path::Path;
 
 use lepton_domain::reason::{Fault, Reason};
 
-/// The format of the directory: what the file `VERSION` says.
+/// The format of the directory: the content of the file `VERSION`.
 const FORMAT: &str = "1";
 
-/// What a start that got no further leaves behind, and what a fresh file system has at its root.
+/// Files of a start that was interrupted, and of a fresh file system's root.
 const LEFTOVERS: [&str; 3] = ["LOCK", "VERSION.tmp", "lost+found"];
 
-/// A directory that is ours until this is dropped.
+/// The lock on a directory, until this is dropped.
 #[derive(Debug)]
 pub(super) struct DataDirectory {
     _lock: File,
 }
 
 impl DataDirectory {
-    /// Makes it if need be, checks its format and locks it.
+    /// Checks the format ([`FORMAT`]), makes the directory if it is absent, and locks it.
     pub fn open(path: &Path) -> Result<Self, Fault> {
         let unwritable = |error: io::Error| unwritable(path, &error);
         check_format(path)?;
@@ -58,7 +58,7 @@ fn check_format(path: &Path) -> Result<(), Fault> {
     }
 }
 
-/// Refuses a directory that somebody else uses: it would become ours alone, down to its mode.
+/// Refuses a directory with other data ([`Reason::DataDirNotWritable`]): it would become ours alone, down to its mode.
 fn check_strangers(path: &Path) -> Result<(), Fault> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
@@ -77,7 +77,7 @@ fn check_strangers(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Makes the directory and those above it, with every name on the disk: a power cut must not take away what it will hold.
+/// Makes the directory and those above it, with every name on the disk: a power cut must not remove its content.
 fn create(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -89,7 +89,7 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Writes the format whole or not at all: half of it would be a format that nobody knows.
+/// Writes the format whole or not at all: half of it would be an unknown format.
 fn write_version(path: &Path) -> io::Result<()> {
     let version = path.join("VERSION");
     if version.exists() {

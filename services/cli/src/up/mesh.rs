@@ -18,15 +18,15 @@ use lepton_scheduler::Scheduler;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::directory::DataDirectory;
-use super::plan::{Line, Plan};
-use super::store::{Place, Store};
+use super::plan::{LaunchPlan, WorkerCommand};
+use super::store::{Store, StoreListener};
 use super::supervise::supervise;
 
 /// Everything, bound and built.
 pub(super) struct Mesh {
     context: Context,
     common: Common,
-    workers: Vec<Line>,
+    workers: Vec<WorkerCommand>,
     directory: DataDirectory,
     store: Option<Store>,
     etcd: String,
@@ -37,14 +37,14 @@ pub(super) struct Mesh {
 
 impl Mesh {
     /// Takes every address first: a taken one must leave the data directory as it was.
-    pub async fn assemble(plan: &Plan, context: Context) -> Result<Self, Fault> {
+    pub async fn assemble(plan: &LaunchPlan, context: Context) -> Result<Self, Fault> {
         let options = &plan.options;
-        let place = match options.etcd.is_empty() {
-            true => Some(Place::take(&options.etcd_listen, &context).await?),
+        let listener = match options.etcd.is_empty() {
+            true => Some(StoreListener::bind(&options.etcd_listen, &context).await?),
             false => None,
         };
-        let urls = match &place {
-            Some(place) => vec![format!("http://{}", place.address())],
+        let urls = match &listener {
+            Some(listener) => vec![format!("http://{}", listener.address())],
             None => etcd_members(&options.etcd)?,
         };
         let etcd = urls
@@ -66,8 +66,8 @@ impl Mesh {
         let common = scheduler.common.clone();
         let scheduler = bootstrap::<Scheduler>(scheduler, context.clone()).await?;
         let directory = DataDirectory::open(&data)?;
-        let store = place
-            .map(|place| place.open(data.join("etcd"), context.random.next_u64()))
+        let store = listener
+            .map(|listener| listener.open(data.join("etcd"), context.random.next_u64()))
             .transpose()?;
         Ok(Self {
             context,
@@ -117,8 +117,8 @@ impl Mesh {
         let gateway = Part::service("gateway", self.gateway);
         let stop = Shutdown::new();
         let mut workers = JoinSet::new();
-        for (number, line) in (1..).zip(self.workers) {
-            workers.spawn(supervise(number, line, self.context.clock, stop.clone()));
+        for (number, worker) in (1..).zip(self.workers) {
+            workers.spawn(supervise(number, worker, self.context.clock, stop.clone()));
         }
         Parts {
             gateway,

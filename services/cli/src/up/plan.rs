@@ -33,22 +33,22 @@ pub(super) type Flags = BTreeMap<String, String>;
 
 /// The options, and the variables that are left for the services.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct LaunchPlan {
     /// The command line.
     pub options: Options,
     variables: BTreeMap<String, String>,
 }
 
-/// How one worker is started.
+/// The command line and environment of one worker.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct WorkerCommand {
     /// Its command line.
     pub arguments: Vec<String>,
     /// The only settings in its environment.
     pub variables: BTreeMap<String, String>,
 }
 
-impl Plan {
+impl LaunchPlan {
     /// Takes the settings among the variables; refuses one that would change nothing.
     pub fn new(options: Options, variables: BTreeMap<String, String>) -> Result<Self, Fault> {
         let is = |names: &[&str], name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
@@ -57,7 +57,7 @@ impl Plan {
         for (name, value) in &variables {
             let wrong = if is(&SINGULAR, name) {
                 "`lepton up` runs several services, each with its own; unset it"
-            } else if !known(name, value) {
+            } else if !is_known(name, value) {
                 "no service has this setting; deploy/config has every one of them"
             } else {
                 continue;
@@ -67,14 +67,14 @@ impl Plan {
         Ok(Self { options, variables })
     }
 
-    /// How this process logs and traces.
+    /// The settings of logs and traces of this process.
     pub fn telemetry(&self) -> Result<TelemetryConfig, Fault> {
         let mut flags = Flags::new();
         self.trace(&mut flags);
         Ok(self.load::<lepton_scheduler::Config>(flags)?.common.telemetry())
     }
 
-    /// What the services have in common, before each gets its own addresses.
+    /// The flags that the services share, before each gets its own addresses.
     pub fn shared(&self, data: &Path, etcd: &[String]) -> Flags {
         let blobs = || data.join("blobs").display().to_string();
         let mut flags = Flags::from([
@@ -117,8 +117,8 @@ impl Plan {
         self.load(shared.clone())
     }
 
-    /// How a worker is started. What is wrong with its settings is found out here: a worker could only end, again and again.
-    pub fn worker(&self, shared: &Flags, number: u32) -> Result<Line, Fault> {
+    /// The [`WorkerCommand`] of a worker. Wrong settings are reported here: a worker could only end, again and again.
+    pub fn worker(&self, shared: &Flags, number: u32) -> Result<WorkerCommand, Fault> {
         let mut flags = shared.clone();
         if let Some(slots) = self.options.slots {
             flags.insert("tasks.slots".to_owned(), slots.to_string());
@@ -145,7 +145,7 @@ impl Plan {
         let given = given
             .into_iter()
             .filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
-        Ok(Line {
+        Ok(WorkerCommand {
             arguments: given.flatten().collect(),
             variables: self.of::<lepton_worker::Config>(),
         })
@@ -168,8 +168,8 @@ impl Plan {
     }
 }
 
-/// Whether any service has the setting.
-fn known(name: &str, value: &str) -> bool {
+/// Returns true if any service has the setting.
+fn is_known(name: &str, value: &str) -> bool {
     config::knows::<lepton_gateway::Config>(name, value)
         || config::knows::<lepton_scheduler::Config>(name, value)
         || config::knows::<lepton_worker::Config>(name, value)

@@ -10,22 +10,22 @@ use lepton_core::net::Listener;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{Fault, Reason};
 use lepton_embedded_etcd::{Config, Error, Server};
-use lepton_mesh::entry::{bind, warn_if_open};
+use lepton_mesh::entry::{self, warn_if_open};
 
 /// Revisions that stay readable: followers re-list after that, so a small number is enough.
 const KEEP_REVISIONS: u64 = 10_000;
 /// Bytes of history that stay readable; large values would make so many revisions gigabytes.
 const KEEP_BYTES: u64 = 64 << 20;
 
-/// The store's address, taken; its data is untouched yet.
-pub(super) struct Place {
+/// The bound address of a [`Store`] whose data is untouched yet.
+pub(super) struct StoreListener {
     listener: Listener,
 }
 
-impl Place {
-    /// Binds.
-    pub async fn take(address: &str, context: &Context) -> Result<Self, Fault> {
-        let listener = bind(context.net, address).await.map_err(|mut fault| {
+impl StoreListener {
+    /// Binds the address.
+    pub async fn bind(address: &str, context: &Context) -> Result<Self, Fault> {
+        let listener = entry::bind(context.net, address).await.map_err(|mut fault| {
             fault.message = format!("--etcd-listen: {}", fault.message);
             fault
         })?;
@@ -38,7 +38,7 @@ impl Place {
         self.listener.local_addr().to_string()
     }
 
-    /// Recovers what is in the directory.
+    /// Recovers the data in the directory.
     pub fn open(self, directory: PathBuf, seed: u64) -> Result<Store, Fault> {
         let mut config = Config::new(directory);
         config.client_urls = vec![format!("http://{}", self.address())];

@@ -12,21 +12,21 @@ use lepton_mesh::config::is_setting;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use super::plan::Line;
+use super::plan::WorkerCommand;
 
 /// The name of a worker's process, and the first word of its command line.
 pub const WORKER: &str = "lepton-worker";
-/// The pause before the second start in a row; it doubles.
+/// The pause before the second start in a row; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A worker that lived this long has recovered: the next start is at once.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
-/// How long a worker may drain.
+/// Longest drain of a worker.
 const DRAIN_MAX: Duration = Duration::from_secs(32);
 
 /// Keeps one worker running until the mesh ends.
-pub(super) async fn supervise(number: u32, line: Line, clock: Clock, shutdown: Shutdown) {
+pub(super) async fn supervise(number: u32, command: WorkerCommand, clock: Clock, shutdown: Shutdown) {
     let mut pause = Duration::ZERO;
     while !shutdown.is_triggered() {
         tokio::select! {
@@ -34,7 +34,7 @@ pub(super) async fn supervise(number: u32, line: Line, clock: Clock, shutdown: S
             () = tokio::time::sleep(pause) => {}
         }
         let started = clock.monotonic();
-        match spawn(&line) {
+        match spawn(&command) {
             Ok(mut child) => {
                 tokio::select! {
                     () = shutdown.triggered() => return end(child).await,
@@ -51,7 +51,7 @@ pub(super) async fn supervise(number: u32, line: Line, clock: Clock, shutdown: S
     }
 }
 
-/// How long to wait before the next start.
+/// The pause before the next start.
 fn next_pause(last: Duration, steady: bool) -> Duration {
     if steady || last.is_zero() {
         PAUSE_MIN
@@ -60,8 +60,8 @@ fn next_pause(last: Duration, steady: bool) -> Duration {
     }
 }
 
-/// Starts this same program under the worker's name. Settings of other services in its environment would be errors to it.
-fn spawn(line: &Line) -> std::io::Result<Child> {
+/// Starts this same program under the name [`WORKER`]. Settings of other services in its environment would be errors to it.
+fn spawn(worker: &WorkerCommand) -> std::io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     let inherited = std::env::vars_os().map(|(name, _)| name);
     for setting in inherited.filter(|name| name.to_str().is_some_and(is_setting)) {
@@ -69,8 +69,8 @@ fn spawn(line: &Line) -> std::io::Result<Child> {
     }
     command
         .arg0(WORKER)
-        .args(&line.arguments)
-        .envs(&line.variables)
+        .args(&worker.arguments)
+        .envs(&worker.variables)
         .arg("--parent")
         .arg(std::process::id().to_string())
         // A terminal sends Ctrl-C to a whole group: a worker has to go on until the gateway has drained.
@@ -81,7 +81,7 @@ fn spawn(line: &Line) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Lets a worker drain, and kills it when it takes too long.
+/// Lets a worker drain, and kills it after [`DRAIN_MAX`].
 async fn end(mut child: Child) {
     let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     let Some(pid) = pid else { return };

@@ -10,13 +10,13 @@ fn refuses_unknown_sort_options() {
         sort_order: 3,
         ..RangeRequest::default()
     };
-    assert_eq!(range(&wrong_order), Err(Refusal::InvalidSort));
+    assert_eq!(range(&wrong_order), Err(RpcError::InvalidSort));
     let wrong_target = RangeRequest {
         key: key.clone(),
         sort_target: 5,
         ..RangeRequest::default()
     };
-    assert_eq!(range(&wrong_target), Err(Refusal::InvalidSort));
+    assert_eq!(range(&wrong_target), Err(RpcError::InvalidSort));
     assert_eq!(
         range(&RangeRequest {
             key,
@@ -34,7 +34,7 @@ fn refuses_an_empty_operation() {
         success: vec![RequestOp { request: None }],
         ..TxnRequest::default()
     };
-    assert_eq!(txn(&request), Err(Refusal::KeyNotFound));
+    assert_eq!(txn(&request), Err(RpcError::KeyNotFound));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn run(store: &mut Store, model: &mut Vec<Map>, steps: &[Step]) {
     }
 }
 
-fn read(store: &Store, revision: i64) -> Result<Map, Refusal> {
+fn read(store: &Store, revision: i64) -> Result<Map, RpcError> {
     let request = RangeRequest {
         key: Bytes::from_static(&[0]),
         range_end: Bytes::from_static(&[0]),
@@ -121,16 +121,16 @@ proptest! {
         }
         for revision in 1..model.len() as i64 {
             if revision < store.compacted() {
-                prop_assert_eq!(read(&store, revision), Err(Refusal::Compacted));
+                prop_assert_eq!(read(&store, revision), Err(RpcError::Compacted));
             } else {
                 prop_assert_eq!(read(&store, revision), Ok(model[revision as usize].clone()));
             }
         }
-        prop_assert_eq!(read(&store, model.len() as i64), Err(Refusal::FutureRevision));
+        prop_assert_eq!(read(&store, model.len() as i64), Err(RpcError::FutureRevision));
         let from = store.compacted() + 1;
-        let mut heard: Vec<_> = store.changes_since(from).map(|v| (v.modified.main, v.key.clone())).collect();
-        heard.sort();
-        prop_assert_eq!(heard, changes(&model, from));
+        let mut received: Vec<_> = store.changes_since(from).map(|v| (v.modified.main, v.key.clone())).collect();
+        received.sort();
+        prop_assert_eq!(received, changes(&model, from));
         let held: usize = store.versions().map(|version| version.size()).sum();
         prop_assert_eq!(store.bytes(), held);
         let readable: usize = store.changes_since(0).map(|version| version.size()).sum();

@@ -30,13 +30,13 @@ fn ends_in_order_of_deadline() {
 fn keeps_to_its_limits() {
     let mut leases = Leases::default();
     assert_eq!(leases.grant(1, -3, seconds(0)), Ok(TTL_MIN_SECONDS));
-    assert_eq!(leases.grant(1, 10, seconds(0)), Err(Refusal::LeaseExists));
+    assert_eq!(leases.grant(1, 10, seconds(0)), Err(RpcError::LeaseExists));
     assert_eq!(leases.grant(2, TTL_MAX_SECONDS, seconds(0)), Ok(TTL_MAX_SECONDS));
     assert_eq!(
         leases.grant(3, TTL_MAX_SECONDS + 1, seconds(0)),
-        Err(Refusal::LeaseTtlTooLarge)
+        Err(RpcError::LeaseTtlTooLarge)
     );
-    assert_eq!(leases.renew(3, seconds(0)), Err(Refusal::LeaseNotFound));
+    assert_eq!(leases.renew(3, seconds(0)), Err(RpcError::LeaseNotFound));
     assert_eq!(
         leases.remaining(1, seconds(1)),
         Some(Remaining {

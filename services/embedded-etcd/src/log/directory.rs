@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! LOCK          locked (flock) while a server uses the directory
-//! FORMAT        one line: who wrote it, and in which format
+//! FORMAT        one line: the program that wrote it, and the format
 //! log-N         segment N: frames of entries
 //! snapshot-N    the state before the first entry of segment N
 //! *.tmp         unfinished; removed at the next start
@@ -89,7 +89,7 @@ impl Directory {
         File::open(&self.path)?.sync_all()
     }
 
-    /// Removes what snapshot `number` stands for, and unfinished files.
+    /// Removes the segments and snapshots that snapshot `number` replaces, and unfinished files.
     pub fn remove_below(&self, number: u64) -> Result<(), Error> {
         let segments = self
             .segments()?
@@ -107,7 +107,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes what a crash left unfinished.
+    /// Removes files that a crash left unfinished.
     pub fn remove_unfinished(&self) -> Result<(), Error> {
         for name in self.names()?.iter().filter(|name| name.ends_with(".tmp")) {
             let path = self.path.join(name);
@@ -133,7 +133,7 @@ impl Directory {
         })
     }
 
-    /// Writes the format into an empty directory. One with data but without a format is nobody's to guess at.
+    /// Writes `FORMAT` into an empty directory. Data without a format is refused: it is not ours.
     fn claim(&self, path: &Path) -> Result<(), Error> {
         if !self.segments()?.is_empty() || !self.snapshots()?.is_empty() {
             return Err(Error::UnsupportedFormat {
@@ -176,7 +176,7 @@ impl Directory {
     }
 }
 
-/// Makes a directory and those above it, with every name on the disk: a power cut must not take away what it will hold.
+/// Makes a directory and those above it, with every name on the disk: a power cut must not remove its content.
 fn create(path: &Path) -> io::Result<()> {
     let above = path.ancestors().filter(|path| !path.as_os_str().is_empty());
     let missing: Vec<&Path> = above.take_while(|path| !path.exists()).collect();

@@ -1,11 +1,11 @@
-//! Frames: how entries lie in segments and snapshots.
+//! Frames: the form of entries in segments and snapshots.
 //!
 //! ```text
 //! magic u32 | payload length u32 | index of the first entry u64 | crc32c u32 | payload: entries, each after its length as a varint
 //! ```
 //!
 //! Little-endian; the checksum covers length, index and payload. One group commit is one frame, so a frame is durable as a whole
-//! or, if the power went, not at all. A broken frame with nothing good behind it is such a torn tail: nobody was told of it. A broken
+//! or, if the power went, not at all. A broken frame with nothing good behind it is such a torn tail: nothing in it was confirmed. A broken
 //! frame *before* a good one was confirmed once, and is damage.
 
 use crate::entry::Entry;
@@ -34,9 +34,9 @@ pub(super) fn write<'a>(buffer: &mut Vec<u8>, first_index: u64, entries: impl In
     buffer[start..payload].copy_from_slice(&header.encode());
 }
 
-/// What stands at a position of a file.
+/// The result of reading one frame.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum FrameRead {
     Frame {
         first_index: u64,
         entries: Vec<Entry>,
@@ -49,45 +49,45 @@ pub(super) enum Found {
 }
 
 /// Reads the next frame, of which at most `left` bytes are in the file.
-pub(super) fn read(file: &mut impl Read, left: u64) -> io::Result<Found> {
+pub(super) fn read(file: &mut impl Read, left: u64) -> io::Result<FrameRead> {
     if left == 0 {
-        return Ok(Found::End);
+        return Ok(FrameRead::End);
     }
     if left < HEADER_BYTES as u64 {
-        return Ok(Found::Broken("the header is cut"));
+        return Ok(FrameRead::Broken("the header is cut"));
     }
     let mut raw = [0; HEADER_BYTES];
     file.read_exact(&mut raw)?;
     let Some(header) = Header::decode(&raw) else {
-        return Ok(Found::Broken("there is no frame"));
+        return Ok(FrameRead::Broken("there is no frame"));
     };
     if u64::from(header.length) > left - HEADER_BYTES as u64 {
-        return Ok(Found::Broken("the frame is cut"));
+        return Ok(FrameRead::Broken("the frame is cut"));
     }
     let mut payload = vec![0; header.length as usize];
     file.read_exact(&mut payload)?;
     if checksum(header.length, header.first_index, &payload) != header.crc {
-        return Ok(Found::Broken("the checksum differs"));
+        return Ok(FrameRead::Broken("the checksum differs"));
     }
     let bytes = (HEADER_BYTES + payload.len()) as u64;
     match decode(payload.into()) {
-        Some(entries) => Ok(Found::Frame {
+        Some(entries) => Ok(FrameRead::Frame {
             first_index: header.first_index,
             entries,
             bytes,
         }),
-        None => Ok(Found::Broken("the entries cannot be read")),
+        None => Ok(FrameRead::Broken("the entries cannot be read")),
     }
 }
 
-/// Whether a whole frame of entries after `index` begins anywhere in `rest`, past its first byte.
+/// Returns true if a whole frame of entries after `index` begins anywhere in `rest`, past its first byte.
 pub(super) fn any_behind(rest: &[u8], index: u64) -> bool {
     let magic = MAGIC.to_le_bytes();
     let starts = (1..rest.len().saturating_sub(HEADER_BYTES - 1)).filter(|&at| rest[at..at + 4] == magic);
     starts.into_iter().any(|at| {
         let mut tail = &rest[at..];
         let left = tail.len() as u64;
-        matches!(read(&mut tail, left), Ok(Found::Frame { first_index, .. }) if first_index > index)
+        matches!(read(&mut tail, left), Ok(FrameRead::Frame { first_index, .. }) if first_index > index)
     })
 }
 

@@ -5,7 +5,7 @@
 use super::{
     Writer,
     directory::Directory,
-    frame::{self, Found},
+    frame::{self, FrameRead},
     snapshot,
 };
 use crate::{error::Error, machine::Machine};
@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-/// Restores the state of `directory` and opens its log for writing.
+/// Restores the [`Machine`] of `directory` and opens its log for writing.
 pub(crate) fn recover(directory: Directory, seed: u64, rewrite_bytes: u64) -> Result<(Machine, Writer), Error> {
     directory.remove_unfinished()?;
     let first = directory.snapshots()?.last().copied();
@@ -89,18 +89,18 @@ fn replay(path: &Path, machine: &mut Machine, is_last: bool) -> Result<u64, Erro
             detail: detail.into(),
         };
         match frame::read(&mut file, size - offset).map_err(Error::disk(path))? {
-            Found::End => return Ok(offset),
-            Found::Frame { first_index, .. } if first_index != machine.index() + 1 => {
+            FrameRead::End => return Ok(offset),
+            FrameRead::Frame { first_index, .. } if first_index != machine.index() + 1 => {
                 return Err(damaged("an entry is missing"));
             }
-            Found::Frame { entries, bytes, .. } => {
+            FrameRead::Frame { entries, bytes, .. } => {
                 entries.into_iter().for_each(|entry| machine.replay(entry));
                 offset += bytes;
             }
-            Found::Broken(detail) if !is_last || any_behind(path, offset, machine.index())? => {
+            FrameRead::Broken(detail) if !is_last || any_behind(path, offset, machine.index())? => {
                 return Err(damaged(detail));
             }
-            Found::Broken(detail) => {
+            FrameRead::Broken(detail) => {
                 tracing::info!(file = %path.display(), offset, bytes = size - offset, detail, "cut an unfinished write off the log");
                 cut(path, offset)?;
                 return Ok(offset);

@@ -4,7 +4,7 @@
 
 use super::{
     directory::Directory,
-    frame::{self, Found},
+    frame::{self, FrameRead},
 };
 use crate::{
     entry::{Base, Change, Entry},
@@ -24,7 +24,7 @@ const FRAME_BYTES: usize = 1 << 20;
 /// Bytes between two syncs: many small ones leave room for the log's own between them.
 const SYNC_BYTES: usize = 8 << 20;
 
-/// Writes the snapshot before segment `number`, then removes what it stands for. Returns its size.
+/// Writes the snapshot before segment `number`, then removes the segments that it replaces. Returns its size.
 pub(super) fn write(directory: &Directory, number: u64, image: Image) -> Result<u64, Error> {
     let target = directory.snapshot(number);
     let unfinished = target.with_extension("tmp");
@@ -62,12 +62,12 @@ pub(super) fn write(directory: &Directory, number: u64, image: Image) -> Result<
     Ok(bytes)
 }
 
-/// Reads a snapshot back. It was renamed into place only when it was whole, so anything amiss is damage.
+/// Reads a snapshot into a [`Machine`]. It was renamed into place only when it was whole, so anything amiss is damage.
 pub(super) fn read(path: &Path, seed: u64) -> Result<(Machine, u64), Error> {
     let file = File::open(path).map_err(Error::disk(path))?;
     let size = file.metadata().map_err(Error::disk(path))?.len();
     let mut file = BufReader::with_capacity(FRAME_BYTES, file);
-    let mut content = Content::default();
+    let mut builder = SnapshotBuilder::default();
     let mut offset = 0;
     loop {
         let damaged = |detail: &str| Error::Corrupt {
@@ -76,13 +76,13 @@ pub(super) fn read(path: &Path, seed: u64) -> Result<(Machine, u64), Error> {
             detail: detail.into(),
         };
         match frame::read(&mut file, size - offset).map_err(Error::disk(path))? {
-            Found::Frame { entries, bytes, .. } => {
-                entries.into_iter().for_each(|entry| content.take(entry));
+            FrameRead::Frame { entries, bytes, .. } => {
+                entries.into_iter().for_each(|entry| builder.take(entry));
                 offset += bytes;
             }
-            Found::Broken(detail) => return Err(damaged(detail)),
-            Found::End => {
-                let machine = content.build(seed).ok_or_else(|| damaged("the end is missing"))?;
+            FrameRead::Broken(detail) => return Err(damaged(detail)),
+            FrameRead::End => {
+                let machine = builder.build(seed).ok_or_else(|| damaged("the end is missing"))?;
                 return Ok((machine, size));
             }
         }
@@ -90,14 +90,14 @@ pub(super) fn read(path: &Path, seed: u64) -> Result<(Machine, u64), Error> {
 }
 
 #[derive(Default)]
-struct Content {
+struct SnapshotBuilder {
     base: Option<Base>,
     leases: Vec<crate::entry::Granted>,
     versions: Vec<Version>,
     end: Option<u64>,
 }
 
-impl Content {
+impl SnapshotBuilder {
     fn take(&mut self, entry: Entry) {
         self.base = self.base.or(entry.base);
         self.leases.extend(entry.granted);

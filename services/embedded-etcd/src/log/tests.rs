@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Rewrites only when asked to.
+/// Rewrites only when requested to.
 const NEVER: u64 = u64::MAX;
 
 fn open(path: &Path, rewrite_bytes: u64) -> Result<(Machine, Log), Error> {
@@ -118,7 +118,7 @@ async fn rewriting_bounds_the_disk_and_keeps_the_state() {
     let directory = tempfile::tempdir().unwrap();
     let rewrite_bytes = 64 << 10;
     let (mut machine, log) = open(directory.path(), rewrite_bytes).unwrap();
-    let mut asked = None;
+    let mut requested = None;
     for n in 0..2000 {
         let progress = put(&mut machine, &log, &format!("{}", n % 10), 1000).await;
         if n % 100 == 0 {
@@ -128,8 +128,8 @@ async fn rewriting_bounds_the_disk_and_keeps_the_state() {
                 })
                 .unwrap();
         }
-        if progress.rewrite_due && asked != Some(progress.segment) {
-            asked = Some(progress.segment);
+        if progress.rewrite_due && requested != Some(progress.segment) {
+            requested = Some(progress.segment);
             log.rewrite(machine.image(), None).await.unwrap();
         }
     }
@@ -195,7 +195,7 @@ async fn a_rewrite_is_done_when_its_snapshot_is_on_disk() {
     let directory = tempfile::tempdir().unwrap();
     let (mut machine, log) = open(directory.path(), NEVER).unwrap();
     put(&mut machine, &log, "a", 10).await;
-    let asked = || {
+    let requested = || {
         let (release, released) = oneshot::channel();
         (
             Some(Box::new(move || release.send(()).expect("the test waits")) as Release),
@@ -203,7 +203,7 @@ async fn a_rewrite_is_done_when_its_snapshot_is_on_disk() {
         )
     };
     // The second one comes while the first is being written.
-    let ((first, first_done), (second, second_done)) = (asked(), asked());
+    let ((first, first_done), (second, second_done)) = (requested(), requested());
     log.rewrite(machine.image(), first).await.unwrap();
     log.rewrite(machine.image(), second).await.unwrap();
     first_done.await.unwrap();
@@ -211,7 +211,7 @@ async fn a_rewrite_is_done_when_its_snapshot_is_on_disk() {
     assert!(directory.path().join("snapshot-00000000000000000003").exists());
     // One that cannot be put in place is not done, and leaves nothing half written.
     fs::create_dir_all(directory.path().join("snapshot-00000000000000000004/in the way")).unwrap();
-    let (third, third_done) = asked();
+    let (third, third_done) = requested();
     log.rewrite(machine.image(), third).await.unwrap();
     assert!(third_done.await.is_err());
     assert!(!directory.path().join("snapshot-00000000000000000004.tmp").exists());

@@ -1,4 +1,4 @@
-//! The writer: one thread that appends frames, syncs them and releases what waited for them.
+//! The writer: one thread that appends frames, syncs them and releases the answers that waited for them.
 
 use super::{Batch, Command, Progress, Release, directory::Directory, frame, snapshot};
 use crate::{
@@ -20,7 +20,7 @@ const FRAME_BYTES_MAX: usize = 8 << 20;
 /// A write buffer above this size is given back after use.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
 
-/// Writes one segment after the other.
+/// Writes one segment after the other, in batches ([`Batch`]).
 pub(crate) struct Writer {
     directory: Arc<Directory>,
     file: File,
@@ -66,7 +66,7 @@ impl Writer {
         writer
     }
 
-    /// What is durable at the start.
+    /// The durable [`Progress`] at the start.
     pub fn progress(&self) -> Progress {
         self.progress
     }
@@ -76,7 +76,7 @@ impl Writer {
         self.directory.path().into()
     }
 
-    /// Works until nobody can send any more, or the disk fails.
+    /// Works until the last sender is gone, or the disk fails.
     pub fn run(mut self, mut inbox: mpsc::Receiver<Command>, publish: &watch::Sender<Progress>) -> Result<(), Error> {
         while let Some(command) = inbox.blocking_recv() {
             self.reap();
@@ -97,7 +97,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the batches durable with one sync, tells so, then releases their answers.
+    /// Makes the batches durable with one sync, publishes the [`Progress`], then releases their answers.
     fn commit(&mut self, batches: Vec<Batch>, publish: &watch::Sender<Progress>) -> Result<(), Error> {
         if batches.iter().any(|batch| !batch.entries.is_empty()) {
             self.buffer.clear();
@@ -130,8 +130,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Begins the next segment and writes the snapshot before it on a thread of its own; `done` is told of its success. While a
-    /// snapshot is being written, a wish for another one waits if somebody waits for it, as in etcd, and is dropped if not.
+    /// Begins the next segment and writes the snapshot before it on a thread of its own; `done` is sent after success. While a
+    /// snapshot is being written, a request for another one waits if a caller waits for it, as in etcd, and is dropped if not.
     fn rewrite(&mut self, image: Image, done: Option<Release>) -> Result<(), Error> {
         match self.snapshot.take() {
             Some(running) if done.is_some() => {
@@ -168,7 +168,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes note of a snapshot that has ended. One that failed leaves its segments; the next try comes when the log has grown again.
+    /// Records the end of a snapshot. One that failed leaves its segments; the next try comes when the log has grown again.
     fn reap(&mut self) {
         if let Some(running) = self.snapshot.take_if(|running| running.is_finished())
             && let Some(bytes) = keep_or_warn(running)

@@ -39,7 +39,7 @@ async fn put(handle: &Handle, key: &'static str, lease: i64) -> i64 {
         ..PutRequest::default()
     };
     handle
-        .ask(|answer| Call::Put(request, answer))
+        .call(|answer| Call::Put(request, answer))
         .await
         .unwrap()
         .header
@@ -47,14 +47,14 @@ async fn put(handle: &Handle, key: &'static str, lease: i64) -> i64 {
         .revision
 }
 
-async fn count(handle: &Handle, key: &'static str, revision: i64) -> Result<i64, Refusal> {
+async fn count(handle: &Handle, key: &'static str, revision: i64) -> Result<i64, RpcError> {
     let request = RangeRequest {
         key: Bytes::from(key),
         revision,
         ..RangeRequest::default()
     };
     handle
-        .ask(|answer| Call::Range(request, answer))
+        .call(|answer| Call::Range(request, answer))
         .await
         .map(|response| response.count)
 }
@@ -63,15 +63,19 @@ async fn count(handle: &Handle, key: &'static str, revision: i64) -> Result<i64,
 async fn leases_end_by_tokios_clock() {
     let Running { handle, stop, task } = start(owner(None, None));
     let grant = LeaseGrantRequest { ttl: 60, id: 5 };
-    handle.ask(|answer| Call::Grant(grant, answer)).await.unwrap();
+    handle.call(|answer| Call::Grant(grant, answer)).await.unwrap();
     put(&handle, "a", 5).await;
     sleep(Duration::from_secs(50)).await;
     let left = LeaseTimeToLiveRequest { id: 5, keys: true };
-    let left = handle.ask(|answer| Call::TimeToLive(left, answer)).await.unwrap();
+    let left = handle.call(|answer| Call::TimeToLive(left, answer)).await.unwrap();
     assert_eq!((left.ttl, left.keys), (10, vec![Bytes::from("a")]));
     let renewal = LeaseKeepAliveRequest { id: 5 };
     assert_eq!(
-        handle.ask(|answer| Call::KeepAlive(renewal, answer)).await.unwrap().ttl,
+        handle
+            .call(|answer| Call::KeepAlive(renewal, answer))
+            .await
+            .unwrap()
+            .ttl,
         60
     );
     sleep(Duration::from_secs(59)).await;
@@ -80,7 +84,7 @@ async fn leases_end_by_tokios_clock() {
     assert_eq!(count(&handle, "a", 0).await, Ok(0));
     stop.cancel();
     task.await.unwrap().unwrap();
-    assert_eq!(count(&handle, "a", 0).await, Err(Refusal::Stopped));
+    assert_eq!(count(&handle, "a", 0).await, Err(RpcError::Stopped));
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +94,7 @@ async fn history_is_kept_as_long_as_asked() {
         put(&handle, "a", 0).await;
     }
     assert_eq!(count(&handle, "a", 101 - 10).await, Ok(1));
-    assert_eq!(count(&handle, "a", 101 - 22).await, Err(Refusal::Compacted));
+    assert_eq!(count(&handle, "a", 101 - 22).await, Err(RpcError::Compacted));
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,11 +107,11 @@ async fn history_of_large_values_is_short() {
             value: large.clone(),
             ..PutRequest::default()
         };
-        handle.ask(|answer| Call::Put(request, answer)).await.unwrap();
+        handle.call(|answer| Call::Put(request, answer)).await.unwrap();
     }
     // 200 bytes are five versions of the key, 100 are two.
     assert_eq!(count(&handle, "a", 21 - 2).await, Ok(1));
-    assert_eq!(count(&handle, "a", 21 - 6).await, Err(Refusal::Compacted));
+    assert_eq!(count(&handle, "a", 21 - 6).await, Err(RpcError::Compacted));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! One gRPC call: from an HTTP request to a handler and back, with etcd's limits.
 
-use crate::refusal::Refusal;
+use crate::rpc_error::RpcError;
 use bytes::Bytes;
 use futures::Stream;
 use http::{Request, Response};
@@ -8,10 +8,10 @@ use std::future::{Future, Ready, ready};
 use tonic::{Code, Status, Streaming, body::Body, server::Grpc};
 use tonic_prost::ProstCodec;
 
-/// The largest message taken: etcd's request limit and what gRPC may add to it.
+/// The largest accepted message: etcd's request limit and the overhead of gRPC.
 const MESSAGE_BYTES_MAX: usize = crate::check::REQUEST_BYTES_MAX + 512 * 1024;
 
-/// How tonic tells of a larger one. Its code, OUT_OF_RANGE, means a compacted revision to an etcd client.
+/// Beginning of tonic's message about a larger one. Its code, OUT_OF_RANGE, means a compacted revision to an etcd client.
 const TOO_LONG: &str = "Error, decoded message length too large";
 
 /// Answers one message with one message.
@@ -19,7 +19,7 @@ pub(super) async fn unary<Q, A, F>(request: Request<Body>, handler: impl Fn(Q) -
 where
     Q: prost::Message + Default + 'static,
     A: prost::Message + 'static,
-    F: Future<Output = Result<A, Refusal>> + Send,
+    F: Future<Output = Result<A, RpcError>> + Send,
 {
     let service = tower::service_fn(|request: tonic::Request<Q>| {
         let answer = handler(request.into_inner());
@@ -51,11 +51,11 @@ where
 }
 
 /// Refuses a call without reading it.
-pub(super) fn refuse(refusal: Refusal) -> Response<Body> {
-    Status::from(refusal).into_http()
+pub(super) fn refuse(error: RpcError) -> Response<Body> {
+    Status::from(error).into_http()
 }
 
-/// A path that this server does not know, answered as grpc-go answers it.
+/// The answer for a path that this server does not know, as grpc-go gives it.
 pub(super) fn unknown() -> Response<Body> {
     Status::unimplemented("unknown service or method").into_http()
 }

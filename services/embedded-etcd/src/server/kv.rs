@@ -16,7 +16,7 @@ pub(super) async fn route(handle: Handle, method: &str, request: Request<Body>) 
         "Range" => {
             let range = |request: RangeRequest| async move {
                 check::range(&request)?;
-                handle.ask(|answer| Call::Range(request, answer)).await
+                handle.call(|answer| Call::Range(request, answer)).await
             };
             unary(request, range).await
         }
@@ -24,7 +24,7 @@ pub(super) async fn route(handle: Handle, method: &str, request: Request<Body>) 
             let put = |request: PutRequest| async move {
                 check::put(&request)?;
                 check::size(&request)?;
-                handle.ask(|answer| Call::Put(request, answer)).await
+                handle.call(|answer| Call::Put(request, answer)).await
             };
             unary(request, put).await
         }
@@ -32,7 +32,7 @@ pub(super) async fn route(handle: Handle, method: &str, request: Request<Body>) 
             let delete = |request: DeleteRangeRequest| async move {
                 check::key(&request.key)?;
                 check::size(&request)?;
-                handle.ask(|answer| Call::Delete(request, answer)).await
+                handle.call(|answer| Call::Delete(request, answer)).await
             };
             unary(request, delete).await
         }
@@ -43,12 +43,12 @@ pub(super) async fn route(handle: Handle, method: &str, request: Request<Body>) 
                 if !check::is_read_only(&request) {
                     check::size(&request)?;
                 }
-                handle.ask(|answer| Call::Txn(request, answer)).await
+                handle.call(|answer| Call::Txn(request, answer)).await
             };
             unary(request, txn).await
         }
         "Compact" => {
-            let compact = |request: CompactionRequest| handle.ask(move |answer| Call::Compact(request, answer));
+            let compact = |request: CompactionRequest| handle.call(move |answer| Call::Compact(request, answer));
             unary(request, compact).await
         }
         _ => unknown(),

@@ -23,29 +23,29 @@ pub(super) async fn route(
     match method {
         "LeaseGrant" => {
             unary(request, |request: LeaseGrantRequest| {
-                handle.ask(|answer| Call::Grant(request, answer))
+                handle.call(|answer| Call::Grant(request, answer))
             })
             .await
         }
         "LeaseRevoke" => {
             unary(request, |request: LeaseRevokeRequest| {
-                handle.ask(|answer| Call::Revoke(request, answer))
+                handle.call(|answer| Call::Revoke(request, answer))
             })
             .await
         }
         "LeaseTimeToLive" => {
             unary(request, |request: LeaseTimeToLiveRequest| {
-                handle.ask(|answer| Call::TimeToLive(request, answer))
+                handle.call(|answer| Call::TimeToLive(request, answer))
             })
             .await
         }
-        "LeaseLeases" => unary(request, |_: LeaseLeasesRequest| handle.ask(Call::Leases)).await,
+        "LeaseLeases" => unary(request, |_: LeaseLeasesRequest| handle.call(Call::Leases)).await,
         "LeaseKeepAlive" => streaming(request, |renewals| keep_alive(handle.clone(), stop.clone(), renewals)).await,
         _ => unknown(),
     }
 }
 
-/// Renews as asked, one answer for each request, until the client ends or the server does.
+/// Answers each renewal of a keep-alive stream, until the client ends or the server does.
 fn keep_alive(
     handle: Handle,
     stop: CancellationToken,
@@ -55,7 +55,7 @@ fn keep_alive(
         let handle = handle.clone();
         async move {
             let renewal = renewal?;
-            Ok(handle.ask(|answer| Call::KeepAlive(renewal, answer)).await?)
+            Ok(handle.call(|answer| Call::KeepAlive(renewal, answer)).await?)
         }
     });
     answers.take_until(stop.cancelled_owned())

@@ -6,7 +6,7 @@
 use super::call::{streaming, unknown};
 use crate::{
     handle::{Call, Handle},
-    refusal::Refusal,
+    rpc_error::RpcError,
     watch::{QUEUE_RESPONSES, StreamId},
     wire::{WatchCommand, WatchRequest, WatchResponse},
 };
@@ -42,17 +42,17 @@ fn watch(
     stream::select(responses, failure).take_until(stop.cancelled_owned())
 }
 
-/// Hands commands to the owner until the client has no more of them.
+/// Sends the client's commands to the [`Handle`]'s owner until there are no more.
 async fn forward(
     handle: Handle,
     queue: mpsc::Sender<WatchResponse>,
     mut commands: Streaming<WatchRequest>,
 ) -> Result<(), Status> {
-    let stream = handle.ask(|answer| Call::WatchOpen(queue.clone(), answer)).await?;
+    let stream = handle.call(|answer| Call::WatchOpen(queue.clone(), answer)).await?;
     while let Some(request) = commands.message().await? {
-        let permit = queue.clone().reserve_owned().await.map_err(|_| Refusal::Stopped)?;
+        let permit = queue.clone().reserve_owned().await.map_err(|_| RpcError::Stopped)?;
         if let Some(call) = request.command.map(|command| to_call(stream, command, permit)) {
-            handle.tell(call).await?;
+            handle.send(call).await?;
         }
     }
     Ok(())

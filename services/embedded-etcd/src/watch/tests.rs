@@ -60,20 +60,20 @@ fn a_slow_reader_gets_everything_later() {
     let mut store = Store::default();
     let mut watches = Watches::new(1);
     let (_, _queue, mut responses) = open(&store, &mut watches, 0);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..5 {
         let revision = put(&mut store, "a", 1);
         watches.advance(&store, revision);
     }
     assert!(watches.is_lagging());
     while watches.is_lagging() {
-        heard.extend(revisions(&responses.try_recv().unwrap()));
+        received.extend(revisions(&responses.try_recv().unwrap()));
         watches.advance(&store, 6);
     }
     while let Ok(response) = responses.try_recv() {
-        heard.extend(revisions(&response));
+        received.extend(revisions(&response));
     }
-    assert_eq!(heard, [2, 3, 4, 5, 6]);
+    assert_eq!(received, [2, 3, 4, 5, 6]);
 }
 
 #[test]
@@ -144,7 +144,11 @@ fn quiet_watchers_hear_of_progress() {
     watches.advance(&store, revision);
     assert_eq!(revisions(&responses.try_recv().unwrap()), [2]);
     watches.notify_progress();
-    assert_eq!(responses.try_recv(), Err(TryRecvError::Empty), "an event told as much");
+    assert_eq!(
+        responses.try_recv(),
+        Err(TryRecvError::Empty),
+        "an event showed as much"
+    );
     watches.notify_progress();
     assert!(responses.try_recv().unwrap().events.is_empty());
     drop((queue, responses));

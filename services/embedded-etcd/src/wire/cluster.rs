@@ -2,7 +2,7 @@
 
 use super::ResponseHeader;
 
-/// A request whose fields do not matter to the answer.
+/// A request whose fields do not change the answer.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct Unread {}
 
@@ -33,7 +33,7 @@ pub(crate) struct MemberListResponse {
     pub members: Vec<Member>,
 }
 
-/// `action` 0 asks, 1 raises, 2 disarms an alarm.
+/// `action` 0 lists, 1 raises, 2 disarms an alarm.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct AlarmRequest {
     #[prost(int32, tag = "1")]

@@ -146,12 +146,12 @@ pub(crate) enum Operation {
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct ResponseOp {
-    #[prost(oneof = "Outcome", tags = "1, 2, 3")]
-    pub response: Option<Outcome>,
+    #[prost(oneof = "OperationResponse", tags = "1, 2, 3")]
+    pub response: Option<OperationResponse>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Oneof)]
-pub(crate) enum Outcome {
+pub(crate) enum OperationResponse {
     #[prost(message, tag = "1")]
     Range(RangeResponse),
     #[prost(message, tag = "2")]

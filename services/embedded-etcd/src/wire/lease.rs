@@ -39,7 +39,7 @@ pub(crate) struct LeaseKeepAliveRequest {
     pub id: i64,
 }
 
-/// A renewal; `ttl` 0 says that the lease is gone.
+/// A renewal; `ttl` 0 means that the lease is gone.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct LeaseKeepAliveResponse {
     #[prost(message, optional, tag = "1")]
@@ -58,7 +58,7 @@ pub(crate) struct LeaseTimeToLiveRequest {
     pub keys: bool,
 }
 
-/// What is left of a lease; `ttl` -1 says that it is gone.
+/// The rest of a lease; `ttl` -1 means that it is gone.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct LeaseTimeToLiveResponse {
     #[prost(message, optional, tag = "1")]

@@ -5,7 +5,7 @@
 
 use lepton_analysis::linear::{Cleaned, CleaningAction, Fit};
 use lepton_analysis::{
-    ColumnReport, ColumnType, Correlation, Figures, Interval, IntervalMethod, NumberFigures, Quantiles, Report,
+    ColumnFigures, ColumnReport, ColumnType, Correlation, Interval, IntervalMethod, NumberFigures, Quantiles, Report,
     TextFigures, ValueCount,
 };
 use lepton_proto::analysis::v1 as wire;
@@ -52,9 +52,9 @@ fn summary(column: ColumnReport) -> wire::ColumnSummary {
         ..Default::default()
     };
     match column.figures {
-        Figures::Number(figures) => with_numbers(summary, &figures),
-        Figures::Text(figures) => with_texts(summary, figures),
-        Figures::Empty => summary,
+        ColumnFigures::Number(figures) => with_numbers(summary, &figures),
+        ColumnFigures::Text(figures) => with_texts(summary, figures),
+        ColumnFigures::Empty => summary,
     }
 }
 

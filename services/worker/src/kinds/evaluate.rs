@@ -193,6 +193,7 @@ fn measure(model: &dyn LoadedModel, table: &Table, target: &str, stop: &dyn Fn()
     let column = table.column(target);
     let column = column.ok_or_else(|| lepton_analysis::Error::TargetNotFound {
         target: target.to_owned(),
+        present: table.names(),
     })?;
     let truth = numbers(column, target)?;
     let predictions = predict::predict(model, table, Some(target), stop)?;

@@ -55,7 +55,7 @@ impl Tract {
 
 impl Backend for Tract {
     fn load(&self, file: &[u8], stop: &dyn Fn() -> bool) -> Result<Arc<dyn LoadedModel>, LoadError> {
-        let refused = |refusal: onnx::Refusal| LoadError::Unreadable(refusal.to_string());
+        let refused = |invalid: onnx::InvalidModel| LoadError::Unreadable(invalid.to_string());
         let outline = onnx::check(file).map_err(refused)?;
         check_operators(&outline)?;
         let inputs = declared_inputs(&outline)?;

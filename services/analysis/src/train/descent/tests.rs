@@ -156,17 +156,20 @@ fn losses_are_thinned_evenly() {
 #[test]
 fn every_epoch_is_told_and_a_stop_is_noticed() {
     let columns = wavy(5_000, 3);
-    let mut told = Vec::new();
+    let mut on_epoch = Vec::new();
     with_design(&columns, |design| {
-        descend(design, &how(None, 25, 0.0), &mut |epoch| told.push(epoch), &|| false).unwrap();
+        descend(design, &how(None, 25, 0.0), &mut |epoch| on_epoch.push(epoch), &|| {
+            false
+        })
+        .unwrap();
         let asked = std::cell::Cell::new(0);
         let soon = || asked.replace(asked.get() + 1) >= 20;
         let stopped = descend(design, &how(None, 1_000_000, 0.0), &mut |_| {}, &soon);
         assert!(matches!(stopped, Err(Error::Table(crate::Error::Cancelled))));
     });
-    let numbers: Vec<u32> = told.iter().map(|epoch| epoch.number).collect();
+    let numbers: Vec<u32> = on_epoch.iter().map(|epoch| epoch.number).collect();
     assert_eq!(numbers, (1..=25).collect::<Vec<_>>());
-    assert!(told.windows(2).all(|pair| pair[1].loss < pair[0].loss));
+    assert!(on_epoch.windows(2).all(|pair| pair[1].loss < pair[0].loss));
 }
 
 proptest! {

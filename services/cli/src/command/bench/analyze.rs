@@ -16,23 +16,23 @@ use crate::args::BenchAnalyze;
 const SEED: u64 = 42;
 
 /// Measures and prints.
-pub(in crate::command) async fn run(session: &Session, wish: &BenchAnalyze) -> Result<ExitCode, Fault> {
-    let body = Bytes::from(rows(wish.rows));
+pub(in crate::command) async fn run(session: &Session, args: &BenchAnalyze) -> Result<ExitCode, Fault> {
+    let body = Bytes::from(rows(args.rows));
     let (client, bytes) = (session.client.clone(), body.len());
     let call = move || {
         let (client, body) = (client.clone(), body.clone());
         async move { client.post("/api/v1/analyze", body).await.map(drop) }
     };
     let load = Load {
-        count: wish.count,
-        concurrency: wish.concurrency,
+        count: args.count,
+        concurrency: args.concurrency,
         rate: None,
     };
     let (measured, seconds) = repeat(session.context.clock, load, call).await?;
     let calls = measured.len();
     let (p50, p99) = percentiles(measured);
     let answer = json!({
-        "rows": wish.rows, "bytes": bytes, "count": calls, "concurrency": wish.concurrency, "seconds": rounded(seconds),
+        "rows": args.rows, "bytes": bytes, "count": calls, "concurrency": args.concurrency, "seconds": rounded(seconds),
         "callsPerS": rounded(calls as f64 / seconds.max(1e-9)), "answerMs": { "p50": p50, "p99": p99 },
     });
     let figures = ["rows", "bytes", "count", "seconds", "callsPerS"];

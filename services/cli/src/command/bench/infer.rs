@@ -26,9 +26,9 @@ const SEED: u64 = 42;
 const ELEMENTS_MAX: u64 = 16 << 20;
 
 /// Measures and prints.
-pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Result<ExitCode, Fault> {
+pub(in crate::command) async fn run(session: &Session, args: &BenchInfer) -> Result<ExitCode, Fault> {
     let channel = session.context.net.channel(session.client.authority());
-    let request = Arc::new(request(channel.clone(), wish).await?);
+    let request = Arc::new(request(channel.clone(), args).await?);
     let call = move || {
         let (mut client, request) = (GrpcInferenceServiceClient::new(channel.clone()), request.clone());
         async move {
@@ -37,15 +37,15 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Res
         }
     };
     let load = Load {
-        count: wish.count,
-        concurrency: wish.concurrency,
-        rate: wish.rate,
+        count: args.count,
+        concurrency: args.concurrency,
+        rate: args.rate,
     };
     let (measured, seconds) = repeat(session.context.clock, load, call).await?;
     let calls = measured.len();
     let (p50, p99) = percentiles(measured);
     let answer = json!({
-        "model": wish.model, "rows": wish.rows, "count": calls, "concurrency": wish.concurrency,
+        "model": args.model, "rows": args.rows, "count": calls, "concurrency": args.concurrency,
         "seconds": rounded(seconds), "callsPerS": rounded(calls as f64 / seconds.max(1e-9)),
         "answerMs": { "p50": p50, "p99": p99 },
     });
@@ -55,23 +55,23 @@ pub(in crate::command) async fn run(session: &Session, wish: &BenchInfer) -> Res
 }
 
 /// A request that fits the model's signature.
-async fn request(channel: Channel, wish: &BenchInfer) -> Result<ModelInferRequest, Fault> {
-    let asked = ModelMetadataRequest {
-        name: wish.model.clone(),
+async fn request(channel: Channel, args: &BenchInfer) -> Result<ModelInferRequest, Fault> {
+    let request = ModelMetadataRequest {
+        name: args.model.clone(),
         version: String::new(),
     };
     let metadata = GrpcInferenceServiceClient::new(channel)
-        .model_metadata(within(asked))
+        .model_metadata(within(request))
         .await;
     let metadata = metadata.map_err(|status| error::fault(&status))?.into_inner();
     let random = Random::seeded(SEED);
     let mut request = ModelInferRequest {
-        model_name: wish.model.clone(),
+        model_name: args.model.clone(),
         ..ModelInferRequest::default()
     };
     for input in metadata.inputs {
         // The first axis of any length is that of the rows; others get one element.
-        let mut rows = Some(i64::from(wish.rows));
+        let mut rows = Some(i64::from(args.rows));
         let shape: Vec<i64> = input
             .shape
             .iter()

@@ -2,7 +2,7 @@
 //!
 //! Promises: a closed loop, `concurrency` tasks at a time, each submitted, acknowledged and awaited; a submit of unknown
 //! outcome is repeated with its request id. `lost` are acknowledged tasks without a success in the journal, `duplicated`
-//! those with more than one. A task that is gone, or does not end while no other does either, is given up; then the count
+//! those with more than one. A task that is gone, or does not end while no other does either, is abandoned; then the count
 //! decides.
 
 use std::collections::HashMap;
@@ -33,30 +33,30 @@ use crate::output::table::{render, text};
 
 /// Loops that share a connection.
 const LOOPS_PER_CHANNEL: u32 = 64;
-/// How long a call is repeated while the mesh recovers from a loss, and how long nothing may end beyond a task's own time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest recovery of the mesh from a loss: calls are repeated that long, and a task may end that late.
+const RECOVERY_MAX: Duration = Duration::from_secs(60);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the loops share.
-struct Plan {
+/// State that the loops share.
+struct SharedLoad {
     clock: Clock,
     count: u32,
     input: prost_types::Value,
     delay: Duration,
     run: String,
     next: AtomicU32,
-    /// When a task last ended, milliseconds: what only waits its turn is not lost.
+    /// The time at which a task last ended, milliseconds: a task that only waits its turn is not lost.
     moved_ms: AtomicU64,
 }
 
-impl Plan {
-    fn new(session: &Session, wish: &BenchTasks) -> Self {
+impl SharedLoad {
+    fn new(session: &Session, args: &BenchTasks) -> Self {
         Self {
             clock: session.context.clock,
-            count: wish.count,
-            input: input(wish.delay_ms),
-            delay: Duration::from_millis(wish.delay_ms.into()),
+            count: args.count,
+            input: input(args.delay_ms),
+            delay: Duration::from_millis(args.delay_ms.into()),
             run: session.context.random.token(),
             next: AtomicU32::new(0),
             moved_ms: AtomicU64::new(0),
@@ -68,26 +68,26 @@ impl Plan {
         self.moved_ms.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Whether a task that was acknowledged then is not worth waiting for any more.
+    /// Returns true once a task that was acknowledged then counts as lost.
     fn is_hopeless(&self, acknowledged: Duration, now: Duration) -> bool {
         let moved = Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
-        now >= moved.max(acknowledged) + self.delay + PATIENCE
+        now >= moved.max(acknowledged) + self.delay + RECOVERY_MAX
     }
 }
 
-/// One task's story, on the clock of this process.
-struct Done {
+/// Times of one task, on the [`Clock`] of this process.
+struct TaskTiming {
     id: String,
     submitted: Duration,
     acknowledged: Duration,
-    /// Absent when it was given up.
+    /// Absent when it was abandoned.
     ended: Option<Duration>,
 }
 
-/// What was measured, as `--output json` prints it.
+/// The figures, as `--output json` prints them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Figures {
+struct TaskReport {
     count: usize,
     concurrency: u32,
     seconds: f64,
@@ -105,26 +105,26 @@ struct Percentiles {
 }
 
 /// Measures, prints, and fails when a task was lost or doubled.
-pub(in crate::command) async fn run(session: &Session, wish: &BenchTasks) -> Result<ExitCode, Fault> {
+pub(in crate::command) async fn run(session: &Session, args: &BenchTasks) -> Result<ExitCode, Fault> {
     // Losses on the way are waited out, but somebody has to be there at the start.
     session.client.get("/livez").await?;
     let clock = session.context.clock;
-    let plan = Arc::new(Plan::new(session, wish));
+    let load = Arc::new(SharedLoad::new(session, args));
     let started = clock.monotonic();
-    let done = drive(session, wish, &plan).await?;
+    let done = drive(session, args, &load).await?;
     let (lost, duplicated) = count(session, &done).await?;
-    let last = |of: fn(&Done) -> Option<Duration>| {
+    let last = |of: fn(&TaskTiming) -> Option<Duration>| {
         let last = done.iter().filter_map(of).max();
         last.unwrap_or(started).saturating_sub(started)
     };
     let (acknowledged, completed) = (last(|one| Some(one.acknowledged)), last(|one| one.ended));
-    let took = |one: &Done| Some(one.ended?.saturating_sub(one.submitted));
+    let took = |one: &TaskTiming| Some(one.ended?.saturating_sub(one.submitted));
     let took: Vec<Duration> = done.iter().filter_map(took).collect();
     let (total, ended) = (done.len() as f64, took.len() as f64);
     let (p50, p99) = percentiles(took);
-    let figures = Figures {
+    let figures = TaskReport {
         count: done.len(),
-        concurrency: wish.concurrency,
+        concurrency: args.concurrency,
         seconds: rounded(completed.as_secs_f64()),
         acknowledged_per_s: rounded(total / acknowledged.as_secs_f64().max(1e-9)),
         completed_per_s: rounded(ended / completed.as_secs_f64().max(1e-9)),
@@ -165,15 +165,15 @@ fn input(delay_ms: u32) -> prost_types::Value {
     }
 }
 
-async fn drive(session: &Session, wish: &BenchTasks, plan: &Arc<Plan>) -> Result<Vec<Done>, Fault> {
+async fn drive(session: &Session, args: &BenchTasks, load: &Arc<SharedLoad>) -> Result<Vec<TaskTiming>, Fault> {
     let mut loops = JoinSet::new();
     let mut channel = None;
-    for number in 0..wish.concurrency.min(wish.count).max(1) {
+    for number in 0..args.concurrency.min(args.count).max(1) {
         if number % LOOPS_PER_CHANNEL == 0 {
             channel = Some(session.context.net.channel(session.client.authority()));
         }
         if let Some(channel) = channel.clone() {
-            loops.spawn(run_loop(TaskServiceClient::new(channel), plan.clone()));
+            loops.spawn(run_loop(TaskServiceClient::new(channel), load.clone()));
         }
     }
     let mut done = Vec::new();
@@ -183,37 +183,37 @@ async fn drive(session: &Session, wish: &BenchTasks, plan: &Arc<Plan>) -> Result
     Ok(done)
 }
 
-async fn run_loop(mut client: TaskServiceClient<Channel>, plan: Arc<Plan>) -> Result<Vec<Done>, Fault> {
+async fn run_loop(mut client: TaskServiceClient<Channel>, load: Arc<SharedLoad>) -> Result<Vec<TaskTiming>, Fault> {
     let mut done = Vec::new();
     loop {
-        let number = plan.next.fetch_add(1, Ordering::Relaxed);
-        if number >= plan.count {
+        let number = load.next.fetch_add(1, Ordering::Relaxed);
+        if number >= load.count {
             return Ok(done);
         }
-        done.push(one(&mut client, &plan, number).await?);
+        done.push(one(&mut client, &load, number).await?);
     }
 }
 
-async fn one(client: &mut TaskServiceClient<Channel>, plan: &Plan, number: u32) -> Result<Done, Fault> {
+async fn one(client: &mut TaskServiceClient<Channel>, load: &SharedLoad, number: u32) -> Result<TaskTiming, Fault> {
     let submit = SubmitTaskRequest {
         kind: "echo".to_owned(),
         payload: Some(lepton_proto::task::v1::submit_task_request::Payload::Input(
-            plan.input.clone(),
+            load.input.clone(),
         )),
-        request_id: format!("bench-{}-{number}", plan.run),
+        request_id: format!("bench-{}-{number}", load.run),
         ..SubmitTaskRequest::default()
     };
-    let submitted = plan.clock.monotonic();
-    let give_up = submitted + PATIENCE;
+    let submitted = load.clock.monotonic();
+    let deadline = submitted + RECOVERY_MAX;
     let id = loop {
         match client.submit_task(within(submit.clone())).await {
             Ok(answer) => break answer.into_inner().task.unwrap_or_default().id,
-            Err(status) => patience(plan, give_up, &status).await?,
+            Err(status) => back_off(load, deadline, &status).await?,
         }
     };
-    let acknowledged = plan.clock.monotonic();
-    let ended = end(client, plan, &id, acknowledged).await?;
-    Ok(Done {
+    let acknowledged = load.clock.monotonic();
+    let ended = end(client, load, &id, acknowledged).await?;
+    Ok(TaskTiming {
         id,
         submitted,
         acknowledged,
@@ -221,15 +221,15 @@ async fn one(client: &mut TaskServiceClient<Channel>, plan: &Plan, number: u32) 
     })
 }
 
-/// Waits for a task's end; there is none of one that is given up.
+/// Waits for a task's end; there is none for one that is abandoned.
 async fn end(
     client: &mut TaskServiceClient<Channel>,
-    plan: &Plan,
+    load: &SharedLoad,
     id: &str,
     acknowledged: Duration,
 ) -> Result<Option<Duration>, Fault> {
-    let give_up = acknowledged + PATIENCE;
-    while !plan.is_hopeless(acknowledged, plan.clock.monotonic()) {
+    let deadline = acknowledged + RECOVERY_MAX;
+    while !load.is_hopeless(acknowledged, load.clock.monotonic()) {
         let wait = WaitTaskRequest {
             id: id.to_owned(),
             timeout: None,
@@ -238,31 +238,31 @@ async fn end(
             Ok(answer) => {
                 let task = answer.into_inner().task.unwrap_or_default();
                 if task.end_time.is_some() {
-                    let now = plan.clock.monotonic();
-                    plan.moved(now);
+                    let now = load.clock.monotonic();
+                    load.moved(now);
                     return Ok(Some(now));
                 }
             }
             Err(status) if fault(&status).reason == Reason::TaskNotFound => tokio::time::sleep(PAUSE).await,
-            Err(status) => patience(plan, give_up, &status).await?,
+            Err(status) => back_off(load, deadline, &status).await?,
         }
     }
     Ok(None)
 }
 
 /// Waits a moment before the next try, unless trying again cannot help.
-async fn patience(plan: &Plan, give_up: Duration, status: &tonic::Status) -> Result<(), Fault> {
-    let known = fault(status);
-    let passing = is_retryable(&known) || matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
-    if !passing || plan.clock.monotonic() >= give_up {
-        return Err(known);
+async fn back_off(load: &SharedLoad, deadline: Duration, status: &tonic::Status) -> Result<(), Fault> {
+    let fault = fault(status);
+    let passing = is_retryable(&fault) || matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+    if !passing || load.clock.monotonic() >= deadline {
+        return Err(fault);
     }
     tokio::time::sleep(PAUSE).await;
     Ok(())
 }
 
-/// Counts successes in the journal. A task whose events were trimmed is asked for instead.
-async fn count(session: &Session, done: &[Done]) -> Result<(usize, usize), Fault> {
+/// Counts lost and duplicated tasks in the journal. A task whose events were trimmed is read instead.
+async fn count(session: &Session, done: &[TaskTiming]) -> Result<(usize, usize), Fault> {
     let channel = session.context.net.channel(session.client.authority());
     let mut successes: HashMap<&str, u32> = done.iter().map(|one| (one.id.as_str(), 0)).collect();
     let mut journal = JournalServiceClient::new(channel.clone());
@@ -282,11 +282,11 @@ async fn count(session: &Session, done: &[Done]) -> Result<(usize, usize), Fault
     let mut tasks = TaskServiceClient::new(channel);
     let mut lost = 0;
     for (id, _none) in successes.iter().filter(|(_id, count)| **count == 0) {
-        let asked = GetTaskRequest {
+        let request = GetTaskRequest {
             id: (*id).to_owned(),
             ..GetTaskRequest::default()
         };
-        let answer = tasks.get_task(within(asked)).await;
+        let answer = tasks.get_task(within(request)).await;
         let succeeded = match answer.map_err(|status| fault(&status)) {
             Ok(answer) => answer.into_inner().task.unwrap_or_default().state() == State::Succeeded,
             Err(fault) if fault.reason == Reason::TaskNotFound => false,
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn only_what_does_not_end_while_nothing_ends_is_hopeless() {
-        let plan = Plan {
+        let load = SharedLoad {
             clock: Clock::system(),
             count: 1,
             input: input(1_000),
@@ -313,10 +313,10 @@ mod tests {
             moved_ms: AtomicU64::new(0),
         };
         let second = Duration::from_secs;
-        assert!(!plan.is_hopeless(second(10), second(70)));
-        assert!(plan.is_hopeless(second(10), second(71)));
-        plan.moved(second(60));
-        assert!(!plan.is_hopeless(second(10), second(120)));
-        assert!(plan.is_hopeless(second(10), second(121)));
+        assert!(!load.is_hopeless(second(10), second(70)));
+        assert!(load.is_hopeless(second(10), second(71)));
+        load.moved(second(60));
+        assert!(!load.is_hopeless(second(10), second(120)));
+        assert!(load.is_hopeless(second(10), second(121)));
     }
 }

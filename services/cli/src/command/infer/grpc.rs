@@ -16,8 +16,8 @@ use crate::args::model::Infer;
 use crate::client::within;
 
 /// Sends the request; gives the answer in the form that REST has.
-pub(super) async fn call(session: &Session, wish: &Infer, written: &str) -> Result<String, Fault> {
-    let request = request(wish, written)?;
+pub(super) async fn call(session: &Session, args: &Infer, written: &str) -> Result<String, Fault> {
+    let request = request(args, written)?;
     let channel = session.context.net.channel(session.client.authority());
     let answer = GrpcInferenceServiceClient::new(channel)
         .model_infer(within(request))
@@ -25,23 +25,23 @@ pub(super) async fn call(session: &Session, wish: &Infer, written: &str) -> Resu
     response(&answer.map_err(|status| error::fault(&status))?.into_inner())
 }
 
-fn request(wish: &Infer, written: &str) -> Result<ModelInferRequest, Fault> {
-    let asked: Value = serde_json::from_str(written)
+fn request(args: &Infer, written: &str) -> Result<ModelInferRequest, Fault> {
+    let parsed: Value = serde_json::from_str(written)
         .map_err(|error| Fault::new(Reason::InvalidJson, format!("the request is not JSON: {error}")))?;
-    let inputs = asked["inputs"]
+    let inputs = parsed["inputs"]
         .as_array()
         .ok_or_else(|| Fault::new(Reason::TensorMissing, "the request has no array `inputs`"))?;
-    let wanted = asked["outputs"].as_array().into_iter().flatten();
-    let output = |wanted: &Value| InferRequestedOutputTensor {
-        name: wanted["name"].as_str().unwrap_or_default().to_owned(),
+    let requested = parsed["outputs"].as_array().into_iter().flatten();
+    let output = |requested: &Value| InferRequestedOutputTensor {
+        name: requested["name"].as_str().unwrap_or_default().to_owned(),
         ..InferRequestedOutputTensor::default()
     };
     Ok(ModelInferRequest {
-        model_name: wish.model.clone(),
-        model_version: wish.version.map(|version| version.to_string()).unwrap_or_default(),
-        id: asked["id"].as_str().unwrap_or_default().to_owned(),
+        model_name: args.model.clone(),
+        model_version: args.version.map(|version| version.to_string()).unwrap_or_default(),
+        id: parsed["id"].as_str().unwrap_or_default().to_owned(),
         inputs: inputs.iter().map(input).collect::<Result<_, _>>()?,
-        outputs: wanted.map(output).collect(),
+        outputs: requested.map(output).collect(),
         ..ModelInferRequest::default()
     })
 }

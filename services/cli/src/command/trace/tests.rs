@@ -18,24 +18,24 @@ fn ms(ms: u64) -> Duration {
 
 #[test]
 fn a_trace_is_whole_when_its_beginning_is_there_and_nothing_comes_any_more() {
-    let mut seen = Seen::default();
+    let mut arrival = Arrival::default();
     // The worker's part comes first: two pieces that nothing holds together.
     let parts = trace(&[("c", "b"), ("d", "a")]);
-    assert!(!seen.is_whole(&parts, ms(10_000)));
-    assert!(!seen.is_whole(&parts, ms(20_000)), "however long it stays so");
+    assert!(!arrival.is_whole(&parts, ms(10_000)));
+    assert!(!arrival.is_whole(&parts, ms(20_000)), "however long it stays so");
     let joined = trace(&[("a", ""), ("b", "a"), ("c", "b"), ("d", "a")]);
-    assert!(!seen.is_whole(&joined, ms(20_250)));
-    assert!(!seen.is_whole(&joined, ms(21_000)));
+    assert!(!arrival.is_whole(&joined, ms(20_250)));
+    assert!(!arrival.is_whole(&joined, ms(21_000)));
     let more = trace(&[("a", ""), ("b", "a"), ("c", "b"), ("d", "a"), ("e", "d")]);
-    assert!(!seen.is_whole(&more, ms(21_249)), "it grew");
-    assert!(seen.is_whole(&more, ms(22_249)));
+    assert!(!arrival.is_whole(&more, ms(21_249)), "it grew");
+    assert!(arrival.is_whole(&more, ms(22_249)));
 }
 
 #[test]
 fn a_trace_that_a_stranger_began_is_whole_too() {
-    let mut seen = Seen::default();
+    let mut arrival = Arrival::default();
     let body = trace(&[("a", "of a caller"), ("b", "a")]);
-    assert!(!seen.is_whole(&body, ms(500)));
-    assert!(seen.is_whole(&body, ms(1_500)));
-    assert!(!seen.is_whole(b"no json", ms(9_000)));
+    assert!(!arrival.is_whole(&body, ms(500)));
+    assert!(arrival.is_whole(&body, ms(1_500)));
+    assert!(!arrival.is_whole(b"no json", ms(9_000)));
 }

@@ -1,18 +1,19 @@
 //! A trace as bars over time, one line a span.
 //!
 //! Promises: children are indented below their parents, as the contract orders them; whatever a span is called, it cannot
-//! move the cursor or colour the terminal. Leaves printing to `output`.
+//! move the cursor or colour the terminal. Leaves printing to [`crate::output`].
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::output::table::{figure, text};
+use crate::output::cells::{cut, left, plain, width};
+use crate::output::table::{figure, integer, text};
 
 /// Columns of the longest bar.
 const BAR: u64 = 40;
-/// A longer label is cut, so that bars stay beside it.
-const LABEL_CHARS_MAX: usize = 56;
+/// Cells of the longest label, so that bars stay beside it.
+const LABEL_CELLS_MAX: usize = 56;
 /// Deeper spans are not indented further.
 const INDENT_MAX: usize = 12;
 
@@ -24,47 +25,48 @@ pub(super) fn lines(trace: &Value, colour: bool) -> Vec<String> {
     };
     let mut lines = vec![paint("1", &head(trace))];
     let spans = trace["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let total = number(&trace["durationUs"]).max(1);
+    let total = integer(&trace["durationUs"]).max(1);
     let rows: Vec<(String, &Value)> = nested(spans)
         .into_iter()
         .map(|(depth, span)| (label(depth, span), span))
         .collect();
-    let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+    let widest = rows.iter().map(|(label, _)| width(label)).max().unwrap_or(0);
     for (label, span) in rows {
         let failed = span["failed"] == true;
-        let (before, bar) = bar(number(&span["offsetUs"]), number(&span["durationUs"]), total);
+        let (before, bar) = bar(integer(&span["offsetUs"]), integer(&span["durationUs"]), total);
         let behind = " ".repeat(
             usize::try_from(BAR)
                 .unwrap_or(0)
                 .saturating_sub(before.len() + bar.chars().count()),
         );
         let bar = paint(if failed { "31" } else { "36" }, &bar);
-        let took = duration(number(&span["durationUs"]));
-        let said = if failed {
+        let took = duration(integer(&span["durationUs"]));
+        let message = if failed {
             format!("  ✗ {}", plain(&text(&span["message"])))
         } else {
             String::new()
         };
         let line = format!(
-            "{label:<width$}  {before}{bar}{behind}  {took:>9}{}",
-            paint("31", said.trim_end())
+            "{}  {before}{bar}{behind}  {took:>9}{}",
+            left(&label, widest),
+            paint("31", message.trim_end())
         );
         // Colours of nothing would stand at the end of each line.
         lines.push(line.trim_end_matches("\u{1b}[31m\u{1b}[0m").trim_end().to_owned());
     }
-    let dropped = number(&trace["droppedSpanCount"]);
+    let dropped = integer(&trace["droppedSpanCount"]);
     if dropped > 0 {
         lines.push(format!("{dropped} more spans did not fit."));
     }
     lines
 }
 
-/// What it was, when, and how long.
+/// The headline: name, duration, number of spans, start.
 fn head(trace: &Value) -> String {
-    let took = duration(number(&trace["durationUs"]));
+    let took = duration(integer(&trace["durationUs"]));
     let (name, id) = (plain(&text(&trace["name"])), plain(&text(&trace["traceId"])));
     let failed = if trace["failed"] == true { ", failed" } else { "" };
-    let (count, start) = (number(&trace["spanCount"]), text(&trace["startTime"]));
+    let (count, start) = (integer(&trace["spanCount"]), text(&trace["startTime"]));
     format!("{name}  {took}, {count} spans{failed}  {}  trace {id}", plain(&start))
 }
 
@@ -72,11 +74,7 @@ fn label(depth: usize, span: &Value) -> String {
     let indent = "  ".repeat(depth.min(INDENT_MAX));
     let service = plain(&text(&span["service"]));
     let name = plain(&text(&span["name"]));
-    let label = format!("{indent}{service} {name}");
-    if label.chars().count() <= LABEL_CHARS_MAX {
-        return label;
-    }
-    label.chars().take(LABEL_CHARS_MAX - 1).chain(['…']).collect()
+    cut(&format!("{indent}{service} {name}"), LABEL_CELLS_MAX, "…")
 }
 
 /// Spans with their depth. They come in the order of the drawing: each below the one that caused it.
@@ -114,18 +112,6 @@ fn duration(us: u64) -> String {
         1_000..1_000_000 => format!("{} ms", rounded(us as f64 / 1e3)),
         _ => format!("{} s", rounded(us as f64 / 1e6)),
     }
-}
-
-/// 64-bit integers are texts in the contract's JSON.
-fn number(value: &Value) -> u64 {
-    let text = value.as_str().and_then(|text| text.parse().ok());
-    text.or(value.as_u64()).unwrap_or(0)
-}
-
-/// Without anything that a terminal obeys.
-fn plain(text: &str) -> String {
-    let visible = |character: char| if character.is_control() { '�' } else { character };
-    text.chars().map(visible).collect()
 }
 
 #[cfg(test)]
@@ -201,5 +187,18 @@ mod tests {
         assert_eq!(lines(&json!({}), false).len(), 1);
         let long = lines(&trace(vec![span("a", "", &"ä".repeat(500), 0, 1)]), false);
         assert!(long[1].chars().count() < 120, "{}", long[1]);
+    }
+
+    #[test]
+    fn bars_begin_in_one_column_whatever_the_names_are() {
+        let spans = vec![
+            span("a", "", "asks", 0, 2_000),
+            span("b", "a", "模型推理 🚀", 0, 2_000),
+            span("c", "a", &"模".repeat(100), 0, 2_000),
+        ];
+        let drawn = lines(&trace(spans), false);
+        let begin = |line: &String| line.find('█').map(|at| width(&line[..at]));
+        let expected = Some(LABEL_CELLS_MAX - 1 + 2);
+        assert!(drawn[1..4].iter().all(|line| begin(line) == expected), "{drawn:#?}");
     }
 }

@@ -10,14 +10,14 @@ struct Line {
     options: Options,
 }
 
-fn plan(arguments: &str, variables: &[(&str, &str)]) -> Result<Plan, Fault> {
+fn plan(arguments: &str, variables: &[(&str, &str)]) -> Result<LaunchPlan, Fault> {
     let words = std::iter::once("up").chain(arguments.split_whitespace());
     let options = Line::parse_from(words).options;
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Plan::new(options, variables.iter().map(owned).collect())
+    LaunchPlan::new(options, variables.iter().map(owned).collect())
 }
 
-fn shared(plan: &Plan) -> Flags {
+fn shared(plan: &LaunchPlan) -> Flags {
     plan.shared(Path::new("/data"), &["http://127.0.0.1:1".to_owned()])
 }
 

@@ -4,7 +4,7 @@
 //! `tolerance` 1e-9, `testShare` 0.2, `seed` 42, `learningRate` 0.1 or, with more than ten features, 1 over their number.
 
 use lepton_analysis::Table;
-use lepton_analysis::train::{Descent, Method, Plan};
+use lepton_analysis::train::{Descent, Method, TrainOptions};
 use lepton_domain::model::check_name;
 use lepton_proto::convert::value::read::Reader;
 
@@ -21,7 +21,7 @@ const SEED_MAX: f64 = 9_007_199_254_740_992.0;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TrainRequest {
     /// Target, features and method.
-    pub(super) plan: Plan,
+    pub(super) plan: TrainOptions,
     /// Name under which to keep the model.
     pub(super) model: Option<String>,
     /// True to serve it at once.
@@ -125,7 +125,7 @@ impl TrainFields {
             _ => Method::ClosedForm,
         };
         Ok(TrainRequest {
-            plan: Plan {
+            plan: TrainOptions {
                 target: self.target.ok_or_else(missing)?,
                 features: self.features,
                 method,

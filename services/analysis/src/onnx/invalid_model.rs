@@ -1,18 +1,15 @@
-//! Why a file is refused, in words for whoever made it.
+//! The error of a file that is no valid model, in words for its author.
 
 use super::wire::Broken;
 
-/// Names in a message are shortened to this: hostile ones are megabytes long.
-const NAME_CHARS_MAX: usize = 80;
-
-/// Why a file is no model that can be served.
+/// The error of a file that cannot be served as a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the file cannot be served as an ONNX model: {message}")]
-pub struct Refusal {
+pub struct InvalidModel {
     message: String,
 }
 
-impl Refusal {
+impl InvalidModel {
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -25,16 +22,8 @@ impl Refusal {
     }
 }
 
-impl From<Broken> for Refusal {
+impl From<Broken> for InvalidModel {
     fn from(_: Broken) -> Self {
         Self::broken()
-    }
-}
-
-/// A name in quotes.
-pub(super) fn quoted(name: &str) -> String {
-    match name.char_indices().nth(NAME_CHARS_MAX) {
-        Some((end, _)) => format!("{:?}...", &name[..end]),
-        None => format!("{name:?}"),
     }
 }

@@ -1,10 +1,10 @@
-//! Why a request is refused. Codes and messages are those of etcd 3.4 (`api/v3rpc/rpctypes/error.go`), because clients compare them.
+//! Errors of requests. Codes and messages are those of etcd 3.4 (`api/v3rpc/rpctypes/error.go`), because clients compare them.
 
 use tonic::{Code, Status};
 
-/// A refused request; nothing was changed.
+/// The error of a refused request; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum RpcError {
     #[error("etcdserver: key is not provided")]
     EmptyKey,
     #[error("etcdserver: key not found")]
@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
     Unsupported(&'static str),
 }
 
-impl Refusal {
+impl RpcError {
     fn code(self) -> Code {
         match self {
             Self::EmptyKey
@@ -61,8 +61,8 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code(), refusal.to_string())
+impl From<RpcError> for Status {
+    fn from(error: RpcError) -> Self {
+        Self::new(error.code(), error.to_string())
     }
 }
