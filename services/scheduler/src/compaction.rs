@@ -1,8 +1,8 @@
 //! Compaction of etcd's history, by the leader.
 //!
-//! Promises: what is older than the history to keep goes, in steps of a tenth of it; it waits for nobody, since whoever
-//! is behind reads everything anew. Never touches a key's value. An etcd that does not answer is tried again at the
-//! next step.
+//! Promises: revisions older than the history to keep go, in steps of a tenth of it, without waiting for any watcher:
+//! one that is behind reads everything anew. Never touches a key's value. An etcd that does not answer is tried again
+//! at the next step.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,7 +12,7 @@ use lepton_coordination::etcd::{Etcd, EtcdError};
 
 /// Steps in which the history moves on.
 const STEPS: u32 = 10;
-/// However short the history is, etcd is not compacted more often.
+/// Shortest step, however short the history is.
 const STEP_MIN: Duration = Duration::from_secs(1);
 
 /// Compacts for as long as it is polled.
@@ -26,7 +26,7 @@ pub(crate) async fn compact(etcd: &Etcd, history: Duration) -> Infallible {
     }
 }
 
-/// Remembers where the store is now, and compacts to where it was a history ago.
+/// Records the store's present revision, and compacts to the one of a history ago.
 async fn step(etcd: &Etcd, revisions: &mut VecDeque<i64>) -> Result<(), EtcdError> {
     let (_leader, revision) = etcd.get_at(etcd.keys().leader(lepton_journal::LEADER_SERVICE)).await?;
     revisions.push_back(revision);

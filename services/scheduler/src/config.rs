@@ -9,11 +9,11 @@ use lepton_domain::ledger::Policy;
 use lepton_mesh::config::{Common, ServiceConfig, duration};
 use serde::{Deserialize, Serialize};
 
-/// Everything that can be set.
+/// Configuration of the scheduler.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What all services have in common.
+    /// Settings that all services have in common.
     pub common: Common,
     /// The journal.
     pub journal: Tuning,
@@ -31,7 +31,7 @@ impl ServiceConfig for Config {
     }
 }
 
-/// How the journal is written.
+/// Settings of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tuning {
@@ -41,7 +41,7 @@ pub struct Tuning {
     /// An append that takes longer means that etcd is away: new commands are refused.
     #[serde(with = "duration")]
     pub stall_after: Duration,
-    /// How much of etcd's history is kept; watchers that are further behind read everything anew.
+    /// History of etcd that is kept; watchers that are further behind read everything anew.
     #[serde(with = "duration")]
     pub history: Duration,
     /// Bytes of segments after which a snapshot is made.
@@ -59,14 +59,14 @@ impl Default for Tuning {
     }
 }
 
-/// What tasks may do.
+/// Settings of tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tasks {
-    /// How long the record of an ended task is kept, at least ten minutes.
+    /// Time for which the record of an ended task is kept, at least ten minutes.
     #[serde(with = "duration")]
     pub retention: Duration,
-    /// How long a purged task's blobs outlive it.
+    /// Time by which a purged task's blobs outlive it.
     #[serde(with = "duration")]
     pub blob_grace: Duration,
     /// Task records per tenant, ended ones included.
@@ -88,7 +88,7 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// The ledger's rules.
+    /// Rules of the ledger; see [`Policy`].
     pub(crate) fn policy(&self) -> Policy {
         Policy {
             limits: self.limits(),
@@ -97,7 +97,7 @@ impl Tasks {
         }
     }
 
-    /// The ledger's bounds.
+    /// Bounds of the ledger; see [`Limits`].
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             stored_tasks_per_tenant: self.stored_per_tenant_max,

@@ -1,19 +1,19 @@
 //! The stream on which gateways send commands and single reads.
 //!
-//! Promises: every request is answered once under its own number, in the order in which outcomes commit. A stream has
-//! at most [`UNANSWERED_MAX`] requests unanswered; more wait in the gateway. Leaves deciding to the leader's task.
+//! Promises: every request is answered once under its own number. A stream has at most [`UNANSWERED_MAX`] requests
+//! unanswered; more wait in the gateway. Leaves deciding to the leader's task.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::Stream;
 use lepton_domain::ids::Tenant;
-use lepton_domain::ledger::Submission;
+use lepton_domain::ledger::{Rejection, Submission};
 use lepton_domain::reason::Fault;
 use lepton_proto::convert;
 use lepton_proto::journal::v1::Submitted;
-use lepton_proto::scheduler::v1 as wire;
-use lepton_proto::scheduler::v1::intake_request::Request as Wish;
+use lepton_proto::scheduler::v1 as proto;
+use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
 use lepton_telemetry::trace::TraceContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -22,20 +22,21 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
 use tracing::Span;
 
-use crate::leader::message::{Answer, Message, Seen};
-use crate::office::{LeaderHandle, resigned};
+use crate::error::CallError;
+use crate::leader_handle::LeaderHandle;
+use crate::message::{Call, Message, Responder, TaskView};
 
 /// Requests of one stream that may be unanswered.
 const UNANSWERED_MAX: usize = 8_192;
 
-/// What a gateway receives.
-pub(crate) type Responses = Pin<Box<dyn Stream<Item = Result<wire::IntakeResponse, Status>> + Send>>;
+/// Responses to a gateway.
+pub(crate) type Responses = Pin<Box<dyn Stream<Item = Result<proto::IntakeResponse, Status>> + Send>>;
 
-/// Where the answers of one stream go. Its length is bounded by the permits that its messages hold.
-type Outbox = mpsc::UnboundedSender<(wire::IntakeResponse, OwnedSemaphorePermit)>;
+/// Sender of one stream's [`Responses`]. Its length is bounded by the permits that its messages hold.
+type Outbox = mpsc::UnboundedSender<(proto::IntakeResponse, OwnedSemaphorePermit)>;
 
-/// Answers one request; when it is dropped unused, the gateway learns that the leader has gone.
-struct Reply {
+/// Response to one request; dropped unused, it lets the gateway know that the leader has resigned.
+struct PendingResponse {
     number: u64,
     outbox: Outbox,
     permit: Option<OwnedSemaphorePermit>,
@@ -43,24 +44,21 @@ struct Reply {
     span: Span,
 }
 
-impl Reply {
-    fn give(mut self, outcome: Result<Seen, Fault>) {
-        self.send(outcome);
-    }
-
-    fn send(&mut self, outcome: Result<Seen, Fault>) {
+impl PendingResponse {
+    fn send(&mut self, outcome: Result<TaskView, CallError>) {
         let Some(permit) = self.permit.take() else { return };
         let (outcome, progress) = match outcome {
-            Ok(Seen { task, progress }) => (Outcome::Task(Box::new(task.as_ref().into())), progress),
-            Err(fault) => {
+            Ok(TaskView { task, progress }) => (Outcome::Task(Box::new(task.as_ref().into())), progress),
+            Err(error) => {
+                let fault = Fault::from(error);
                 self.span.record("otel.status_code", "error");
                 self.span.record("otel.status_description", fault.reason.as_str());
                 (Outcome::Refusal((&fault).into()), None)
             }
         };
-        // The gateway may have left; then nobody waits for the answer.
+        // The gateway may have left; then nobody waits for the response.
         let _left = self.outbox.send((
-            wire::IntakeResponse {
+            proto::IntakeResponse {
                 number: self.number,
                 outcome: Some(outcome),
                 progress: progress.as_deref().cloned(),
@@ -68,73 +66,74 @@ impl Reply {
             permit,
         ));
     }
-}
 
-impl Drop for Reply {
-    fn drop(&mut self) {
-        self.send(Err(resigned()));
+    fn responder(mut self) -> Responder {
+        Box::new(move |outcome| self.send(outcome))
     }
 }
 
-/// The answers to a stream of requests, and the work that reads it.
+impl Drop for PendingResponse {
+    fn drop(&mut self) {
+        self.send(Err(CallError::Resigned));
+    }
+}
+
+/// Returns the [`Responses`] to a stream of requests, and the work that reads the requests.
 pub(crate) fn open(
     leader: LeaderHandle,
-    requests: Streaming<wire::IntakeRequest>,
+    requests: Streaming<proto::IntakeRequest>,
 ) -> (Responses, impl Future<Output = ()> + Send + 'static) {
-    let (outbox, answers) = mpsc::unbounded_channel();
-    let reading = read(leader, requests, outbox);
-    // The permit goes back when the answer has been taken by the transport.
-    let responses = UnboundedReceiverStream::new(answers).map(|(response, _permit)| Ok(response));
+    let (outbox, sent) = mpsc::unbounded_channel();
+    let reading = read_requests(leader, requests, outbox);
+    // The permit goes back when the response has been taken by the transport.
+    let responses = UnboundedReceiverStream::new(sent).map(|(response, _permit)| Ok(response));
     (Box::pin(responses), reading)
 }
 
-async fn read(leader: LeaderHandle, mut requests: Streaming<wire::IntakeRequest>, outbox: Outbox) {
+async fn read_requests(leader: LeaderHandle, mut requests: Streaming<proto::IntakeRequest>, outbox: Outbox) {
     let window = Arc::new(Semaphore::new(UNANSWERED_MAX));
     while let Ok(Some(request)) = requests.message().await {
         let Ok(permit) = window.clone().acquire_owned().await else {
             return;
         };
-        let reply = Reply {
+        let response = PendingResponse {
             number: request.number,
             outbox: outbox.clone(),
             permit: Some(permit),
-            span: Span::none(),
+            span: request.request.as_ref().map_or_else(Span::none, span),
         };
         if let Some(mark) = request.mark
-            && leader.send(Message::Marked(mark)).await.is_err()
+            && leader.send(Message::PeerMark(mark)).await.is_err()
         {
             return;
         }
-        if let Some(message) = message(request.request, reply)
-            && leader.send(message).await.is_err()
+        if let Some(call) = read_call(request.request, response)
+            && leader.send(Message::Call(call)).await.is_err()
         {
             return;
         }
     }
 }
 
-/// What a request means; none when it was answered right away because it cannot be read.
-fn message(wish: Option<Wish>, mut reply: Reply) -> Option<Message> {
-    if let Some(Wish::Submit(submit)) = &wish {
-        reply.span = span(submit);
-    }
-    let read = match wish {
-        Some(Wish::Submit(submit)) => submission(*submit).map(Read::Submit),
-        Some(Wish::Cancel(cancel)) => task(&cancel.task).map(|id| Read::Cancel(id, cancel)),
-        Some(Wish::Get(get)) => task(&get.task).map(|id| Read::Get(id, get.tenant)),
-        None => Err(Fault::field("request", "missing")),
-    };
+/// Reads a request as a [`Call`]; one that cannot be read is refused right away.
+fn read_call(request: Option<Request>, mut response: PendingResponse) -> Option<Call> {
+    let read = request
+        .ok_or_else(|| CallError::missing("request"))
+        .and_then(IntakeCommand::read);
     match read {
-        Ok(read) => Some(read.message(Box::new(|outcome| reply.give(outcome)))),
-        Err(fault) => {
-            reply.give(Err(fault));
+        Ok(command) => Some(command.call(response.responder())),
+        Err(error) => {
+            response.send(Err(error));
             None
         }
     }
 }
 
-/// The span of a submit in its submitter's trace; none where that is not exported.
-fn span(submit: &Submitted) -> Span {
+/// The span of a submit in its submitter's trace; none for other requests, and where that trace is not exported.
+fn span(request: &Request) -> Span {
+    let Request::Submit(submit) = request else {
+        return Span::none();
+    };
     let traceparent = submit.traceparent.as_str();
     if !TraceContext::parse(traceparent).is_some_and(|context| context.is_sampled()) {
         return Span::none();
@@ -148,37 +147,43 @@ fn span(submit: &Submitted) -> Span {
     )
 }
 
-enum Read {
+/// A request that has been read.
+enum IntakeCommand {
     Submit(Box<Submission>),
-    Cancel(lepton_domain::ids::TaskId, wire::CancelCommand),
-    Get(lepton_domain::ids::TaskId, String),
+    Cancel(lepton_domain::ids::TaskId, proto::CancelCommand),
+    Get(lepton_domain::ids::TaskId, Tenant),
 }
 
-impl Read {
-    fn message(self, answer: Answer) -> Message {
+impl IntakeCommand {
+    fn read(request: Request) -> Result<Self, CallError> {
+        let task = |bytes: &[u8]| convert::task_id("task", bytes);
+        match request {
+            Request::Submit(submit) => Ok(Self::Submit(submission(*submit)?)),
+            Request::Cancel(cancel) => Ok(Self::Cancel(task(&cancel.task)?, cancel)),
+            Request::Get(get) => Ok(Self::Get(task(&get.task)?, Tenant::new(get.tenant))),
+        }
+    }
+
+    fn call(self, responder: Responder) -> Call {
         match self {
-            Read::Submit(submission) => Message::Submit { submission, answer },
-            Read::Cancel(task, cancel) => Message::Cancel {
+            Self::Submit(submission) => Call::Submit { submission, responder },
+            Self::Cancel(task, cancel) => Call::Cancel {
                 tenant: Tenant::new(cancel.tenant),
                 task,
                 message: cancel.message,
-                answer,
+                responder,
             },
-            Read::Get(task, tenant) => Message::Get {
-                tenant: Tenant::new(tenant),
+            Self::Get(task, tenant) => Call::Get {
+                tenant,
                 task,
-                answer,
+                responder,
             },
         }
     }
 }
 
-fn submission(submit: Submitted) -> Result<Box<Submission>, Fault> {
+fn submission(submit: Submitted) -> Result<Box<Submission>, CallError> {
     let submission = Submission::try_from(submit)?;
-    submission.check()?;
+    submission.check().map_err(Rejection::Invalid)?;
     Ok(Box::new(submission))
-}
-
-fn task(bytes: &[u8]) -> Result<lepton_domain::ids::TaskId, Fault> {
-    Ok(convert::task_id("task", bytes)?)
 }

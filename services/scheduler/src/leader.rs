@@ -1,348 +1,249 @@
-//! The leader: one task that owns the speculative ledger and everything that hangs on it.
+//! The leader: one task that owns the speculative ledger and everything that depends on it.
 //!
 //! ```text
-//! message -> decide -> apply (speculative) -> batch --append--> etcd
-//!                                               |                 |
-//!                                               +-- releases <----+  answers, dispatches, watch events
+//! message -> Decider: decide, apply -> CommitPipeline --write--> etcd
+//!                 |                        |                      |
+//!                 +-- answers -> ReadGate  +-- effects            |
+//!                                   |              |              |
+//!                                   +-- releases --+ <------------+  answers, dispatches, watch events
 //! ```
 //!
 //! Promises: decisions and their application happen together, in arrival order; whatever may be seen outside is
-//! released only when the segment that it depends on has committed. A leader that is fenced discards all of it.
-//! Leaves the wire to `intake`, `query` and `session::stream`, and etcd to the committer.
+//! released only when the write that it depends on has succeeded. A leader that is fenced discards all of it.
+//! Leaves state to its owners: [`Decider`] with [`CommitPipeline`] and `ReadGate`, [`Sessions`], [`ReadyQueue`] and
+//! [`Maintenance`]; and the wire to `intake`, `api` and `session`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use lepton_coordination::etcd::Etcd;
-use lepton_core::blob::Blobs;
-use lepton_core::clock::Clock;
-use lepton_core::random::Random;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::ids::{Epoch, TaskId};
-use lepton_domain::ledger::{Command, Effect, Event, Ledger, Policy, Rejection, apply, decide};
-use lepton_domain::queue::Queue;
-use lepton_domain::reason::{Fault, Reason};
-use lepton_domain::time::Timestamp;
-use lepton_journal::append::Writer;
+use lepton_domain::ledger::{Effect, Ledger};
+use lepton_journal::append::{AppendError, Writer};
 use tokio::sync::{mpsc, watch};
 
-use batch::Batch;
-use commit::{Committer, InFlight, Pace};
-use headway::Headway;
-use holds::Holds;
-use message::Message;
-use roster::Roster;
-use snapshot::Snapshots;
-use spans::Waits;
-use watchers::Watchers;
-
-use crate::config::Tuning;
-use crate::known::Known;
-use crate::progress::Progress;
+use self::clock::Now;
+use self::commit_pipeline::{CommitPipeline, JournalWriter, WriteOutcome, WriteResult};
+use self::decider::Decider;
+use self::maintenance::{Maintenance, Stores};
+use self::ready_queue::ReadyQueue;
+use self::release::Release;
+use self::sessions::Sessions;
+use crate::error::LeadershipLost;
+use crate::high_water_mark::HighWaterMark;
+use crate::message::Message;
+use crate::status::SchedulerStatus;
 use crate::sweeper::Sweeper;
 
+pub(crate) use self::clock::JournalClock;
+pub(crate) use self::context::LeaderContext;
+
 mod assign;
-mod batch;
-mod commit;
-mod effects;
-pub(crate) mod headway;
-mod holds;
-mod intake;
-pub(crate) mod message;
-mod roster;
-mod snapshot;
+mod clock;
+mod commit_pipeline;
+mod context;
+mod decider;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod maintenance;
+mod peer_mark;
+mod progress;
+mod read_gate;
+mod ready_queue;
+mod release;
+mod report_grace;
+mod sessions;
 mod spans;
+mod views;
 mod watchers;
 
-/// How many messages are taken at a time before batches and workers are looked after.
-const INBOX_TURN: usize = 512;
-/// The longest the leader sleeps: heartbeats and silence are checked at least this often.
-const TURN_MAX: Duration = Duration::from_millis(250);
-/// How long a leader that resigns waits for its last append.
-const FAREWELL_MAX: Duration = Duration::from_secs(3);
+/// Messages taken at a time, before batches and workers have their turn.
+const INBOX_BATCH: usize = 512;
+/// The longest sleep: heartbeats and silence are checked at least this often.
+const SLEEP_MAX: Duration = Duration::from_millis(250);
+/// Time that a leader that resigns waits for its last append.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 
-/// Why a leader leads no more.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// The service stops; everything that was accepted has been answered.
-    Shutdown,
-    /// Another leads, or etcd is not what it was.
-    Deposed(String),
-}
-
-/// Journal time: the time of the takeover, advanced by the monotonic clock.
-#[derive(Debug, Clone)]
-pub(crate) struct JournalClock {
-    clock: Clock,
-    base: Timestamp,
-    started: Duration,
-}
-
-impl JournalClock {
-    /// Starts at the journal time of the takeover.
-    pub fn start(clock: Clock, base: Timestamp) -> Self {
-        let started = clock.monotonic();
-        Self { clock, base, started }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.base.plus(self.monotonic().saturating_sub(self.started))
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.clock.monotonic()
-    }
-}
-
-/// What a leader is made of besides its ledger.
-pub(crate) struct Surroundings {
-    /// Limits and intervals.
-    pub tuning: Tuning,
-    /// Rules of the ledger.
-    pub policy: Policy,
-    /// Where snapshots go.
-    pub etcd: Etcd,
-    /// Where trimmed segments go.
-    pub blobs: Blobs,
-    /// Deletes what purged tasks leave behind.
-    pub sweeper: Sweeper,
-    /// Names snapshots.
-    pub random: Random,
-    /// Where the position is published.
-    pub progress: watch::Sender<Progress>,
-    /// The furthest mark that anybody has shown.
-    pub known: Known,
-}
-
-/// The leader's state.
+/// The leader's state, each part with its owner.
 pub(crate) struct Leader {
-    epoch: Epoch,
-    incarnation: String,
-    ledger: Ledger,
     clock: JournalClock,
-    world: Surroundings,
-    batch: Option<Batch>,
-    in_flight: Option<InFlight>,
-    pace: Pace,
-    committer: Committer,
-    queue: Queue,
-    roster: Roster,
-    watchers: Watchers,
-    headway: Headway,
-    holds: Holds,
-    waits: Waits,
-    snapshots: Snapshots,
+    decider: Decider,
+    sessions: Sessions,
+    ready: ReadyQueue,
+    maintenance: Maintenance,
+    sweeper: Sweeper,
+    status: watch::Sender<SchedulerStatus>,
+    high_water: HighWaterMark,
     /// Attempts whose end has committed and has not been published yet.
     finished: u64,
-    /// Where the next look at tasks that have not changed begins.
-    scrub_from: TaskId,
-    stopping: bool,
-    /// Why the ledger must be thrown away, once it must.
-    broken: Option<String>,
 }
 
 impl Leader {
-    /// Begins on a ledger whose epoch has just been opened by `writer`.
-    pub fn new(incarnation: String, ledger: Ledger, writer: Writer, clock: JournalClock, world: Surroundings) -> Self {
-        let pending: Vec<_> = ledger.pending().cloned().collect();
-        let roster = Roster::new(clock.monotonic(), ledger.running().next().is_some());
-        let snapshots = Snapshots::new(world.tuning.snapshot_bytes, writer.growth(), writer.position().clone());
-        let mut leader = Self {
+    /// Begins on a ledger whose epoch has just been opened by the [`Writer`].
+    pub fn new(incarnation: String, ledger: Ledger, writer: Writer, clock: JournalClock, ctx: LeaderContext) -> Self {
+        let now = clock.now();
+        let journal = writer.end();
+        let mut ready = ReadyQueue::default();
+        ledger.pending().for_each(|task| ready.enqueue(task, now));
+        let stores = Stores {
+            etcd: ctx.etcd,
+            blobs: ctx.blobs,
+            random: ctx.random,
             epoch: ledger.epoch(),
             incarnation,
-            committer: Committer::start(writer),
-            ledger,
-            clock,
-            batch: None,
-            in_flight: None,
-            pace: Pace::default(),
-            queue: Queue::new(),
-            roster,
-            watchers: Watchers::default(),
-            headway: Headway::default(),
-            holds: Holds::default(),
-            waits: Waits::default(),
-            snapshots,
-            world,
-            finished: 0,
-            scrub_from: TaskId::MIN,
-            stopping: false,
-            broken: None,
         };
-        pending.iter().for_each(|task| leader.enqueue(task));
-        leader
-    }
-
-    /// Leads until another does or the service stops.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Message>, shutdown: Shutdown) -> Ended {
-        let mut arrived = Vec::with_capacity(INBOX_TURN);
-        let mut turn = VecDeque::with_capacity(INBOX_TURN);
-        loop {
-            let pause = self.pause();
-            tokio::select! {
-                biased;
-                () = shutdown.triggered() => return self.farewell().await,
-                done = self.committer.done() => {
-                    if let Err(error) = self.settle(done) {
-                        return Ended::Deposed(error.to_string());
-                    }
-                }
-                done = self.snapshots.done() => self.go_on(done),
-                count = inbox.recv_many(&mut arrived, INBOX_TURN), if turn.is_empty() && self.takes() => {
-                    if count == 0 {
-                        return self.farewell().await;
-                    }
-                    turn.extend(arrived.drain(..));
-                }
-                () = tokio::time::sleep(pause) => {}
-            }
-            if let Err(why) = self.work_off(&mut turn) {
-                return Ended::Deposed(why);
-            }
+        Self {
+            clock,
+            sessions: Sessions::new(now, journal.mark.clone(), &ledger),
+            ready,
+            maintenance: Maintenance::new(stores, ctx.tuning.snapshot_bytes, journal),
+            decider: Decider::new(ledger, ctx.policy, CommitPipeline::start(writer, &ctx.tuning)),
+            sweeper: ctx.sweeper,
+            status: ctx.status,
+            high_water: ctx.high_water,
+            finished: 0,
         }
     }
 
-    /// Handles what has arrived, a batch at a time; what finds a full batch that cannot be sealed yet stays.
-    fn work_off(&mut self, turn: &mut VecDeque<Message>) -> Result<(), String> {
+    /// Leads until the service stops. [`LeadershipLost`] means that another leads, or that etcd is not what it was.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Message>, shutdown: Shutdown) -> Result<(), LeadershipLost> {
+        let mut received = Vec::with_capacity(INBOX_BATCH);
+        let mut queued = VecDeque::with_capacity(INBOX_BATCH);
         loop {
-            while self.takes()
-                && let Some(message) = turn.pop_front()
+            let now = self.clock.now();
+            let sleep = self.sleep(now);
+            tokio::select! {
+                biased;
+                () = shutdown.triggered() => return self.shutdown().await,
+                result = self.decider.pipeline.result() => self.write_finished(result)?,
+                result = self.maintenance.background_result() => self.maintenance.background_finished(result),
+                count = inbox.recv_many(&mut received, INBOX_BATCH), if queued.is_empty() && self.decider.accepts(now) => {
+                    if count == 0 {
+                        return self.shutdown().await;
+                    }
+                    queued.extend(received.drain(..));
+                }
+                () = tokio::time::sleep(sleep) => {}
+            }
+            self.drain_inbox(&mut queued)?;
+        }
+    }
+
+    /// Handles what has arrived, a batch at a time. A message that finds a full batch which cannot be sent yet stays.
+    fn drain_inbox(&mut self, queued: &mut VecDeque<Message>) -> Result<(), LeadershipLost> {
+        loop {
+            let mut now = self.clock.now();
+            while self.decider.accepts(now)
+                && let Some(message) = queued.pop_front()
             {
-                self.handle(message)?;
+                self.handle(message, now)?;
+                now = self.clock.now();
             }
-            self.advance();
-            if let Some(why) = self.broken.take() {
-                return Err(why);
-            }
-            if turn.is_empty() || !self.takes() {
+            self.advance(now)?;
+            if queued.is_empty() || !self.decider.accepts(now) {
                 return Ok(());
             }
         }
     }
 
-    /// What follows every turn: time, work for free slots, the next append.
-    fn advance(&mut self) {
-        self.expire_waiting();
-        self.watch_workers();
-        self.tick();
-        self.assign();
-        self.seal();
-    }
-
-    /// Whether messages are taken: not while a full batch waits, unless they must be refused anyway.
-    fn takes(&self) -> bool {
-        self.stalled() || !self.batch.as_ref().is_some_and(Batch::is_full)
-    }
-
-    /// How long nothing can become due.
-    fn pause(&self) -> Duration {
-        let now = self.clock.now();
-        // What is due already and cannot be done yet must not keep the leader awake: it waits for room in a batch, or for
-        // a worker, and either wakes it.
-        let ticks = if self.may_tick() {
-            self.ledger.next_timer(&self.world.policy)
-        } else {
-            None
-        };
-        let timers = [ticks, self.queue.next_due().filter(|due| *due > now)];
-        let due = timers
-            .into_iter()
-            .flatten()
-            .map(|at| at.since(now))
-            .min()
-            .unwrap_or(TURN_MAX);
-        let paced = self.seal_pause().unwrap_or(TURN_MAX);
-        due.max(Duration::from_millis(1)).min(paced).min(TURN_MAX)
-    }
-
-    /// The gathering batch, opened on the present state where there is none.
-    fn gather(&mut self) -> &mut Batch {
-        let Self {
-            batch,
-            ledger,
-            clock,
-            epoch,
-            ..
-        } = self;
-        batch.get_or_insert_with(|| {
-            let time = clock.now().max(ledger.now());
-            ledger.begin(*epoch, time);
-            Batch::open(time, ledger.seq().next(), ledger.digest())
-        })
-    }
-
-    /// Decides and applies a command; what follows from it waits in the batch.
-    fn carry_out(&mut self, command: Command) -> Result<(), Rejection> {
-        let now = self.gather().time;
-        let events = decide(&self.ledger, &self.world.policy, command, now)?;
-        for event in events {
-            self.record(event);
+    fn handle(&mut self, message: Message, now: Now) -> Result<(), LeadershipLost> {
+        let decider = &mut self.decider;
+        match message {
+            Message::Call(call) => decider.call(call, now),
+            Message::Session { number, event } => {
+                let releases = self.sessions.handle(number, event, decider, &mut self.ready, now);
+                decider.reads.wait_all(releases);
+            }
+            Message::PeerMark(mark) => peer_mark::compare(&mark, &self.status.borrow().mark, &self.high_water)?,
+            Message::LeadershipSuspect => decider.reads.request_proof(),
         }
         Ok(())
     }
 
-    fn record(&mut self, event: Event) {
-        let effects = match apply(&mut self.ledger, &event) {
-            Ok(effects) => effects,
-            // The ledger has just decided this event itself: decide and apply disagree, so nothing more may be written.
-            Err(illegal) => {
-                self.broken = Some(format!("the ledger refused its own decision: {illegal}"));
-                return;
-            }
+    /// Performs what follows every batch of messages: what is due, work for free slots, the next write.
+    fn advance(&mut self, now: Now) -> Result<(), LeadershipLost> {
+        self.decider.refuse_stalled(now);
+        let releases = self.sessions.tick(&mut self.decider, &mut self.ready, now);
+        self.decider.reads.wait_all(releases);
+        self.decider.tick(now);
+        assign::assign(&mut self.decider, &mut self.sessions, &mut self.ready, now);
+        self.decider.check()?;
+        self.decider.start_write(&mut self.maintenance, now)
+    }
+
+    /// Time in which nothing can become due.
+    fn sleep(&self, now: Now) -> Duration {
+        // What is due already and cannot be done yet must not keep the leader awake: it waits for room in a batch, or for
+        // a worker, and either wakes it.
+        let tick = self.decider.next_timer().filter(|_| self.decider.may_decide(now));
+        let timers = [tick, self.ready.next_due(now.journal)].into_iter().flatten();
+        let due = timers.map(|at| at.since(now.journal)).min().unwrap_or(SLEEP_MAX);
+        let paced = self.decider.pause(now).unwrap_or(SLEEP_MAX);
+        due.max(Duration::from_millis(1)).min(paced).min(SLEEP_MAX)
+    }
+
+    /// Takes the result of the write in flight and performs what waited for it.
+    fn write_finished(&mut self, result: Result<WriteResult, AppendError>) -> Result<(), LeadershipLost> {
+        let WriteResult { outcome, journal } = result?;
+        let Some(completed) = self.decider.complete() else {
+            return Ok(());
         };
-        let mut releases = Vec::new();
-        for effect in effects {
-            if let Effect::Changed(id) = &effect {
-                let task = self.ledger.task(id).map(AsRef::as_ref);
-                self.headway.changed(id, task);
-            }
-            releases.extend(self.release_of(effect));
+        if outcome == WriteOutcome::Appended {
+            let (mark, epoch) = (journal.mark.clone(), self.decider.epoch());
+            self.sessions.committed(mark.clone());
+            self.status
+                .send_modify(|status| status.committed(mark, epoch, &completed.digest));
         }
-        let batch = self.gather();
-        batch.add(event);
-        batch.releases.extend(releases);
-    }
-
-    fn may_tick(&self) -> bool {
-        !self.stalled() && !self.batch.as_ref().is_some_and(Batch::is_full)
-    }
-
-    fn tick(&mut self) {
-        if !self.may_tick() {
-            return;
-        }
+        self.maintenance.write_finished(outcome, journal);
         let now = self.clock.now();
-        if self.ledger.next_timer(&self.world.policy).is_some_and(|due| due <= now) {
-            // A tick is never refused: with nothing due it decides nothing.
-            let _nothing_due = self.carry_out(Command::Tick);
+        for release in completed.releases {
+            self.perform(release, now);
+        }
+        let (queued, running) = (self.ready.len(), self.sessions.running());
+        let finished = std::mem::take(&mut self.finished);
+        // Stats are read now and then, so nobody is woken.
+        self.status
+            .send_if_modified(|status| status.record_load(queued, running, finished));
+        Ok(())
+    }
+
+    fn perform(&mut self, release: Release, now: Now) {
+        let ledger = self.decider.ledger();
+        match release {
+            Release::Reply(reply) => self.decider.views.reply(reply),
+            Release::Publish(task) => self.decider.views.publish(task),
+            Release::Settle(report) => {
+                spans::report_committed(ledger, &report, now);
+                self.finished += u64::from(report.refused.is_none());
+                self.sessions.settle(report);
+            }
+            Release::Dispatch { number, attempt } => self.sessions.dispatch(number, attempt, ledger, now),
+            Release::Effect(Effect::Enqueue(id)) => {
+                if let Some(task) = ledger.task(&id) {
+                    self.ready.enqueue(task, now);
+                }
+            }
+            Release::Effect(Effect::Dequeue(id)) => self.ready.remove(&id),
+            Release::Effect(Effect::Stop { attempt, worker }) => self.sessions.stop(&worker, attempt),
+            Release::Effect(Effect::DeleteBlobs(task)) => self.sweeper.delete(task),
+            Release::Effect(Effect::Changed(_) | Effect::Ended(_)) => {}
+            Release::Snapshot(frozen) => self.maintenance.write_snapshot(frozen),
         }
     }
 
-    /// Takes nothing more, lets the last append finish and answers what waited for it.
-    async fn farewell(mut self) -> Ended {
-        self.stopping = true;
-        let deadline = self.clock.monotonic() + FAREWELL_MAX;
-        while self.in_flight.is_some() || self.batch.is_some() {
-            self.seal();
-            let left = deadline.saturating_sub(self.clock.monotonic());
-            match tokio::time::timeout(left, self.committer.done()).await {
-                Ok(done) => {
-                    if let Err(error) = self.settle(done) {
-                        return Ended::Deposed(error.to_string());
-                    }
-                }
-                Err(_elapsed) => return Ended::Deposed("the last append did not settle in time".to_owned()),
+    /// Takes nothing more, lets the last write finish and answers what waited for it.
+    async fn shutdown(mut self) -> Result<(), LeadershipLost> {
+        self.maintenance.stop();
+        self.decider.pipeline.stop_pacing();
+        let deadline = self.clock.now().monotonic + SHUTDOWN_MAX;
+        while self.decider.pipeline.is_writing() || self.decider.wants_write() {
+            let now = self.clock.now();
+            self.decider.start_write(&mut self.maintenance, now)?;
+            let left = deadline.saturating_sub(now.monotonic);
+            match tokio::time::timeout(left, self.decider.pipeline.result()).await {
+                Ok(result) => self.write_finished(result)?,
+                Err(_elapsed) => return Err(LeadershipLost::ShutdownTimeout),
             }
         }
-        Ended::Shutdown
+        Ok(())
     }
-}
-
-/// What callers hear while no append can finish.
-pub(crate) fn journal_unavailable() -> Fault {
-    Fault::new(
-        Reason::JournalUnavailable,
-        "the journal cannot be written at the moment: etcd does not answer; try again",
-    )
-    .retry_after(Duration::from_secs(1))
 }

@@ -1,19 +1,19 @@
 //! The scheduler as a service: what it is built from, and how it runs.
 //!
-//! Promises: it waits for etcd as long as it takes and says meanwhile that it is not ready; it is ready once it leads,
-//! or follows a leader that it can name.
+//! Promises: it waits for etcd as long as it takes and is not ready meanwhile; it is ready once it leads, or follows a
+//! leader that it can name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use lepton_coordination::election::{Candidate, FailureDetector, LeaderWatch};
+use lepton_coordination::election::{Candidate, FailureDetector, Leader, LeaderWatch};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::admin;
 use lepton_mesh::entry::{Service, Sockets};
@@ -28,20 +28,22 @@ use lepton_proto::worker::v1::session_service_server::SessionServiceServer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::api::SchedulerApi;
 use crate::config::Config;
-use crate::fleet::Own;
-use crate::known::Known;
-use crate::office::{LeaderHandle, Office};
-use crate::progress::{Progress, Role};
-use crate::query::Queries;
-use crate::role::Cast;
-use crate::session::stream::Sessions;
+use crate::error::RunError;
+use crate::high_water_mark::HighWaterMark;
+use crate::leader_handle::{LeaderHandle, LocalLeader};
+use crate::role::RoleLoop;
+use crate::session::SessionApi;
 use crate::standby::Standby;
+use crate::stats::SchedulerStats;
+use crate::status::{Role, SchedulerStatus};
 
 /// Largest message between services: a page of a thousand records with inline payloads.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// Streams that services keep open among themselves, and what they ask all the time: too long or too many for spans.
+/// Streams that services keep open among themselves, and calls that they repeat all the time: too long or too many for
+/// spans.
 const UNTRACED: &[&str] = &[
     "/lepton.fleet.v1.FleetService/",
     "/lepton.scheduler.v1.SchedulerService/GetPosition",
@@ -49,7 +51,7 @@ const UNTRACED: &[&str] = &[
     "/lepton.worker.v1.SessionService/OpenSession",
 ];
 
-/// What this server serves beside health and reflection.
+/// Services of this server beside health and reflection.
 const SERVICES: [&str; 3] = [
     "lepton.scheduler.v1.SchedulerService",
     "lepton.worker.v1.SessionService",
@@ -84,29 +86,29 @@ impl Service for Scheduler {
 
     async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
         let directory = self.config.common.data_dir.join("scheduler");
-        let known = Known::open(&directory, &self.config.common.cluster, &self.instance)
+        let high_water = HighWaterMark::open(&directory, &self.config.common.cluster, &self.instance)
             .await
-            .map_err(|error| unwritable(&directory, &error))?;
+            .map_err(|error| RunError::DataDir { directory, error })?;
         let etcd = Etcd::connect(&self.context, &self.config.common.etcd, &self.config.common.cluster);
         let leaders = LeaderWatch::start(etcd.clone(), LEADER_SERVICE);
-        let progress = watch::Sender::new(Progress::new());
-        let seat = watch::Sender::new(None);
+        let status = watch::Sender::new(SchedulerStatus::new());
+        let slot = watch::Sender::new(None);
         // The server outlives the leader, so that the answers of its last append still go out.
         let closing = Shutdown::new();
-        let office = Office::new(seat.subscribe(), leaders.view(), closing.clone());
+        let leader = LocalLeader::new(slot.subscribe(), leaders.view(), closing.clone());
 
         let mut tasks = JoinSet::new();
         let registrar = Arc::new(Registrar::start(etcd.clone(), &self.context, self.registration()));
-        tasks.spawn(known.clone().keep(progress.subscribe()));
+        tasks.spawn(high_water.clone().follow(status.subscribe()));
         tasks.spawn(watch_readiness(
             self.readiness.clone(),
             registrar.clone(),
-            seat.subscribe(),
+            slot.subscribe(),
             leaders.view(),
-            progress.subscribe(),
+            status.subscribe(),
         ));
         let metrics = self.context.metrics.clone();
-        let app = self.app(office, &progress, &shutdown, closing.clone());
+        let app = self.app(leader, &status, &shutdown, closing.clone());
         let serving = tokio::spawn(serve(sockets.serve, app, Limits::default(), closing.clone()));
         let watching = tokio::spawn(admin::serve(
             sockets.admin,
@@ -115,9 +117,9 @@ impl Service for Scheduler {
             closing.clone(),
         ));
 
-        let cast = self.cast(etcd, &leaders, known, seat, progress);
+        let role_loop = self.role_loop(etcd, &leaders, high_water, slot, status);
         tasks.spawn(announce_drain(registrar.clone(), shutdown.clone()));
-        let played = cast.play(shutdown).await;
+        let ended = role_loop.run(shutdown).await;
         self.readiness.set(false);
         tasks.shutdown().await;
         if let Some(registrar) = Arc::into_inner(registrar) {
@@ -125,11 +127,9 @@ impl Service for Scheduler {
         }
         closing.trigger();
         for served in [serving.await, watching.await] {
-            served
-                .map_err(|error| crashed(&error))?
-                .map_err(|error| crashed(&error))?;
+            served.map_err(RunError::Panicked)?.map_err(RunError::Server)?;
         }
-        played
+        Ok(ended?)
     }
 }
 
@@ -146,14 +146,14 @@ impl Scheduler {
         }
     }
 
-    fn cast(
+    fn role_loop(
         &self,
         etcd: Etcd,
         leaders: &LeaderWatch,
-        known: Known,
-        seat: watch::Sender<Option<LeaderHandle>>,
-        progress: watch::Sender<Progress>,
-    ) -> Cast {
+        high_water: HighWaterMark,
+        slot: watch::Sender<Option<LeaderHandle>>,
+        status: watch::Sender<SchedulerStatus>,
+    ) -> RoleLoop {
         let directory = Directory::start(etcd.clone(), Some(LEADER_SERVICE), &self.context);
         let detector = FailureDetector::start(&etcd, LEADER_SERVICE, leaders, &directory, &self.context);
         let candidate = Candidate {
@@ -164,38 +164,38 @@ impl Scheduler {
             context: self.context.clone(),
             etcd,
             candidate,
-            progress,
+            status,
         };
-        Cast {
+        RoleLoop {
             standby,
             config: self.config.clone(),
-            known,
-            seat,
+            high_water,
+            slot,
             detector,
         }
     }
 
     fn app(
         &self,
-        office: Office,
-        progress: &watch::Sender<Progress>,
+        leader: LocalLeader,
+        status: &watch::Sender<SchedulerStatus>,
         shutdown: &Shutdown,
         closing: Shutdown,
     ) -> Router {
-        let queries = Queries::new(self.instance.clone(), office.clone(), progress.subscribe());
-        let queries = SchedulerServiceServer::new(queries)
+        let api = SchedulerApi::new(self.instance.clone(), leader.clone(), status.subscribe());
+        let api = SchedulerServiceServer::new(api)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        let sessions = SessionServiceServer::new(Sessions::new(office)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let own = Own {
+        let sessions = SessionServiceServer::new(SessionApi::new(leader)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let stats = SchedulerStats {
             instance: self.instance.clone(),
             readiness: self.readiness.clone(),
-            progress: progress.subscribe(),
+            status: status.subscribe(),
         };
-        let fleet = StatsService::new(own, shutdown.clone(), closing.clone());
-        let router = mount(Router::new(), queries);
+        let stats = StatsService::new(stats, shutdown.clone(), closing.clone());
+        let router = mount(Router::new(), api);
         let router = mount(router, sessions);
-        let router = mount(router, FleetServiceServer::new(fleet));
+        let router = mount(router, FleetServiceServer::new(stats));
         let router = mount_protocol(router, health::service(self.readiness.clone(), &SERVICES, closing));
         let router = reflection::mount_on(router, &SERVICES);
         let stack = StackConfig {
@@ -206,30 +206,30 @@ impl Scheduler {
     }
 }
 
-/// Ready means: this scheduler leads, or follows a leader that it can name.
+/// Publishes readiness: this scheduler is ready while it leads, or follows a leader that it can name.
 async fn watch_readiness(
     readiness: Readiness,
     registrar: Arc<Registrar>,
-    mut seat: watch::Receiver<Option<LeaderHandle>>,
-    mut leaders: watch::Receiver<Option<lepton_coordination::election::Leader>>,
-    mut progress: watch::Receiver<Progress>,
+    mut slot: watch::Receiver<Option<LeaderHandle>>,
+    mut leaders: watch::Receiver<Option<Leader>>,
+    mut status: watch::Receiver<SchedulerStatus>,
 ) {
     loop {
         let (leads, led) = (
-            seat.borrow_and_update().is_some(),
+            slot.borrow_and_update().is_some(),
             leaders.borrow_and_update().is_some(),
         );
         let follows = {
-            let progress = progress.borrow_and_update();
-            led && progress.role == Role::Standby && !progress.mark.incarnation.is_empty()
+            let status = status.borrow_and_update();
+            led && status.role == Role::Standby && !status.mark.incarnation.is_empty()
         };
         let ready = leads || follows;
         readiness.set(ready);
         registrar.set_state(if ready { NodeState::Ready } else { NodeState::Starting });
         tokio::select! {
-            changed = seat.changed() => if changed.is_err() { return },
+            changed = slot.changed() => if changed.is_err() { return },
             changed = leaders.changed() => if changed.is_err() { return },
-            changed = progress.changed(), if !ready => if changed.is_err() { return },
+            changed = status.changed(), if !ready => if changed.is_err() { return },
         }
     }
 }
@@ -237,13 +237,4 @@ async fn watch_readiness(
 async fn announce_drain(registrar: Arc<Registrar>, shutdown: Shutdown) {
     shutdown.triggered().await;
     registrar.set_state(NodeState::Draining);
-}
-
-fn unwritable(directory: &std::path::Path, error: &std::io::Error) -> Fault {
-    let message = format!("{}: {error}; choose another with --data-dir", directory.display());
-    Fault::new(Reason::DataDirNotWritable, message)
-}
-
-fn crashed(error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(Reason::Internal, format!("the server ended badly: {error}"))
 }

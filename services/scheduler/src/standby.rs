@@ -5,36 +5,40 @@
 
 use std::time::Duration;
 
-use lepton_coordination::election::{Candidate, FailureDetector, Leadership, campaign};
+use lepton_coordination::election::{self, Candidate, FailureDetector, Leadership, campaign};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::etcd::change_notifier::ChangeNotifier;
+use lepton_core::backoff::Backoff;
 use lepton_core::context::Context;
 use lepton_journal::Replica;
 use lepton_journal::follow::{FollowError, catch_up};
 use lepton_proto::journal::v1::Mark;
 use tokio::sync::watch;
 
-use crate::progress::Progress;
+use crate::status::SchedulerStatus;
 
-/// How long a replica that was thrown away, or an etcd that does not answer, is left alone.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// First pause before a replica that was thrown away, or an etcd that does not answer, is tried again.
+const RETRY_MIN: Duration = Duration::from_millis(125);
+/// Longest such pause.
+const RETRY_MAX: Duration = Duration::from_millis(500);
 
-/// What a standby needs.
+/// A scheduler that does not lead.
 #[derive(Clone)]
 pub(crate) struct Standby {
     /// Net, clock and randomness.
     pub context: Context,
     /// The store.
     pub etcd: Etcd,
-    /// Who stands for election.
+    /// Its identity in the [election](campaign).
     pub candidate: Candidate,
-    /// Where the position is published.
-    pub progress: watch::Sender<Progress>,
+    /// Publishes the position; see [`SchedulerStatus`].
+    pub status: watch::Sender<SchedulerStatus>,
 }
 
 impl Standby {
-    /// Follows until this candidate has won, and gives the replica as far as it has come by then.
+    /// Follows until this candidate has won, and returns the replica as far as it has come by then.
     pub async fn wait(&self, incarnation: &str, detector: &FailureDetector) -> (Leadership, Replica) {
+        let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         loop {
             let mut replica = Replica::new();
             match self.follow(incarnation, &mut replica, detector).await {
@@ -42,7 +46,7 @@ impl Standby {
                 Err(error) => {
                     detector.arm(false);
                     tracing::error!(%error, "the journal cannot be followed; the replica is built anew");
-                    tokio::time::sleep(RETRY_AFTER).await;
+                    tokio::time::sleep(backoff.delay()).await;
                 }
             }
         }
@@ -54,10 +58,11 @@ impl Standby {
         replica: &mut Replica,
         detector: &FailureDetector,
     ) -> Result<Leadership, FollowError> {
-        let mut bell = ChangeNotifier::start(&self.etcd, self.etcd.keys().segment_prefix());
-        self.patiently(incarnation, replica).await?;
-        // Whoever could not take over has no business deposing anybody.
+        let mut notifier = ChangeNotifier::start(&self.etcd, self.etcd.keys().segment_prefix());
+        self.catch_up_first(incarnation, replica).await?;
+        // Only a candidate that could take over may depose the leader.
         detector.arm(true);
+        let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         let mut campaign = std::pin::pin!(campaign(&self.etcd, &self.candidate, &self.context));
         loop {
             tokio::select! {
@@ -65,25 +70,26 @@ impl Standby {
                     Ok(leadership) => return Ok(leadership),
                     Err(error) => {
                         tracing::debug!(%error, "the campaign was interrupted; it begins again");
-                        tokio::time::sleep(RETRY_AFTER).await;
-                        campaign.set(lepton_coordination::election::campaign(&self.etcd, &self.candidate, &self.context));
+                        tokio::time::sleep(backoff.delay()).await;
+                        campaign.set(election::campaign(&self.etcd, &self.candidate, &self.context));
                     }
                 },
-                () = bell.changed() => self.advance(incarnation, replica).await?,
+                () = notifier.changed() => self.advance(incarnation, replica).await?,
             }
         }
     }
 
     /// Catches up for the first time, waiting for etcd as long as it takes.
-    async fn patiently(&self, incarnation: &str, replica: &mut Replica) -> Result<(), FollowError> {
+    async fn catch_up_first(&self, incarnation: &str, replica: &mut Replica) -> Result<(), FollowError> {
+        let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         while !self.step(incarnation, replica).await? {
-            tokio::time::sleep(RETRY_AFTER).await;
+            tokio::time::sleep(backoff.delay()).await;
         }
         Ok(())
     }
 
     async fn advance(&self, incarnation: &str, replica: &mut Replica) -> Result<(), FollowError> {
-        // An etcd that is away is no fault of the replica: the next ring tries again.
+        // An etcd that is away is no fault of the replica: the next change tries again.
         self.step(incarnation, replica).await.map(|_caught_up| ())
     }
 
@@ -92,7 +98,7 @@ impl Standby {
         match catch_up(&self.etcd, replica).await {
             Ok(found) => {
                 let mark = mark(incarnation, replica, found.store_revision);
-                self.progress.send_modify(|progress| progress.follow(replica, mark));
+                self.status.send_modify(|status| status.follow(replica, mark));
                 Ok(true)
             }
             Err(error) if error.is_transient() => {
@@ -104,7 +110,7 @@ impl Standby {
     }
 }
 
-/// The mark of a replica.
+/// Returns the [`Mark`] of a replica.
 pub(crate) fn mark(incarnation: &str, replica: &Replica, revision: i64) -> Mark {
     Mark {
         incarnation: incarnation.to_owned(),

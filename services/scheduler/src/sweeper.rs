@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use lepton_core::backoff::Backoff;
 use lepton_core::blob::Blobs;
 use lepton_core::clock::Clock;
 use lepton_domain::ids::TaskId;
@@ -13,12 +14,14 @@ use tokio::task::JoinSet;
 
 /// Tasks that may wait to be swept; more are left behind.
 const WAITING_MAX: usize = 100_000;
-/// How often a failed deletion is tried.
+/// Number of times that a deletion is tried.
 const TRIES_MAX: u32 = 3;
-/// How long after the first failure, and twice as long after the second.
-const TRY_AFTER: Duration = Duration::from_secs(2);
+/// Pause after the first failure.
+const RETRY_MIN: Duration = Duration::from_secs(2);
+/// Pause after the last failure but one.
+const RETRY_MAX: Duration = Duration::from_secs(4);
 
-/// Takes tasks whose blobs are to go.
+/// Handle to the task that deletes blobs.
 #[derive(Clone)]
 pub(crate) struct Sweeper {
     waiting: mpsc::Sender<(Duration, TaskId)>,
@@ -34,7 +37,7 @@ impl Sweeper {
         Self { waiting, clock, grace }
     }
 
-    /// Has the blobs of a purged task deleted.
+    /// Queues the blobs of a purged task for deletion after the grace.
     pub fn delete(&self, task: TaskId) {
         if self
             .waiting
@@ -46,7 +49,7 @@ impl Sweeper {
     }
 }
 
-/// Purges come in order and wait equally long, so that waiting for the first is enough.
+/// Deletes in the order of the purges, which all wait equally long: waiting for the first is enough.
 async fn sweep(blobs: Blobs, clock: Clock, mut purged: mpsc::Receiver<(Duration, TaskId)>) {
     while let Some((due, task)) = purged.recv().await {
         tokio::time::sleep(due.saturating_sub(clock.monotonic())).await;
@@ -55,11 +58,14 @@ async fn sweep(blobs: Blobs, clock: Clock, mut purged: mpsc::Receiver<(Duration,
 }
 
 async fn delete(blobs: &Blobs, task: TaskId) {
-    for number in 0..TRIES_MAX {
-        tokio::time::sleep(TRY_AFTER * number).await;
-        match blobs.delete_task(task).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(%task, %error, "the blobs of a purged task could not be deleted"),
+    let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    for number in 1..=TRIES_MAX {
+        let Err(error) = blobs.delete_task(task).await else {
+            return;
+        };
+        tracing::warn!(%task, %error, "the blobs of a purged task could not be deleted");
+        if number < TRIES_MAX {
+            tokio::time::sleep(backoff.delay()).await;
         }
     }
 }

@@ -1,26 +1,31 @@
-//! What the trace of a task shows of its leader: how long it waited, and how long its result took to be committed.
+//! The leader's spans in the trace of a task: its wait in the queue, and the commit of its result.
 //!
-//! Promises: a task that is not sampled costs a look at its context; one that is makes a span when the thing is over, so
-//! nothing is shown that did not come to pass. Leaves the commit of a submit to `intake`.
+//! Promises: a task that is not sampled costs the parsing of its context; a span of one that is sampled is made when
+//! the thing is over, so that nothing is shown that did not come to pass. Leaves the commit of a submit to `intake`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
+use lepton_domain::ledger::Ledger;
+use lepton_domain::reason::Reason;
 use lepton_domain::task::Task;
 use lepton_telemetry::trace::{self, TraceContext};
+
+use super::clock::Now;
+use super::release::SettledReport;
 
 #[cfg(test)]
 mod tests;
 
-/// Since when tasks of sampled traces could have started, by the monotonic clock. Holds what is in the queue, at most.
+/// Moments since which tasks of sampled traces could have started, by the monotonic clock. No larger than the queue.
 #[derive(Debug, Default)]
-pub(crate) struct Waits {
+pub(crate) struct QueueWaits {
     since: HashMap<TaskId, Duration>,
 }
 
-impl Waits {
-    /// A task has entered the queue, and may start from this moment on.
+impl QueueWaits {
+    /// Begins the wait of a [`Task`] that has entered the queue, and may start from this moment on.
     pub fn begin(&mut self, task: &Task, eligible: Duration) {
         if sampled(task).is_some() {
             // One that was held back meanwhile has waited all the same.
@@ -28,12 +33,12 @@ impl Waits {
         }
     }
 
-    /// A task has left the queue without a start.
+    /// Forgets a task that has left the queue without a start.
     pub fn forget(&mut self, task: &TaskId) {
         self.since.remove(task);
     }
 
-    /// An attempt has been assigned: the wait is over.
+    /// Ends the wait of a task whose attempt has been assigned, and makes its span.
     pub fn end(&mut self, task: &Task, attempt: AttemptId, worker: &InstanceId, now: Duration) {
         let Some(since) = self.since.remove(&task.id) else {
             return;
@@ -50,20 +55,23 @@ impl Waits {
     }
 }
 
-/// An attempt's report has been committed after so long, accepted or refused.
-pub(crate) fn result_commit(task: &Task, attempt: AttemptId, refused: Option<&str>, took: Duration) {
+/// Makes the span of a [`SettledReport`] that has committed, accepted or refused.
+pub(super) fn report_committed(ledger: &Ledger, report: &SettledReport, now: Now) {
+    let Some(task) = ledger.task(&report.attempt.task) else {
+        return;
+    };
     let Some(traceparent) = sampled(task) else { return };
     let span = tracing::info_span!(
         "result commit",
         traceparent,
         messaging.message.id = %task.id,
-        lepton.attempt = attempt.number,
-        lepton.refused = refused,
+        lepton.attempt = report.attempt.number,
+        lepton.refused = report.refused.map(Reason::as_str),
     );
-    trace::backdate(&span, took);
+    trace::backdate(&span, now.monotonic.saturating_sub(report.reported));
 }
 
-/// The context of a task's submit, where its trace is exported.
+/// [W3C trace context](https://www.w3.org/TR/trace-context/) of a task's submit, if its trace is sampled.
 fn sampled(task: &Task) -> Option<&str> {
     let traceparent = task.traceparent.as_deref()?;
     TraceContext::parse(traceparent)

@@ -1,4 +1,4 @@
-//! Who follows which task.
+//! Watchers: the callers that follow a task.
 //!
 //! Promises: a watcher sees its task's committed states in order, the state at its request first; quick changes merge.
 //! Bounded: one slot a watcher, and a cap on their number.
@@ -10,21 +10,21 @@ use lepton_domain::ids::{AttemptId, TaskId};
 use lepton_proto::task::v1::Progress;
 use tokio::sync::watch;
 
-use super::message::{Seen, Watched};
+use crate::message::{TaskUpdates, TaskView};
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
 
-/// Names a watcher.
+/// Name of a watcher.
 pub(crate) type WatcherNumber = u64;
 
-/// More watchers than this are refused: each costs a stream.
+/// Number of watchers above which more are refused: each costs a stream.
 pub(crate) const WATCHERS_MAX: usize = 50_000;
 
 struct Watcher {
     number: WatcherNumber,
     /// Nothing until the state at the request has committed.
-    sender: Option<watch::Sender<Seen>>,
+    sender: Option<watch::Sender<TaskView>>,
 }
 
 /// All watchers.
@@ -36,7 +36,7 @@ pub(crate) struct Watchers {
 }
 
 impl Watchers {
-    /// Notes a watcher that is not yet served; none when there are too many.
+    /// Registers a watcher that is not yet served; none above [`WATCHERS_MAX`].
     pub fn add(&mut self, task: TaskId) -> Option<WatcherNumber> {
         if self.count >= WATCHERS_MAX {
             self.sweep();
@@ -53,11 +53,11 @@ impl Watchers {
         Some(self.next)
     }
 
-    /// Serves a watcher from here on.
-    pub fn serve(&mut self, number: WatcherNumber, seen: Seen) -> Watched {
-        let id = seen.task.id;
-        let ended = seen.task.state.is_final();
-        let (sender, receiver) = watch::channel(seen);
+    /// Serves a watcher from this state on.
+    pub fn serve(&mut self, number: WatcherNumber, view: TaskView) -> TaskUpdates {
+        let id = view.task.id;
+        let ended = view.task.state.is_final();
+        let (sender, receiver) = watch::channel(view);
         let waiting = self
             .by_task
             .get_mut(&id)
@@ -71,33 +71,36 @@ impl Watchers {
         receiver
     }
 
-    /// Forgets a watcher that will not be served.
+    /// Forgets a watcher that [`serve`](Self::serve) will not be called for.
     pub fn abandon(&mut self, task: TaskId, number: WatcherNumber) {
         self.forget(task, |one| one.number != number);
     }
 
-    /// Whether anybody follows the task.
+    /// Returns true if the task has a watcher.
     pub fn follow(&self, task: &TaskId) -> bool {
         self.by_task.contains_key(task)
     }
 
-    /// Shows a committed state, and lets go of watchers that left or have seen the end.
-    pub fn publish(&mut self, seen: &Seen) {
-        let ended = seen.task.state.is_final();
-        self.forget(seen.task.id, |watcher| match &watcher.sender {
+    /// Sends a committed state, and lets go of watchers that have left or seen the end. A state that a watcher began
+    /// beyond, which commits with the write that proved its start, is not sent to it.
+    pub fn publish(&mut self, view: &TaskView) {
+        let ended = view.task.state.is_final();
+        let version = view.task.version;
+        self.forget(view.task.id, |watcher| match &watcher.sender {
             None => true,
-            Some(sender) => sender.send(seen.clone()).is_ok() && !ended,
+            Some(sender) if sender.borrow().task.version >= version => true,
+            Some(sender) => sender.send(view.clone()).is_ok() && !ended,
         });
     }
 
-    /// Shows how far an attempt is to those who have seen it start: the state that they see does not change.
+    /// Sends the [`Progress`] of an attempt to those who have seen it start: the state that they see does not change.
     pub fn advance(&self, attempt: AttemptId, progress: &Arc<Progress>) {
         let followed = self.by_task.get(&attempt.task).into_iter().flatten();
         for sender in followed.filter_map(|watcher| watcher.sender.as_ref()) {
-            sender.send_if_modified(|seen| {
-                let runs = seen.task.running_attempt() == Some(attempt);
+            sender.send_if_modified(|view| {
+                let runs = view.task.running_attempt() == Some(attempt);
                 if runs {
-                    seen.progress = Some(progress.clone());
+                    view.progress = Some(progress.clone());
                 }
                 runs
             });
@@ -115,7 +118,7 @@ impl Watchers {
         }
     }
 
-    /// Lets go of every watcher whose reader has left.
+    /// Lets go of every watcher whose receiver has left.
     fn sweep(&mut self) {
         self.by_task.retain(|_, list| {
             list.retain(|one| one.sender.as_ref().is_none_or(|sender| !sender.is_closed()));

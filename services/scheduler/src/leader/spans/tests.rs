@@ -1,11 +1,11 @@
-//! Only sampled tasks are noted.
+//! Only the waits of sampled tasks are kept.
 
 use std::sync::Arc;
 
 use lepton_domain::task::State;
 
 use super::*;
-use crate::leader::watchers::tests::task;
+use crate::leader::fixtures::task;
 
 fn traced(flags: &str) -> Task {
     let traceparent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
@@ -16,7 +16,7 @@ fn traced(flags: &str) -> Task {
 
 #[test]
 fn what_is_not_sampled_is_not_noted() {
-    let mut waits = Waits::default();
+    let mut waits = QueueWaits::default();
     waits.begin(&task(1, State::Pending, 5), Duration::ZERO);
     waits.begin(&traced("00"), Duration::ZERO);
     assert!(waits.since.is_empty());
@@ -28,7 +28,7 @@ fn what_is_not_sampled_is_not_noted() {
 
 #[test]
 fn a_wait_ends_with_its_attempt() {
-    let (mut waits, task) = (Waits::default(), traced("01"));
+    let (mut waits, task) = (QueueWaits::default(), traced("01"));
     let attempt = AttemptId {
         task: task.id,
         number: 1,

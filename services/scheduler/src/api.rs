@@ -1,0 +1,147 @@
+//! The gRPC service of the scheduler: commands and reads, handed to the leader's task.
+//!
+//! Leaves deciding to the leader, and the stream of commands to `intake`.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use lepton_domain::ids::{InstanceId, Kind, Seq, Tenant};
+use lepton_proto::convert;
+use lepton_proto::convert::snapshot::read_state;
+use lepton_proto::scheduler::v1 as proto;
+use lepton_proto::scheduler::v1::scheduler_service_server::SchedulerService;
+use tokio::sync::{oneshot, watch};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::error::CallError;
+use crate::intake;
+use crate::leader_handle::LocalLeader;
+use crate::message::{Call, Message, TaskFilter, TaskUpdates, TaskView};
+use crate::status::SchedulerStatus;
+
+/// Tasks a page where the request has no size.
+const PAGE_SIZE_DEFAULT: u32 = 50;
+/// Tasks a page at most.
+const PAGE_SIZE_MAX: u32 = 1_000;
+
+/// The service.
+pub(crate) struct SchedulerApi {
+    instance: InstanceId,
+    leader: LocalLeader,
+    status: watch::Receiver<SchedulerStatus>,
+}
+
+impl SchedulerApi {
+    /// Serves calls with the leader of this process, and the position of this scheduler in any role.
+    pub fn new(instance: InstanceId, leader: LocalLeader, status: watch::Receiver<SchedulerStatus>) -> Self {
+        Self {
+            instance,
+            leader,
+            status,
+        }
+    }
+}
+
+type RpcResult<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl SchedulerService for SchedulerApi {
+    type IntakeStream = intake::Responses;
+    type WatchTaskStream = Pin<Box<dyn Stream<Item = Result<proto::WatchTaskResponse, Status>> + Send>>;
+
+    async fn intake(&self, request: Request<Streaming<proto::IntakeRequest>>) -> RpcResult<Self::IntakeStream> {
+        let leader = self.leader.get()?;
+        let (responses, reading) = intake::open(leader, request.into_inner());
+        self.leader.spawn(reading);
+        Ok(Response::new(responses))
+    }
+
+    async fn list_tasks(&self, request: Request<proto::ListTasksRequest>) -> RpcResult<proto::ListTasksResponse> {
+        Ok(Response::new(self.list(request.into_inner()).await?))
+    }
+
+    async fn watch_task(&self, request: Request<proto::WatchTaskRequest>) -> RpcResult<Self::WatchTaskStream> {
+        let updates = self.watch(request.into_inner()).await?;
+        let responses = futures::stream::unfold((updates, Next::First), next_state);
+        Ok(Response::new(Box::pin(responses)))
+    }
+
+    async fn get_position(
+        &self,
+        _request: Request<proto::GetPositionRequest>,
+    ) -> RpcResult<proto::GetPositionResponse> {
+        Ok(Response::new(self.status.borrow().response(&self.instance)))
+    }
+}
+
+impl SchedulerApi {
+    async fn list(&self, request: proto::ListTasksRequest) -> Result<proto::ListTasksResponse, CallError> {
+        let filter = task_filter(request)?;
+        let (reply, page) = oneshot::channel();
+        let list = Message::Call(Call::List { filter, reply });
+        self.leader.get()?.send(list).await?;
+        let page = page.await.unwrap_or(Err(CallError::Resigned))?;
+        Ok(proto::ListTasksResponse {
+            tasks: page.tasks.iter().map(|task| task.as_ref().into()).collect(),
+            next_before_seq: page.next.map_or(0, |seq| seq.0),
+        })
+    }
+
+    async fn watch(&self, request: proto::WatchTaskRequest) -> Result<TaskUpdates, CallError> {
+        let task = convert::task_id("task", &request.task)?;
+        let tenant = Tenant::new(request.tenant);
+        let (reply, opened) = oneshot::channel();
+        let watch = Message::Call(Call::Watch { tenant, task, reply });
+        self.leader.get()?.send(watch).await?;
+        opened.await.unwrap_or(Err(CallError::Resigned))
+    }
+}
+
+fn task_filter(request: proto::ListTasksRequest) -> Result<TaskFilter, CallError> {
+    let size = match request.page_size {
+        0 => PAGE_SIZE_DEFAULT,
+        size => size.min(PAGE_SIZE_MAX),
+    };
+    let state = match request.state {
+        0 => None,
+        number => Some(read_state("state", number)?),
+    };
+    Ok(TaskFilter {
+        tenant: Tenant::new(request.tenant),
+        before: (request.before_seq > 0).then_some(Seq(request.before_seq)),
+        count: usize::try_from(size).unwrap_or(usize::MAX),
+        state,
+        kind: (!request.kind.is_empty()).then(|| Kind::new(request.kind)),
+    })
+}
+
+/// The response of a watch that is due next.
+enum Next {
+    First,
+    Change,
+    Nothing,
+}
+
+/// Sends the present state, then each change, until the end; a leader that goes ends the stream with an error.
+async fn next_state(
+    (mut updates, next): (TaskUpdates, Next),
+) -> Option<(Result<proto::WatchTaskResponse, Status>, (TaskUpdates, Next))> {
+    match next {
+        Next::Nothing => return None,
+        Next::Change if updates.changed().await.is_err() => {
+            return Some((Err(CallError::Resigned.into()), (updates, Next::Nothing)));
+        }
+        Next::First | Next::Change => {}
+    }
+    let TaskView { task, progress } = updates.borrow_and_update().clone();
+    let next = if task.state.is_final() {
+        Next::Nothing
+    } else {
+        Next::Change
+    };
+    let response = proto::WatchTaskResponse {
+        task: Some(task.as_ref().into()),
+        progress: progress.as_deref().cloned(),
+    };
+    Some((Ok(response), (updates, next)))
+}

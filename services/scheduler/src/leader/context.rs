@@ -1,0 +1,32 @@
+//! Everything around a leader: settings, stores, and the places where it publishes.
+
+use lepton_coordination::etcd::Etcd;
+use lepton_core::blob::Blobs;
+use lepton_core::random::Random;
+use lepton_domain::ledger::Policy;
+use tokio::sync::watch;
+
+use crate::config::Tuning;
+use crate::high_water_mark::HighWaterMark;
+use crate::status::SchedulerStatus;
+use crate::sweeper::Sweeper;
+
+/// Everything that a leader needs besides its ledger and the journal's writer.
+pub(crate) struct LeaderContext {
+    /// Limits and intervals.
+    pub tuning: Tuning,
+    /// Rules of the ledger.
+    pub policy: Policy,
+    /// Store of snapshots.
+    pub etcd: Etcd,
+    /// Archive of trimmed segments.
+    pub blobs: Blobs,
+    /// Deletes the blobs of purged tasks.
+    pub sweeper: Sweeper,
+    /// Source of snapshot ids.
+    pub random: Random,
+    /// Publishes the position.
+    pub status: watch::Sender<SchedulerStatus>,
+    /// The furthest mark that any peer has shown.
+    pub high_water: HighWaterMark,
+}

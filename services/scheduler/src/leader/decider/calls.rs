@@ -1,0 +1,127 @@
+//! Calls: what commands and reads of callers mean to the ledger.
+
+use std::sync::Arc;
+
+use lepton_domain::admission;
+use lepton_domain::ids::{TaskId, Tenant};
+use lepton_domain::ledger::{Command, Ledger, Rejection, Submission};
+use lepton_domain::task::Task;
+
+use super::Decider;
+use crate::error::CallError;
+use crate::leader::clock::Now;
+use crate::leader::release::{Release, Reply};
+use crate::leader::watchers::WatcherNumber;
+use crate::message::{Call, TaskFilter, TaskPage};
+
+/// Records that one listing may pass over: it must not hold up the leader.
+const SCAN_MAX: usize = 20_000;
+
+impl Decider {
+    /// Handles a call; its answer waits at the gate. While etcd does not answer, commands and watches are refused at
+    /// once.
+    pub fn call(&mut self, call: Call, now: Now) {
+        let stalled = self.pipeline.is_stalled(now.monotonic);
+        let reply = match call {
+            Call::Submit { responder, .. } | Call::Cancel { responder, .. } if stalled => {
+                return responder(Err(CallError::JournalUnavailable));
+            }
+            Call::Watch { reply, .. } if stalled => return drop(reply.send(Err(CallError::JournalUnavailable))),
+            Call::Submit { submission, responder } => {
+                let outcome = self.submit(submission, now);
+                Reply::Task { responder, outcome }
+            }
+            Call::Cancel {
+                tenant,
+                task,
+                message,
+                responder,
+            } => {
+                let outcome = self.cancel(&tenant, task, message, now);
+                Reply::Task { responder, outcome }
+            }
+            Call::Get {
+                tenant,
+                task,
+                responder,
+            } => {
+                let outcome = owned(&self.ledger, &tenant, &task);
+                Reply::Task { responder, outcome }
+            }
+            Call::List { filter, reply } => {
+                let page = page(&self.ledger, &filter);
+                Reply::Page { reply, page }
+            }
+            Call::Watch { tenant, task, reply } => {
+                let outcome = self.watch(&tenant, &task);
+                Reply::Watch { reply, outcome }
+            }
+        };
+        self.reads.wait(Release::Reply(reply));
+    }
+
+    /// Takes a task, or returns the earlier one when it was submitted before.
+    pub(super) fn submit(&mut self, submission: Box<Submission>, now: Now) -> Result<Arc<Task>, CallError> {
+        let (id, tenant) = (submission.id, &submission.tenant);
+        if self.ledger.find_request(tenant, &submission.request_id).is_none() {
+            admission::admit(&self.ledger.usage(tenant), &self.policy.limits).map_err(Rejection::QuotaExceeded)?;
+        }
+        match self.execute(Command::Submit(submission), now) {
+            Ok(()) => record(&self.ledger, &id),
+            Err(Rejection::Duplicate(existing)) => record(&self.ledger, &existing),
+            Err(rejection) => Err(rejection.into()),
+        }
+    }
+
+    /// Withdraws a task of this tenant.
+    fn cancel(&mut self, tenant: &Tenant, id: TaskId, message: String, now: Now) -> Result<Arc<Task>, CallError> {
+        owned(&self.ledger, tenant, &id)?;
+        self.execute(Command::Cancel { task: id, message }, now)?;
+        record(&self.ledger, &id)
+    }
+
+    /// Registers a watcher of a task of this tenant.
+    fn watch(&mut self, tenant: &Tenant, id: &TaskId) -> Result<(Arc<Task>, WatcherNumber), CallError> {
+        let task = owned(&self.ledger, tenant, id)?;
+        let number = self.views.watch(task.id)?;
+        Ok((task, number))
+    }
+}
+
+fn page(ledger: &Ledger, filter: &TaskFilter) -> TaskPage {
+    let mut page = TaskPage {
+        tasks: Vec::new(),
+        next: None,
+    };
+    for (passed, task) in ledger.newest(filter.before).enumerate() {
+        if page.tasks.len() == filter.count || passed == SCAN_MAX {
+            break;
+        }
+        // The next page begins below the last record passed; a listing that reaches the end clears this.
+        page.next = Some(task.created_seq);
+        let fits = task.tenant == filter.tenant
+            && filter.state.is_none_or(|state| task.state == state)
+            && filter.kind.as_ref().is_none_or(|kind| task.spec.kind == *kind);
+        if fits {
+            page.tasks.push(task.clone());
+        }
+    }
+    let is_last = |last| ledger.newest(Some(last)).next().is_none();
+    page.next = page.next.filter(|last| !is_last(*last));
+    page
+}
+
+/// Another tenant's task is as good as absent: its existence is nobody else's business.
+fn owned(ledger: &Ledger, tenant: &Tenant, id: &TaskId) -> Result<Arc<Task>, CallError> {
+    let task = record(ledger, id)?;
+    if task.tenant == *tenant {
+        Ok(task)
+    } else {
+        Err(Rejection::TaskNotFound(*id).into())
+    }
+}
+
+fn record(ledger: &Ledger, id: &TaskId) -> Result<Arc<Task>, CallError> {
+    let task = ledger.task(id).cloned();
+    task.ok_or_else(|| Rejection::TaskNotFound(*id).into())
+}
