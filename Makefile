@@ -9,7 +9,7 @@ export LEPTON_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml 
 # The one program is every service, called by its name.
 SERVICES = gateway scheduler worker monitor
 
-.PHONY: run build test test-fast simulate compose-test fmt lint
+.PHONY: run build test test-fast simulate bench-telemetry compose-test fmt lint
 
 ## Builds, starts the mesh in the foreground and runs a short demo against it. Ctrl-C drains it and ends it.
 run: build
@@ -36,6 +36,10 @@ simulate:
 	@deploy/setup build
 	LEPTON_SIMULATE_SEEDS=$(SEEDS) LEPTON_SIMULATE_SEED=$(SEED) \
 		$(CARGO) test --profile simulation --locked --package lepton-tests --test simulation -- --nocapture every_seed
+
+## Measures the processor time that telemetry costs a request, unsampled and sampled.
+bench-telemetry:
+	$(CARGO) bench --locked -p lepton-mesh --bench telemetry
 
 ## Runs the containers of deploy/compose.yaml for real, in use and in trouble. Needs a Docker engine; `FULL=--full` builds
 ## the program inside the image, LEPTON_BINARY=... packages that one, LEPTON_KEEP_IMAGES=1 keeps base images built here.

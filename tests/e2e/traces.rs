@@ -1,5 +1,7 @@
 //! Traces as their readers see them: one request, everything that was done for it, and nothing lost on the way.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use http::Method;
@@ -192,6 +194,36 @@ async fn two_contexts_are_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_one_request_with_a_few_of_its_members() {
+    let up = shared().await;
+    let (rest, trace) = (up.rest(), fresh(7));
+    let requests: Vec<Value> = (0..50).map(|input| json!({"kind": "echo", "input": input})).collect();
+    let results = post(
+        &rest,
+        &trace,
+        "/api/v1/tasks:batchSubmit",
+        &json!({"requests": requests}),
+    )
+    .await;
+    let tasks = results.json()["results"].as_array().cloned().unwrap_or_default();
+    assert_eq!(tasks.len(), 50);
+    for result in &tasks {
+        let id = result["task"]["id"].as_str().expect("each was accepted");
+        let done = rest.get(&format!("/api/v1/tasks/{id}:wait?timeout=30s")).await.json();
+        assert_eq!(
+            (&done["state"], &done["traceId"]),
+            (&json!("STATE_SUCCEEDED"), &json!(trace))
+        );
+    }
+    let steps = ["journal commit", "queue wait", "process echo", "result commit"];
+    let all = |spans: &[Value]| steps.iter().all(|step| named(spans, step).len() >= 4);
+    let spans = spans(&rest, &trace, all).await;
+    let counts = steps.map(|step| named(&spans, step).len());
+    assert_eq!(counts, [4; 4], "{spans:#?}");
+    only(&spans, |span| span["parentSpanId"] == CALLER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_analysis_goes_from_the_gateway_to_a_worker() {
     let up = shared().await;
     let (rest, trace) = (up.rest(), fresh(2));
@@ -296,8 +328,38 @@ async fn metrics_have_the_names_of_the_conventions() {
     let text = text.await;
     for name in [
         "lepton_rpc_server_call_duration_seconds",
-        "lepton_telemetry_spans_dropped",
+        "lepton_telemetry_spans_dropped_total",
     ] {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name}: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_as_prometheus_wants_them() {
+    let up = shared().await;
+    let (rest, trace) = (up.rest(), fresh(6));
+    post(&rest, &trace, "/api/v1/analyze", &json!({"data": [{"a": 1}]})).await;
+    post(&rest, &trace, "/api/v1/tasks", &json!({"kind": "echo", "input": 1})).await;
+    let answer = Rest::at(&up.admin).get("/metrics").await;
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let checked = tokio::task::spawn_blocking(move || promtool(&text)).await;
+    let (succeeded, complaints) = checked.expect("nobody cancels it");
+    assert!(succeeded && complaints.is_empty(), "{complaints}");
+}
+
+/// Runs `promtool check metrics`; returns its success and everything that it printed.
+fn promtool(metrics: &str) -> (bool, String) {
+    let mut checking = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("deploy/setup test installs promtool");
+    let mut stdin = checking.stdin.take().expect("a pipe");
+    stdin.write_all(metrics.as_bytes()).expect("it reads to the end");
+    drop(stdin);
+    let output = checking.wait_with_output().expect("it ends");
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
 }

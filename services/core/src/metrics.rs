@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus_client::encoding::text;
+use prometheus_client::encoding::{prometheus_protobuf, text};
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::registry::{Metric, Registry};
 
@@ -18,6 +18,10 @@ use crate::process;
 
 #[cfg(test)]
 mod tests;
+
+pub use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as model;
+
+mod classic;
 
 /// Counts events; only grows.
 pub type Counter = prometheus_client::metrics::counter::Counter;
@@ -143,6 +147,16 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.lock().registry)?;
         Ok(text)
+    }
+
+    /// Returns all metrics in Prometheus' text format from before OpenMetrics, for those who ask for no other.
+    pub fn classic_text(&self) -> Result<String, fmt::Error> {
+        Ok(classic::text(&self.text()?))
+    }
+
+    /// Returns all metrics as values, for exporters.
+    pub fn families(&self) -> Result<Vec<model::MetricFamily>, fmt::Error> {
+        prometheus_protobuf::encode(&self.lock().registry)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {

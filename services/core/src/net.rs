@@ -68,6 +68,11 @@ impl std::fmt::Debug for Socket {
 }
 
 impl Net {
+    /// Returns true on the simulator's network.
+    pub fn is_simulated(self) -> bool {
+        self != Net::Os
+    }
+
     /// Binds `addr` (`HOST:PORT`; port 0 takes a free one) and listens.
     #[expect(clippy::disallowed_methods, reason = "the one place that binds")]
     pub async fn bind(self, addr: &str) -> io::Result<Listener> {

@@ -22,7 +22,7 @@ use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::{CancelCommand, GetQuery, ListTasksRequest as LeaderListRequest};
 use lepton_proto::task::v1::{ListTasksRequest, SubmitTaskRequest, TaskView};
-use lepton_telemetry::trace;
+use lepton_telemetry::trace::{self, TraceContext};
 
 use self::config::TasksConfig;
 use self::current::Current;
@@ -33,6 +33,7 @@ use self::sent::Sent;
 use self::view::View;
 use crate::edge::Caller;
 
+mod batch;
 pub mod config;
 mod current;
 pub mod grpc;
@@ -103,6 +104,17 @@ pub struct Page {
 impl Tasks {
     /// Submits a task and answers when it is durable.
     pub async fn submit(&self, caller: &Caller, submit: Submit, deadline: Option<Deadline>) -> Result<View, Fault> {
+        self.submit_below(trace::current(), caller, submit, deadline).await
+    }
+
+    /// Submits a task whose spans are to stand below `parent`.
+    async fn submit_below(
+        &self,
+        parent: Option<TraceContext>,
+        caller: &Caller,
+        submit: Submit,
+        deadline: Option<Deadline>,
+    ) -> Result<View, Fault> {
         let Submit {
             mut request,
             encoding,
@@ -121,7 +133,7 @@ impl Tasks {
             id,
             tenant: caller.tenant.clone(),
             request_id: RequestId::new(request.request_id.as_str()),
-            traceparent: trace::traceparent().map(Into::into),
+            traceparent: parent.map(|parent| parent.to_string().into()),
             input_digest: digest,
         };
         let payload = self.payloads.keep(id, encoding, input).await?;
@@ -141,20 +153,6 @@ impl Tasks {
         }
         let task = asked.map_err(|fault| named(fault, &request.request_id))?;
         self.view(task).await
-    }
-
-    /// Submits many, a bounded number at a time; the results come in the order of the submits.
-    pub fn submit_all(
-        &self,
-        caller: &Caller,
-        submits: Vec<Result<Submit, Fault>>,
-        deadline: Option<Deadline>,
-    ) -> impl Stream<Item = Result<View, Fault>> + Send {
-        // One deadline for all: the caller waits for the batch.
-        let deadline = deadline.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.context.clock));
-        let submits = futures::stream::iter(submits);
-        let results = submits.map(move |submit| async move { self.submit(caller, submit?, Some(deadline)).await });
-        results.buffered(self.config.batch_in_flight.max(1))
     }
 
     /// Reads a task as it is now.

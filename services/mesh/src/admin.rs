@@ -1,6 +1,6 @@
 //! The listener for operators and probes, apart from the traffic.
 //!
-//! Promises: `/livez` says that the process runs, `/readyz` that a request would succeed now, `/metrics` what happened.
+//! Promises: `/livez` answers while the process runs, `/readyz` while a request would succeed, `/metrics` with what happened.
 //! Leaves protecting it to the address that it is bound to.
 
 use std::io;
@@ -9,8 +9,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
 
 use crate::server::health::Readiness;
 use crate::server::limits::Limits;
@@ -20,7 +20,11 @@ use lepton_core::net::Listener;
 use lepton_core::shutdown::Shutdown;
 
 /// OpenMetrics, as Prometheus asks for it.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPENMETRICS: &str = "application/openmetrics-text";
+/// The format's name with its version.
+const OPENMETRICS_1: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The format from before OpenMetrics, for whoever asks for nothing: `promtool check metrics` reads no other.
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Probes and scrapes: more connections than this are a mistake.
 const CONNECTIONS_MAX: usize = 256;
 
@@ -50,9 +54,15 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str
     }
 }
 
-async fn show_metrics(State(metrics): State<Metrics>) -> impl IntoResponse {
-    match metrics.text() {
-        Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+async fn show_metrics(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {
+    let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let (kind, text) = if accepted.is_some_and(|accepted| accepted.contains(OPENMETRICS)) {
+        (OPENMETRICS_1, metrics.text())
+    } else {
+        (CLASSIC, metrics.classic_text())
+    };
+    match text {
+        Ok(text) => ([(CONTENT_TYPE, kind)], text).into_response(),
         // Only a collector of ours can fail here.
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -88,5 +98,30 @@ mod tests {
         );
         let (status, text) = page(&router, "/metrics").await;
         assert!(status == 200 && text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn metrics_are_in_the_format_that_is_asked_for() {
+        let router = router(Readiness::new(), Metrics::new());
+        for (accepted, kind, name) in [
+            ("*/*", CLASSIC, "lepton_process_cpu_seconds_total"),
+            (
+                "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+                OPENMETRICS_1,
+                "lepton_process_cpu_seconds",
+            ),
+        ] {
+            let request = Request::get("/metrics").header(ACCEPT, accepted);
+            let response = router
+                .clone()
+                .oneshot(request.body(Body::empty()).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(response.headers()[CONTENT_TYPE], kind);
+            let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            assert!(text.contains(&format!("# TYPE {name} counter\n")), "{text}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{text}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use lepton_proto::journal::v1::Submitted;
 use lepton_proto::scheduler::v1 as proto;
 use lepton_proto::scheduler::v1::intake_request::Request;
 use lepton_proto::scheduler::v1::intake_response::Outcome;
-use lepton_telemetry::trace::TraceContext;
+use lepton_telemetry::trace::{Head, TraceContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -138,13 +138,14 @@ fn span(request: &Request) -> Span {
     if !TraceContext::parse(traceparent).is_some_and(|context| context.is_sampled()) {
         return Span::none();
     }
-    tracing::info_span!(
-        "journal commit",
-        traceparent,
-        otel.status_code = tracing::field::Empty,
-        otel.status_description = tracing::field::Empty,
-        lepton.kind = submit.spec.as_ref().map(|spec| spec.kind.as_str()),
-    )
+    Head::below(traceparent).span(|| {
+        tracing::info_span!(
+            "journal commit",
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+            lepton.kind = submit.spec.as_ref().map(|spec| spec.kind.as_str()),
+        )
+    })
 }
 
 /// A request that has been read.

@@ -1,77 +1,76 @@
-//! Sends finished spans on their way: to the mesh's monitor, and to a collector where one is named.
+//! The way of finished spans, metrics and log records out of the process: spans to the mesh's monitor, and all three to a
+//! collector where `OTEL_*` variables name one.
 //!
-//! Promises: a full queue, a slow receiver or a dead one drops spans, counts them and disturbs nobody; what is slow for
-//! one receiver does not keep the other waiting; the export makes no spans. Leaves which spans to `trace`, and where
-//! the monitor is to `collector`.
+//! Promises: a full queue, a slow receiver or a dead one drops records, counts them and disturbs nobody; what is slow for
+//! one receiver does not keep the other waiting; the export makes no spans. Under a simulator nothing is exported, as the
+//! SDK's batch processors have threads and a clock of their own. Leaves where the monitor is to whoever is
+//! run by [`Guard::follow`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_domain::ids::InstanceId;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use tokio::sync::{mpsc, watch};
+use lepton_core::context::Context;
+use lepton_core::metrics::{Counter, Metrics};
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, SpanExporter};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::log::Lines;
-use super::trace::{Scope, attribute};
-use lane::Lane;
-use lepton_core::context::Context;
-use lepton_core::metrics::{Counter, Metrics};
+use crate::log::Lines;
+use crate::trace::{Ids, Scope};
+use collector::{Collector, Signal};
+use queue::Queue;
 
-pub(super) mod lane;
+pub(crate) mod collector;
+mod delivery;
+mod grouped;
+mod logs;
+mod metrics;
+mod monitor;
+mod queue;
+mod resource;
 #[cfg(test)]
 mod tests;
 
-/// The lane to a receiver that is not of the mesh.
-const COLLECTOR: &str = "collector";
-/// How long a finished span waits for company.
-const BATCH_DELAY: Duration = Duration::from_millis(250);
-/// Spans of one message.
-const BATCH_SPANS_MAX: usize = 512;
-/// How many finished spans may wait to be batched; beyond that they are dropped.
-const QUEUE_SPANS_MAX: usize = 8_192;
-/// How long the last spans may take when the process ends.
+/// Time for the last records when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the last lines of the log may take then.
+/// Time for the last lines of the log then.
 const LINES_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A span that has ended, and the service that made it.
-#[derive(Debug)]
-pub(super) struct Finished {
-    pub span: Span,
-    pub scope: Option<Arc<Scope>>,
+/// The collectors that the configuration and the environment name.
+#[derive(Debug, Default)]
+pub(crate) struct Collectors {
+    pub traces: Option<Collector>,
+    pub metrics: Option<Collector>,
+    pub logs: Option<Collector>,
 }
 
-/// Takes finished spans. Never blocks.
-#[derive(Clone, Debug)]
-pub(super) struct Exporter {
-    queue: mpsc::Sender<Finished>,
-    dropped: Counter,
-}
-
-impl Exporter {
-    pub(super) fn send(&self, finished: Finished) {
-        if self.queue.try_send(finished).is_err() {
-            self.dropped.inc();
+impl Collectors {
+    /// Reads the environment by `variable`; `configured` is a collector of traces.
+    pub(crate) fn find(configured: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            traces: Collector::find(Signal::Traces, configured, &variable),
+            metrics: Collector::find(Signal::Metrics, None, &variable),
+            logs: Collector::find(Signal::Logs, None, &variable),
         }
     }
 }
 
-/// Keeps the export of traces going; [`Guard::finish`] sends the last ones. The last lines of the log are written when
-/// it is dropped, however that comes about.
+/// Keeps the export going; [`Guard::finish`] sends the last records. The last lines of the log are written when it is
+/// dropped, however that comes about.
 #[derive(Debug)]
 #[must_use = "the last spans are sent by finish"]
 pub struct Guard {
-    exporter: Exporter,
-    /// Where the mesh's own receivers are, the best first.
+    queues: Vec<Queue>,
+    tracer: Option<SdkTracer>,
+    logger: Option<SdkLoggerProvider>,
+    /// The mesh's own receivers, the best first.
     monitors: Arc<watch::Sender<Vec<String>>>,
     closing: CancellationToken,
-    sending: JoinSet<()>,
+    pushing: JoinSet<()>,
     following: JoinSet<()>,
     lines: Lines,
 }
@@ -83,8 +82,14 @@ impl Drop for Guard {
 }
 
 impl Guard {
-    pub(super) fn exporter(&self) -> Exporter {
-        self.exporter.clone()
+    /// Makes the spans of sampled requests; none under a simulator.
+    pub(crate) fn tracer(&self) -> Option<SdkTracer> {
+        self.tracer.clone()
+    }
+
+    /// Takes log records, where a collector wants them.
+    pub(crate) fn logger(&self) -> Option<SdkLoggerProvider> {
+        self.logger.clone()
     }
 
     /// Runs `find` as long as the export goes on: it keeps the addresses of the mesh's own receivers current, the best
@@ -99,48 +104,67 @@ impl Guard {
     /// Sends what is still queued and ends the export; takes 3 s at most.
     pub async fn finish(mut self) {
         self.closing.cancel();
-        let flushed = async { while self.sending.join_next().await.is_some() {} };
+        let mut flushing = JoinSet::new();
+        // The SDK waits in the thread that asks: not in one that the exporters may need.
+        for queue in std::mem::take(&mut self.queues) {
+            flushing.spawn_blocking(move || queue.shutdown(FLUSH_TIMEOUT));
+        }
+        if let Some(logger) = self.logger.take() {
+            flushing.spawn_blocking(move || drop(logger.shutdown_with_timeout(FLUSH_TIMEOUT)));
+        }
+        let flushed = async {
+            while flushing.join_next().await.is_some() {}
+            while self.pushing.join_next().await.is_some() {}
+        };
         // Telemetry that is lost at the end is no failure of the service.
         let _ = tokio::time::timeout(FLUSH_TIMEOUT, flushed).await;
     }
 }
 
-/// Starts the export to the mesh, and to `collector` if there is one. Needs a runtime.
-pub(super) fn start(
-    service: &str,
-    instance: &InstanceId,
-    collector: Option<lane::Target>,
-    context: &Context,
-    lines: Lines,
-) -> Guard {
-    let closing = CancellationToken::new();
-    let monitors = Arc::new(watch::Sender::new(Vec::new()));
-    let mesh = lane::Target::found(monitors.subscribe());
-    let mut sending = JoinSet::new();
-    let mut lanes = Vec::new();
-    for (name, target) in [("mesh", Some(mesh)), (COLLECTOR, collector)] {
-        let Some(target) = target else { continue };
-        let (lane, run) = lane::open(name, target, context, closing.clone());
-        sending.spawn(run);
-        lanes.push(lane);
-    }
-    let (queue, finished) = mpsc::channel(QUEUE_SPANS_MAX);
-    let whole = Arc::new(Scope {
-        service: service.to_owned(),
-        instance: instance.to_string(),
-    });
-    sending.spawn(batch(finished, whole, lanes, closing.clone()));
-    Guard {
-        exporter: Exporter {
-            queue,
-            dropped: dropped(&context.metrics, "queue"),
-        },
-        monitors,
-        closing,
-        sending,
+/// Starts the export to the mesh, and to collectors. Needs a runtime.
+pub(crate) fn start(service: &str, instance: &str, collectors: Collectors, context: &Context, lines: Lines) -> Guard {
+    let mut guard = Guard {
+        queues: Vec::new(),
+        tracer: None,
+        logger: None,
+        monitors: Arc::new(watch::Sender::new(Vec::new())),
+        closing: CancellationToken::new(),
+        pushing: JoinSet::new(),
         following: JoinSet::new(),
         lines,
+    };
+    if context.net.is_simulated() {
+        return guard;
     }
+    let whole = Arc::new(Scope::new(service, instance));
+    let mesh = monitor::MonitorExporter::new(
+        guard.monitors.subscribe(),
+        whole.clone(),
+        context.net,
+        guard.closing.clone(),
+    );
+    guard.queues.push(queue("mesh", mesh, &context.metrics));
+    if let Some(collector) = collectors.traces {
+        let exporter = grouped::Grouped::new(collector, whole.clone());
+        guard.queues.push(queue("collector", exporter, &context.metrics));
+    }
+    guard.tracer = Some(tracer(&guard.queues, context));
+    if let Some(collector) = collectors.logs {
+        guard.logger = logs::provider(&collector, &whole, &context.metrics);
+    }
+    if let Some(collector) = collectors.metrics {
+        let push = metrics::push(collector, whole, context.clone(), guard.closing.clone());
+        guard.pushing.spawn(push);
+    }
+    guard
+}
+
+/// A queue before an exporter, with losses counted under the receiver's name.
+fn queue(place: &'static str, exporter: impl SpanExporter + 'static, metrics: &Metrics) -> Queue {
+    Queue::new(
+        delivery::Delivery::new(place, exporter, dropped(metrics, place)),
+        dropped(metrics, "queue"),
+    )
 }
 
 /// The counter of spans that were lost here.
@@ -149,94 +173,21 @@ fn dropped(metrics: &Metrics, place: &str) -> Counter {
     metrics.counter("lepton_telemetry_spans_dropped_total", help, &[("place", place)])
 }
 
-/// Gathers spans and hands them to each lane, until the end.
-async fn batch(
-    mut finished: mpsc::Receiver<Finished>,
-    whole: Arc<Scope>,
-    lanes: Vec<Lane>,
-    closing: CancellationToken,
-) {
-    let mut gathered = Vec::new();
-    loop {
-        let ends = tokio::select! {
-            biased;
-            () = closing.cancelled() => true,
-            count = finished.recv_many(&mut gathered, 1) => count == 0,
-        };
-        if !ends {
-            let more = async { while gathered.len() < BATCH_SPANS_MAX && fill(&mut finished, &mut gathered).await {} };
-            tokio::select! {
-                () = more => {}
-                () = tokio::time::sleep(BATCH_DELAY) => {}
-                () = closing.cancelled() => {}
-            }
-        } else {
-            while let Ok(last) = finished.try_recv() {
-                gathered.push(last);
-            }
-        }
-        while !gathered.is_empty() {
-            let rest = gathered.split_off(gathered.len().min(BATCH_SPANS_MAX));
-            let batch = Arc::new(message(std::mem::replace(&mut gathered, rest), &whole));
-            lanes.iter().for_each(|lane| lane.send(&batch));
-        }
-        if ends {
-            return;
-        }
-    }
+/// The source of spans. The SDK samples whatever it gets: the decision was made before.
+fn tracer(queues: &[Queue], context: &Context) -> SdkTracer {
+    let builder = SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOn)
+        .with_id_generator(Ids(context.random.clone()))
+        .with_max_links_per_span(LINKS_MAX)
+        .with_resource(resource::none());
+    let builder = queues
+        .iter()
+        .fold(builder, |builder, queue| builder.with_span_processor(queue.clone()));
+    let scope = InstrumentationScope::builder("lepton")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build();
+    builder.build().tracer_with_scope(scope)
 }
 
-/// Adds what has come; whether more can.
-async fn fill(finished: &mut mpsc::Receiver<Finished>, gathered: &mut Vec<Finished>) -> bool {
-    let room = BATCH_SPANS_MAX - gathered.len();
-    finished.recv_many(gathered, room).await > 0
-}
-
-/// A batch for the lanes.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub request: ExportTraceServiceRequest,
-    pub spans: u64,
-}
-
-/// Spans grouped by the service that made them: several may share the process, and each is a resource of its own.
-fn message(finished: Vec<Finished>, whole: &Arc<Scope>) -> Batch {
-    let count = finished.len();
-    let mut groups: BTreeMap<(String, String), Vec<Span>> = BTreeMap::new();
-    for Finished { span, scope } in finished {
-        let scope = scope.as_ref().unwrap_or(whole);
-        let group = (scope.service.clone(), scope.instance.clone());
-        groups.entry(group).or_default().push(span);
-    }
-    let resource_spans = groups.into_iter().map(|((service, instance), spans)| ResourceSpans {
-        resource: Some(resource(service, instance)),
-        scope_spans: vec![ScopeSpans {
-            scope: Some(InstrumentationScope {
-                name: "lepton".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                ..InstrumentationScope::default()
-            }),
-            spans,
-            ..ScopeSpans::default()
-        }],
-        ..ResourceSpans::default()
-    });
-    Batch {
-        request: ExportTraceServiceRequest {
-            resource_spans: resource_spans.collect(),
-        },
-        spans: u64::try_from(count).unwrap_or(u64::MAX),
-    }
-}
-
-fn resource(service: String, instance: String) -> Resource {
-    Resource {
-        attributes: vec![
-            attribute("service.namespace", "lepton".to_owned()),
-            attribute("service.name", service),
-            attribute("service.instance.id", instance),
-            attribute("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ],
-        ..Resource::default()
-    }
-}
+/// A span can have so many links; further ones are counted only.
+const LINKS_MAX: u32 = 16;

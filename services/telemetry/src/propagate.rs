@@ -52,13 +52,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if !trace::current().is_some_and(|context| context.is_sampled()) {
-            trace::inject(request.headers_mut());
+        let current = trace::current();
+        if !current.is_some_and(|context| context.is_sampled()) {
+            trace::inject(current, request.headers_mut());
             return Either::Left(self.inner.call(request));
         }
         let span = span(self.peer, request.uri().path());
         let sent = span.in_scope(|| {
-            trace::inject(request.headers_mut());
+            trace::inject(trace::current(), request.headers_mut());
             self.inner.call(request)
         });
         let mut outcome = Outcome(Some(span.clone()));
@@ -94,7 +95,7 @@ fn span(peer: &str, path: &str) -> Span {
     )
 }
 
-/// How a call ends; one that is dropped before was given up here.
+/// The outcome of a call; one that is dropped before its end was given up here.
 struct Outcome(Option<Span>);
 
 impl Outcome {
@@ -134,7 +135,11 @@ impl http_body::Body for Observed {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        // A span lasts until it is left for the last time.
+        let polled = match &this.outcome.0 {
+            Some(span) => span.in_scope(|| Pin::new(&mut this.body).poll_frame(cx)),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(trailers) = frame.trailers_ref() {

@@ -134,7 +134,7 @@ impl Inference {
     async fn infer(&self, version: Option<u32>, request: ModelInferRequest) -> Result<ModelInferResponse, Error> {
         let _permit = self.admission.admit(request::memory_bytes(&request))?;
         let served = self.models.find(&request.model_name, version).await?;
-        let span = tracing::info_span!("model infer", model = served.name, version = served.version);
+        let span = tracing::info_span!("model infer", model = served.name, version = i64::from(served.version));
         Ok(self.run(served, request).instrument(span).await?)
     }
 

@@ -1,4 +1,4 @@
-//! What becomes of each request: a span and metrics.
+//! The span and the metrics of each request.
 //!
 //! Promises: counted once and measured to the end of the answer's body, also when the caller hangs up; spans and metrics
 //! are those of OpenTelemetry's conventions for RPC and HTTP. Leaves the trace to `telemetry` and the scrape to `admin`.
@@ -101,7 +101,7 @@ pub(super) struct Observation {
     reason: Option<Reason>,
 }
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Clone, Copy)]
 enum Outcome {
     Grpc(Code),
@@ -150,7 +150,7 @@ impl Drop for Observation {
             true => Outcome::Grpc(Code::Cancelled),
             false => Outcome::HungUp,
         });
-        let end = outcome.tell(&self.span);
+        let end = outcome.record(&self.span);
         if let Some(reason) = self.reason {
             note_refusal(&self.span, reason);
         }
@@ -175,26 +175,26 @@ impl Drop for Observation {
     }
 }
 
-/// An outcome as it is told.
+/// An outcome as spans and labels show it.
 struct End {
     /// Its name: the gRPC code, or the HTTP status.
     code: String,
-    /// Whether the caller got this from us.
+    /// True when the caller got this from us.
     status: bool,
-    /// What went wrong, where somebody has to know of it.
+    /// The error, where it is one by the conventions.
     error: Option<String>,
 }
 
 impl Outcome {
-    /// Notes the outcome in the span.
-    fn tell(self, span: &Span) -> End {
+    /// Records the outcome in the span.
+    fn record(self, span: &Span) -> End {
         let (code, status, failed) = match self {
             Self::Grpc(code) => {
                 span.record("rpc.status_code", code.name());
                 (code.name().to_owned(), true, is_failure(code))
             }
             Self::Http(status) => {
-                span.record("http.response.status_code", status);
+                span.record("http.response.status_code", i64::from(status));
                 (status.to_string(), true, status >= 500)
             }
             Self::HungUp => (Code::Cancelled.name().to_owned(), false, false),
@@ -220,7 +220,7 @@ fn note_refusal(span: &Span, reason: Reason) {
     span.record("error.type", reason.as_str());
 }
 
-/// Whether a code is the server's fault, as the semantic conventions have it.
+/// Returns true for the codes that are the server's fault, as the semantic conventions have it.
 fn is_failure(code: Code) -> bool {
     use Code::*;
     matches!(

@@ -10,7 +10,7 @@ use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
 use lepton_domain::ledger::Ledger;
 use lepton_domain::reason::Reason;
 use lepton_domain::task::Task;
-use lepton_telemetry::trace::{self, TraceContext};
+use lepton_telemetry::trace::{self, KeyValue, TraceContext};
 
 use super::clock::Now;
 use super::release::SettledReport;
@@ -43,15 +43,13 @@ impl QueueWaits {
         let Some(since) = self.since.remove(&task.id) else {
             return;
         };
-        let Some(traceparent) = sampled(task) else { return };
-        let span = tracing::info_span!(
-            "queue wait",
-            traceparent,
-            messaging.message.id = %task.id,
-            lepton.attempt = attempt.number,
-            lepton.worker = %worker,
-        );
-        trace::backdate(&span, now.saturating_sub(since));
+        let Some(parent) = sampled(task) else { return };
+        let attributes = vec![
+            KeyValue::new("messaging.message.id", task.id.to_string()),
+            KeyValue::new("lepton.attempt", i64::from(attempt.number)),
+            KeyValue::new("lepton.worker", worker.to_string()),
+        ];
+        trace::record("queue wait", &parent, now.saturating_sub(since), attributes);
     }
 }
 
@@ -60,21 +58,18 @@ pub(super) fn report_committed(ledger: &Ledger, report: &SettledReport, now: Now
     let Some(task) = ledger.task(&report.attempt.task) else {
         return;
     };
-    let Some(traceparent) = sampled(task) else { return };
-    let span = tracing::info_span!(
-        "result commit",
-        traceparent,
-        messaging.message.id = %task.id,
-        lepton.attempt = report.attempt.number,
-        lepton.refused = report.refused.map(Reason::as_str),
-    );
-    trace::backdate(&span, now.monotonic.saturating_sub(report.reported));
+    let Some(parent) = sampled(task) else { return };
+    let mut attributes = vec![
+        KeyValue::new("messaging.message.id", task.id.to_string()),
+        KeyValue::new("lepton.attempt", i64::from(report.attempt.number)),
+    ];
+    let refused = report.refused.map(Reason::as_str);
+    attributes.extend(refused.map(|reason| KeyValue::new("lepton.refused", reason)));
+    let took = now.monotonic.saturating_sub(report.reported);
+    trace::record("result commit", &parent, took, attributes);
 }
 
 /// [W3C trace context](https://www.w3.org/TR/trace-context/) of a task's submit, if its trace is sampled.
-fn sampled(task: &Task) -> Option<&str> {
-    let traceparent = task.traceparent.as_deref()?;
-    TraceContext::parse(traceparent)
-        .is_some_and(|context| context.is_sampled())
-        .then_some(traceparent)
+fn sampled(task: &Task) -> Option<TraceContext> {
+    TraceContext::parse(task.traceparent.as_deref()?).filter(TraceContext::is_sampled)
 }

@@ -2,22 +2,24 @@
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
-use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Received;
 use tokio::sync::mpsc;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tracing::{Dispatch, info_span};
-use tracing_subscriber::layer::SubscriberExt;
 
-use super::lane::Target;
+use super::queue::QUEUE_SPANS_MAX;
 use super::*;
-use crate::{TraceConfig, scope, trace};
+use crate::trace::{Head, TraceContext};
+use crate::{TelemetryConfig, TraceConfig, scope, subscriber};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use lepton_core::net::{Listener, Net};
 use lepton_core::shutdown::Shutdown;
+
+mod signals;
 
 const REMOTE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -39,7 +41,7 @@ impl TraceService for Receiver {
     }
 }
 
-/// A receiver that serves until it is told to end.
+/// A receiver that serves until it is shut down.
 async fn receiver() -> (String, mpsc::UnboundedReceiver<(Vec<KeyValue>, Received)>, Shutdown) {
     let (sender, received) = mpsc::unbounded_channel();
     let listener = Net::Os.bind("127.0.0.1:0").await.unwrap();
@@ -66,19 +68,51 @@ async fn serve(listener: Listener, app: axum::Router, shutdown: Shutdown) {
     }
 }
 
-fn fixed(address: &str) -> Option<Target> {
-    Some(Target::fixed(address.to_owned(), None, MetadataMap::new()))
+/// Collectors of traces alone.
+fn fixed(address: &str) -> Collectors {
+    Collectors::find(Some(address), |_| None)
 }
 
-fn started(collector: Option<Target>, context: &Context) -> Guard {
-    let lines = Lines::start(std::io::sink(), &context.metrics, |_| {});
-    start("lepton", &"up-1".into(), collector, context, lines)
+fn started(collectors: Collectors, context: &Context) -> Guard {
+    start("lepton", "up-1", collectors, context, lines(context))
+}
+
+fn lines(context: &Context) -> Lines {
+    Lines::start(std::io::sink(), &context.metrics, |_| {})
 }
 
 /// Runs `body` under a subscriber that exports everything it is allowed to.
 fn traced(guard: &Guard, ratio: f64, body: impl FnOnce()) {
-    let layer = trace::Layer::new(&TraceConfig { ratio, per_second: 0 }, Some(guard.exporter()));
-    tracing::dispatcher::with_default(&Dispatch::new(tracing_subscriber::registry().with(layer)), body);
+    let (context, mut config) = (Context::system(), TelemetryConfig::default());
+    config.trace = TraceConfig { ratio, per_second: 0 };
+    let subscriber = subscriber(&config, &context, guard, lines(&context));
+    tracing::dispatcher::with_default(&Dispatch::new(subscriber), body);
+}
+
+/// The collectors that these variables name.
+fn named(variables: &[(&str, String)]) -> Collectors {
+    let find = |name: &str| {
+        variables
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.clone())
+    };
+    Collectors::find(None, find)
+}
+
+/// The first span of a request.
+fn request(name: &'static str) -> tracing::Span {
+    Head::default().span(|| info_span!("request", otel.name = name))
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue {
+            value: Some(Value::StringValue(value.to_owned())),
+        }),
+        ..KeyValue::default()
+    }
 }
 
 fn drain(received: &mut mpsc::UnboundedReceiver<(Vec<KeyValue>, Received)>) -> Vec<(Vec<KeyValue>, Received)> {
@@ -91,12 +125,11 @@ async fn sampled_spans_arrive_with_their_parents() {
     let guard = started(fixed(&address), &Context::system());
     traced(&guard, 0.0, || {
         scope("worker", &"worker-1".into()).in_scope(|| {
-            let attempt = info_span!("attempt", otel.name = "echo", otel.kind = "consumer", number = 2);
-            trace::with_parent(&attempt, REMOTE);
-            trace::link(&attempt, REMOTE);
+            let head = Head::below(REMOTE).linked(TraceContext::parse(REMOTE).unwrap());
+            let attempt = head.span(|| info_span!("attempt", otel.name = "echo", otel.kind = "consumer", number = 2));
             attempt.in_scope(|| info_span!("run"));
-            drop(info_span!("not sampled"));
-            drop(info_span!("told of nobody", traceparent = ""));
+            drop(request("not sampled"));
+            drop(info_span!("of no request"));
         });
     });
     guard.finish().await;
@@ -118,11 +151,7 @@ async fn sampled_spans_arrive_with_their_parents() {
     let keys: Vec<_> = echo.attributes.iter().map(|it| it.key.as_str()).collect();
     assert_eq!(keys, ["number"]);
     let service = of.iter().find(|pair| pair.key == "service.name").unwrap();
-    assert_eq!(
-        *service,
-        attribute("service.name", "worker".to_owned()),
-        "each service is a resource"
-    );
+    assert_eq!(*service, text("service.name", "worker"), "each service is a resource");
 }
 
 #[tokio::test]
@@ -136,15 +165,19 @@ async fn a_collector_is_spoken_to_over_http_too() {
     let address = listener.local_addr().to_string();
     let app = axum::Router::new().route("/v1/traces", axum::routing::post(take));
     tokio::spawn(serve(listener, app, Shutdown::new()));
-    let mut headers = MetadataMap::new();
-    headers.insert("x-tenant", "a".parse().unwrap());
-    let target = Target::fixed(address, Some("/v1/traces".to_owned()), headers);
-    let guard = started(Some(target), &Context::system());
-    traced(&guard, 1.0, || drop(info_span!("posted")));
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}")),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b".to_owned()),
+        ("OTEL_METRICS_EXPORTER", "none".to_owned()),
+        ("OTEL_LOGS_EXPORTER", "none".to_owned()),
+    ];
+    let guard = started(named(&variables), &Context::system());
+    traced(&guard, 1.0, || drop(request("posted")));
     guard.finish().await;
     let (headers, message) = received.try_recv().unwrap();
     assert_eq!(headers["content-type"], "application/x-protobuf");
-    assert_eq!(headers["x-tenant"], "a");
+    assert_eq!(headers["x-tenant"], "a b");
     assert_eq!(message.resource_spans[0].scope_spans[0].spans[0].name, "posted");
 }
 
@@ -153,7 +186,7 @@ async fn without_a_receiver_the_end_comes_soon_and_losses_are_counted() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
     let context = Context::system();
     let guard = started(fixed(&closed), &context);
-    traced(&guard, 1.0, || drop(info_span!("lost")));
+    traced(&guard, 1.0, || drop(request("lost")));
     tokio::time::timeout(Duration::from_secs(5), guard.finish())
         .await
         .unwrap();
@@ -169,7 +202,7 @@ async fn a_dead_collector_does_not_keep_the_mesh_waiting() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
     let (address, mut received, _serving) = receiver().await;
     let guard = started(fixed(&closed), &Context::system());
-    traced(&guard, 1.0, || drop(info_span!("before it is known")));
+    traced(&guard, 1.0, || drop(request("before it is known")));
     guard.monitors.send_replace(vec![address]);
     let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
     assert_eq!(waiting.await.unwrap().unwrap().1.name, "before it is known");
@@ -181,9 +214,9 @@ async fn the_next_receiver_takes_what_the_first_cannot() {
     let closed = Net::Os.bind("127.0.0.1:0").await.unwrap().local_addr().to_string();
     let (address, mut received, _serving) = receiver().await;
     let context = Context::system();
-    let guard = started(None, &context);
+    let guard = started(Collectors::default(), &context);
     guard.monitors.send_replace(vec![closed, address]);
-    traced(&guard, 1.0, || drop(info_span!("not lost")));
+    traced(&guard, 1.0, || drop(request("not lost")));
     let waiting = tokio::time::timeout(Duration::from_secs(10), received.recv());
     assert_eq!(waiting.await.unwrap().unwrap().1.name, "not lost");
     let text = context.metrics.text().unwrap();
@@ -197,15 +230,39 @@ async fn the_next_receiver_takes_what_the_first_cannot() {
 #[tokio::test]
 async fn a_flood_is_dropped_and_counted_and_blocks_nobody() {
     let context = Context::system();
-    let guard = started(None, &context);
+    let guard = started(Collectors::default(), &context);
     // Nothing else runs in this thread meanwhile, so nothing leaves the queue.
     traced(&guard, 1.0, || {
-        (0..QUEUE_SPANS_MAX + 100).for_each(|_| drop(info_span!("one of many")))
+        (0..QUEUE_SPANS_MAX + 100).for_each(|_| drop(request("one of many")))
     });
     let text = context.metrics.text().unwrap();
     assert!(
         text.contains("lepton_telemetry_spans_dropped_total{place=\"queue\"} 100\n"),
         "{text}"
     );
+    guard.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_is_exported_under_the_simulator() {
+    let context = Context {
+        net: Net::Simulated,
+        ..Context::system()
+    };
+    let guard = started(
+        named(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1".to_owned())]),
+        &context,
+    );
+    let started = (
+        guard.queues.len(),
+        guard.tracer.is_some(),
+        guard.logger.is_some(),
+        guard.pushing.len(),
+    );
+    assert_eq!(started, (0, false, false, 0));
+    traced(&guard, 1.0, || {
+        let sampled = request("kept to itself").in_scope(|| crate::trace::current().unwrap().is_sampled());
+        assert!(!sampled, "there is nobody to sample for");
+    });
     guard.finish().await;
 }

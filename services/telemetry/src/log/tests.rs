@@ -10,7 +10,9 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 use crate::{TraceConfig, scope, trace};
+use lepton_core::clock::Clock;
 use lepton_core::metrics::Metrics;
+use lepton_core::random::Random;
 
 /// Keeps what is written.
 #[derive(Clone, Default)]
@@ -26,7 +28,7 @@ impl Write for Kept {
     }
 }
 
-/// What `body` logs in this form under this filter.
+/// Returns the lines that `body` logs in this form under this filter.
 fn logged(filter: &str, format: LogFormat, body: impl FnOnce()) -> String {
     let kept = Kept::default();
     let lines = Lines::start(kept.clone(), &Metrics::new(), |_| {});
@@ -34,18 +36,24 @@ fn logged(filter: &str, format: LogFormat, body: impl FnOnce()) -> String {
         filter: filter.to_owned(),
         format,
     };
+    let sampler = trace::Sampler::new(&TraceConfig::default(), Clock::system());
     let subscriber = tracing_subscriber::registry()
-        .with(interest(&config))
-        .with(trace::Layer::new(&TraceConfig::default(), None))
-        .with(Layer::new(format, lines.clone()));
+        .with(trace::Layer::new(Random::seeded(1), sampler, None))
+        .with(Layer::new(format, lines.clone()))
+        .with(env_filter(&config));
     tracing::dispatcher::with_default(&Dispatch::new(subscriber), body);
     lines.flush(Duration::from_secs(10));
     String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
 }
 
+/// The first span of a request.
+fn request() -> tracing::Span {
+    trace::Head::default().span(|| info_span!("request"))
+}
+
 fn say_one_thing() {
     scope("gateway", &"gateway-1".into()).in_scope(|| {
-        info_span!("request").in_scope(|| info!(task = "a b", count = 3, "took\nit"));
+        request().in_scope(|| info!(task = "a b", count = 3, "took\nit"));
     });
 }
 
@@ -80,7 +88,7 @@ fn json_has_every_part_under_its_name() {
 #[test]
 fn the_filter_holds_for_events_and_trace_ids_remain() {
     let lines = logged("warn", LogFormat::Text, || {
-        info_span!("request").in_scope(|| {
+        request().in_scope(|| {
             info!("too low");
             warn!("seen");
         });

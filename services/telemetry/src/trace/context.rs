@@ -1,12 +1,15 @@
 //! The W3C trace context.
 //!
-//! Promises: what prints parses back. Leaves `tracestate` alone: the mesh has nothing to say in it.
+//! Promises: what prints parses back. Leaves `tracestate` alone: the mesh has nothing to put into it.
+//!
+//! See <https://www.w3.org/TR/trace-context/#traceparent-header>.
 
 use std::fmt;
 
 use lepton_core::random::Random;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-/// Which trace and span something belongs to.
+/// The trace and the span that something belongs to, and the head decision of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace: u128,
@@ -15,7 +18,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The first span of a new trace.
+    /// Returns the first span of a new trace.
     pub(super) fn root(random: &Random, sampled: bool) -> Self {
         // Zero means absent in both ids.
         Self {
@@ -25,7 +28,7 @@ impl TraceContext {
         }
     }
 
-    /// A span below this one.
+    /// Returns a span below this one.
     pub(super) fn child(self, random: &Random) -> Self {
         Self {
             span: random.next_u64().max(1),
@@ -33,20 +36,17 @@ impl TraceContext {
         }
     }
 
-    /// This span, moved below a parent of another trace.
-    pub(super) fn below(self, parent: Self) -> Self {
-        Self {
-            span: self.span,
-            ..parent
-        }
-    }
-
-    /// Another span of the same trace; none for zero, which is no id.
+    /// Returns another span of the same trace; none for zero, which is no id.
     pub fn with_span(self, span: u64) -> Option<Self> {
         (span != 0).then_some(Self { span, ..self })
     }
 
-    /// Reads a `traceparent` of any version whose beginning is that of version 00.
+    /// Returns the same position in a trace that is not exported from here on.
+    pub fn unsampled(self) -> Self {
+        Self { sampled: false, ..self }
+    }
+
+    /// Parses a `traceparent` of any version whose beginning is that of version 00.
     pub fn parse(traceparent: &str) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
         let version = hex(parts.next()?, 2)?;
@@ -62,45 +62,42 @@ impl TraceContext {
         })
     }
 
-    /// 32 hexadecimal digits.
+    /// Returns the trace's id, 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace)
     }
 
-    /// 16 hexadecimal digits.
+    /// Returns the span's id, 16 hexadecimal digits.
     pub fn span_id(&self) -> String {
         format!("{:016x}", self.span)
     }
 
-    /// Whether the spans of this trace are exported.
+    /// Returns true when the spans of this trace are exported.
     pub fn is_sampled(&self) -> bool {
         self.sampled
     }
 
-    /// The trace's id as OTLP sends it.
-    pub(super) fn trace_bytes(&self) -> Vec<u8> {
-        self.trace.to_be_bytes().to_vec()
+    /// Returns the ids as the SDK has them.
+    pub(super) fn ids(&self) -> (TraceId, SpanId) {
+        (TraceId::from(self.trace), SpanId::from(self.span))
     }
 
-    /// The span's id as OTLP sends it.
-    pub(super) fn span_bytes(&self) -> Vec<u8> {
-        self.span.to_be_bytes().to_vec()
+    /// Returns the context as the SDK has it, of a span in another process.
+    pub(crate) fn remote(&self) -> SpanContext {
+        let (trace, span) = self.ids();
+        let flags = TraceFlags::default().with_sampled(self.sampled);
+        SpanContext::new(trace, span, flags, true, TraceState::NONE)
     }
 }
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "00-{:032x}-{:016x}-{:02x}",
-            self.trace,
-            self.span,
-            u8::from(self.sampled)
-        )
+        let flags = u8::from(self.sampled);
+        write!(out, "00-{:032x}-{:016x}-{flags:02x}", self.trace, self.span)
     }
 }
 
-/// Lower-case hexadecimal digits of exactly this many, as the standard wants them.
+/// Parses lower-case hexadecimal digits of exactly this many, as the standard wants them.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let valid = text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if valid {

@@ -1,210 +1,243 @@
-//! Gives every span its trace context and hands the sampled ones to the exporter.
+//! The head decision and the trace context of every span, beside the OpenTelemetry layer.
 //!
-//! Promises: a span that is not sampled costs two random numbers and no allocation of its own. tracing-opentelemetry
-//! would build each span first and drop it then, and could not tell an id before. Leaves attributes to `recording`.
+//! Promises: a span carries its context whether it is exported or not; the decision is that of the request, made before
+//! its first span, and everything below inherits it, across awaits and spawned tasks, because it lies in the span that
+//! they run in. A span that is not sampled costs a random number and an entry in the registry: [`Sampled`] keeps it
+//! from the OpenTelemetry layer, which would build it first and ask the SDK's sampler then. Leaves export to the SDK.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
 
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Metadata, Subscriber, field};
-use tracing_subscriber::layer::Context;
+use lepton_core::random::Random;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context as OtelContext, KeyValue, Value};
+use opentelemetry_sdk::trace::SdkTracer;
+use tracing::dispatcher::WeakDispatch;
+use tracing::span::{Attributes, Id};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Metadata, Span, Subscriber, field};
+use tracing_opentelemetry::{OpenTelemetrySpanExt, get_otel_context};
+use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::TRACEPARENT;
 use super::context::TraceContext;
-use super::recording::Recording;
 use super::sampler::Sampler;
-use crate::TraceConfig;
-use crate::export::{Exporter, Finished};
-use lepton_core::clock::Clock;
-use lepton_core::random::Random;
 
-/// Which service of the process does the work.
+/// The attribute that carries a span's [`Scope`] to the exporters, which take it off again.
+pub(crate) const SCOPE: &str = "lepton.scope";
+
+thread_local! {
+    /// The context of the span that this thread is about to make.
+    static NEXT: Cell<Option<TraceContext>> = const { Cell::new(None) };
+}
+
+/// Has spans made in this thread get `context`, until it is dropped.
+struct Next;
+
+impl Next {
+    fn set(context: TraceContext) -> Self {
+        NEXT.set(Some(context));
+        Self
+    }
+}
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        NEXT.set(None);
+    }
+}
+
+/// Returns the ids of the span that is being started, for the SDK.
+pub(super) fn next() -> Option<TraceContext> {
+    NEXT.get()
+}
+
+/// The service of a process, of which there may be several, that does a piece of work.
 #[derive(Debug)]
 pub(crate) struct Scope {
     pub(crate) service: String,
     pub(crate) instance: String,
+    /// Both, for exporters.
+    key: Arc<str>,
 }
 
-/// What a span carries for us.
+impl Scope {
+    pub(crate) fn new(service: &str, instance: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            instance: instance.to_owned(),
+            key: format!("{service}\n{instance}").into(),
+        }
+    }
+
+    /// Returns the value of [`SCOPE`].
+    pub(crate) fn attribute(&self) -> KeyValue {
+        KeyValue::new(SCOPE, Value::String(self.key.clone().into()))
+    }
+}
+
+/// The context and the service of a span, in its extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SpanState {
     /// None in the scope of a service, which is not part of a trace.
     pub(crate) context: Option<TraceContext>,
     pub(crate) scope: Option<Arc<Scope>>,
-    /// The span as it will be exported; none when it will not.
-    recording: Option<Box<Recording>>,
 }
 
-impl SpanState {
-    /// Moves the span below `parent`.
-    pub(super) fn adopt(&mut self, parent: TraceContext) {
-        self.context = self.context.map(|context| context.below(parent));
-        if let Some(recording) = &mut self.recording {
-            recording.set_parent(parent, true);
-        }
-    }
-
-    /// Moves the span's beginning into the past.
-    pub(super) fn backdate(&mut self, by: Duration) {
-        if let Some(recording) = &mut self.recording {
-            recording.backdate(by);
-        }
-    }
-
-    /// Notes a link.
-    pub(super) fn link(&mut self, linked: TraceContext) {
-        if let Some(recording) = &mut self.recording {
-            recording.link(linked);
-        }
-    }
-}
-
-/// The layer of the subscriber that keeps trace contexts.
+/// The layer that gives spans their [`SpanState`]. It stands outside of the OpenTelemetry layer.
 pub(crate) struct Layer {
     random: Random,
-    clock: Clock,
     sampler: Sampler,
-    exporter: Option<Exporter>,
+    /// None where nothing is exported.
+    tracer: Option<SdkTracer>,
+    dispatch: OnceLock<WeakDispatch>,
 }
 
 impl Layer {
-    /// Without an exporter spans have ids and nothing is recorded.
-    pub(crate) fn new(config: &TraceConfig, exporter: Option<Exporter>) -> Self {
-        let clock = Clock::system();
+    /// Without a tracer spans have contexts, and none of them is sampled unless a caller has decided so.
+    pub(crate) fn new(random: Random, sampler: Sampler, tracer: Option<SdkTracer>) -> Self {
         Self {
-            random: Random::from_os(),
-            clock,
-            sampler: Sampler::new(config, clock),
-            exporter,
+            random,
+            sampler,
+            tracer,
+            dispatch: OnceLock::new(),
         }
     }
 
-    /// The context of a new span, and the recording that its sampling asks for.
-    fn begin(&self, attributes: &Attributes<'_>, parent: Option<TraceContext>, scope: Option<Arc<Scope>>) -> SpanState {
-        let mut told = Told::default();
-        if attributes.metadata().fields().field(TRACEPARENT).is_some() {
-            attributes.record(&mut told);
+    /// Makes the head decision.
+    fn decide(&self, parent: Option<TraceContext>) -> TraceContext {
+        match parent {
+            Some(parent) => parent.child(&self.random),
+            None => TraceContext::root(&self.random, self.tracer.is_some() && self.sampler.decide(&self.random)),
         }
-        // Who was told a parent, or told that there is none, does not look around for one.
-        let above = if told.anything { told.parent } else { parent };
-        let context = match above {
-            Some(above) => above.child(&self.random),
-            None => TraceContext::root(
-                &self.random,
-                self.exporter.is_some() && self.sampler.decide(&self.random),
-            ),
-        };
-        // A root that was told nothing may be given a parent later, which decides: keep notes until then.
-        let undecided = above.is_none() && !told.anything;
-        let recorded = self.exporter.is_some() && (context.is_sampled() || undecided);
-        let recording = recorded.then(|| {
-            let mut recording = Box::new(Recording::new(attributes, &self.clock));
-            if let Some(above) = above {
-                recording.set_parent(above, told.anything);
-            }
-            recording
+    }
+
+    pub(super) fn tracer(&self) -> Option<&SdkTracer> {
+        self.tracer.as_ref()
+    }
+}
+
+/// Makes the first span of a request, at its place in a trace: below `parent`, or as a root that is sampled or not.
+pub(super) fn begin(
+    parent: Option<TraceContext>,
+    id: Option<u64>,
+    links: &[TraceContext],
+    make: impl FnOnce() -> Span,
+) -> Span {
+    let decided = tracing::dispatcher::get_default(|dispatch| {
+        let layer = dispatch.downcast_ref::<Layer>()?;
+        Some((layer.decide(parent), layer.tracer.is_some()))
+    });
+    let Some((decided, exported)) = decided else {
+        return make();
+    };
+    let context = id.and_then(|id| decided.with_span(id)).unwrap_or(decided);
+    let _next = Next::set(context);
+    let span = make();
+    if exported && context.is_sampled() {
+        let above = parent.map_or_else(OtelContext::new, |parent| {
+            OtelContext::new().with_remote_span_context(parent.remote())
         });
-        SpanState {
-            context: Some(context),
-            scope,
-            recording,
-        }
+        // It has not started before `start`.
+        let _ = span.set_parent(above);
+        links.iter().for_each(|link| span.add_link(link.remote()));
+        span.with_subscriber(|(id, dispatch)| start(id, dispatch));
+    }
+    span
+}
+
+/// Starts the OpenTelemetry span of a span, with the ids of [`NEXT`].
+fn start(id: &Id, dispatch: &Dispatch) {
+    let Some(started) = get_otel_context(id, dispatch) else {
+        return;
+    };
+    let scope = super::with_state(dispatch, id, |state| state.scope.clone()).flatten();
+    if let Some(scope) = scope {
+        started.span().set_attribute(scope.attribute());
     }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Layer {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let parent = span.parent();
-        let (above, scope) = parent.map_or((None, None), |parent| {
-            let extensions = parent.extensions();
-            extensions
-                .get::<SpanState>()
-                .map_or((None, None), |state| (state.context, state.scope.clone()))
-        });
-        let state = match scope_of(attributes) {
-            Some(scope) => SpanState {
-                scope: Some(Arc::new(scope)),
-                ..SpanState::default()
-            },
-            None => self.begin(attributes, above, scope),
-        };
-        span.extensions_mut().insert(state);
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
-        let mut extensions = span.extensions_mut();
-        if let Some(recording) = extensions
-            .get_mut::<SpanState>()
-            .and_then(|state| state.recording.as_mut())
-        {
-            values.record(&mut **recording);
-        }
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(exporter) = &self.exporter else { return };
-        let state = context
-            .span(&id)
-            .and_then(|span| span.extensions_mut().remove::<SpanState>());
-        let Some(SpanState {
-            context: Some(context),
-            scope,
-            recording: Some(recording),
-        }) = state
-        else {
+        if is_scope(attributes.metadata()) {
+            span.extensions_mut().insert(SpanState {
+                context: None,
+                scope: Some(Arc::new(scope_of(attributes))),
+            });
             return;
-        };
-        if context.is_sampled() {
-            let span = recording.finish(context, &self.clock);
-            exporter.send(Finished { span, scope });
+        }
+        let SpanState { context: above, scope } = span
+            .parent()
+            .and_then(|parent| parent.extensions().get::<SpanState>().cloned())
+            .unwrap_or_default();
+        let next = NEXT.get();
+        // What belongs to no request is not traced: a span is never a root of its own accord.
+        let context = next.or_else(|| above.map(|above| above.child(&self.random)));
+        span.extensions_mut().insert(SpanState { context, scope });
+        if let (None, Some(context), Some(_)) = (next, context, &self.tracer)
+            && context.is_sampled()
+            && let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade)
+        {
+            let _next = Next::set(context);
+            start(id, &dispatch);
         }
     }
 }
 
-/// The scope that a span opens, if it is that of a service (see `telemetry::scope`).
-fn scope_of(attributes: &Attributes<'_>) -> Option<Scope> {
-    let is_scope = |metadata: &Metadata<'_>| metadata.name() == "scope" && metadata.target() == "lepton_telemetry";
-    if !is_scope(attributes.metadata()) {
-        return None;
-    }
-    let mut named = Named::default();
-    attributes.record(&mut named);
-    Some(Scope {
-        service: named.service,
-        instance: named.instance,
-    })
-}
+/// The filter of the OpenTelemetry layer: spans of sampled requests, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sampled;
 
-/// Reads the parent among the fields.
-#[derive(Default)]
-struct Told {
-    anything: bool,
-    parent: Option<TraceContext>,
-}
-
-impl field::Visit for Told {
-    fn record_str(&mut self, field: &field::Field, value: &str) {
-        if field.name() == TRACEPARENT {
-            self.anything = true;
-            self.parent = TraceContext::parse(value);
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for Sampled {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        if !is_traced(metadata) {
+            return false;
+        }
+        match NEXT.get() {
+            Some(next) => next.is_sampled(),
+            // The context shows spans only if they have passed this filter.
+            None => context.current_span().id().is_some_and(|id| context.span(id).is_some()),
         }
     }
 
-    fn record_debug(&mut self, _: &field::Field, _: &dyn std::fmt::Debug) {}
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_traced(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }
 }
 
-/// Reads the names of a scope.
+/// Returns true for spans of work: events are not exported with them, and the scope of a service is no work.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && !is_scope(metadata)
+}
+
+/// Returns true for the span of [`crate::scope`].
+fn is_scope(metadata: &Metadata<'_>) -> bool {
+    metadata.name() == "scope" && metadata.target() == "lepton_telemetry"
+}
+
+fn scope_of(attributes: &Attributes<'_>) -> Scope {
+    let mut names = ScopeFields::default();
+    attributes.record(&mut names);
+    Scope::new(&names.service, &names.instance)
+}
+
+/// The fields of a scope.
 #[derive(Default)]
-struct Named {
+struct ScopeFields {
     service: String,
     instance: String,
 }
 
-impl field::Visit for Named {
+impl field::Visit for ScopeFields {
     fn record_str(&mut self, field: &field::Field, value: &str) {
         match field.name() {
             "service" => value.clone_into(&mut self.service),

@@ -8,9 +8,9 @@ use crate::TraceConfig;
 use lepton_core::clock::Clock;
 use lepton_core::random::Random;
 
-/// Decides for each new trace.
+/// The head sampler: decides for each new trace.
 #[derive(Debug)]
-pub(super) struct Sampler {
+pub(crate) struct Sampler {
     clock: Clock,
     ratio: f64,
     per_second: u64,
@@ -19,7 +19,7 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    pub(super) fn new(config: &TraceConfig, clock: Clock) -> Self {
+    pub(crate) fn new(config: &TraceConfig, clock: Clock) -> Self {
         Self {
             clock,
             ratio: config.ratio,

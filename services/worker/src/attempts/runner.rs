@@ -20,7 +20,7 @@ use lepton_mesh::memory_budget::{MemoryBudget, Reservation};
 use lepton_proto::convert::task::trace_id;
 use lepton_proto::convert::worker_session::{self, Assignment};
 use lepton_proto::worker::v1::OpenSessionRequest;
-use lepton_telemetry::trace::{self, TraceContext};
+use lepton_telemetry::trace::{Head, TraceContext};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -248,27 +248,27 @@ fn span(assignment: &Assignment) -> Span {
         tenant,
         ..
     } = assignment;
-    let span = tracing::info_span!(
-        "attempt",
-        traceparent = traceparent.as_str(),
-        otel.name = format!("process {kind}"),
-        otel.kind = "consumer",
-        otel.status_code = tracing::field::Empty,
-        otel.status_description = tracing::field::Empty,
-        messaging.system = "lepton",
-        messaging.operation.name = "process",
-        messaging.operation.r#type = "process",
-        error.r#type = tracing::field::Empty,
-        messaging.destination.name = kind.as_str(),
-        messaging.message.id = %attempt.task,
-        lepton.attempt = attempt.number,
-        lepton.tenant = %tenant,
-    );
-    trace::identify(&span, span_id(*attempt));
+    let mut head = Head::below(traceparent).with_id(span_id(*attempt));
     if let Some(before) = before(assignment) {
-        trace::link(&span, &before.to_string());
+        head = head.linked(before);
     }
-    span
+    head.span(|| {
+        tracing::info_span!(
+            "attempt",
+            otel.name = %format_args!("process {kind}"),
+            otel.kind = "consumer",
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+            messaging.system = "lepton",
+            messaging.operation.name = "process",
+            "messaging.operation.type" = "process",
+            "error.type" = tracing::field::Empty,
+            messaging.destination.name = kind.as_str(),
+            messaging.message.id = %attempt.task,
+            lepton.attempt = i64::from(attempt.number),
+            lepton.tenant = %tenant,
+        )
+    })
 }
 
 /// Derives the span id of an attempt, the same on every worker: so a retry links to the attempt before wherever that ran,

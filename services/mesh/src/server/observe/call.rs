@@ -1,9 +1,10 @@
-//! What is asked for, as spans and metrics name it.
+//! The method or route of a request, as spans and metrics name it.
 //!
 //! Promises: nothing that a caller made up is in the name of a span or in a label: a method or path that nobody serves is
 //! one of the others. Leaves how requests end to `observe`.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::MatchedPath;
@@ -15,7 +16,7 @@ use tracing::{Span, field, info_span};
 use super::super::reflection::PROTOCOLS;
 use super::{End, Route};
 use lepton_core::metrics::Labels;
-use lepton_telemetry::trace;
+use lepton_telemetry::trace::{self, Head};
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ mod tests;
 /// The conventions' word for a method that nobody knows.
 const OTHER: &str = "_OTHER";
 
-/// What is served here: encryption is for a proxy in front.
+/// The only scheme here: encryption is for a proxy in front.
 const SCHEME: &str = "http";
 
 /// The methods that a server of the mesh may have, as `package.Service/Method`.
@@ -44,7 +45,7 @@ static KNOWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
     methods.chain(OTHERS.map(str::to_owned)).collect()
 });
 
-/// What is asked for.
+/// The method or route of a request.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Call {
     grpc: bool,
@@ -68,79 +69,78 @@ impl Call {
         self.grpc
     }
 
-    /// A span in the caller's trace. Probes, reflection and streams that stay open have none: they are too many, or too long.
+    /// Makes a span in the caller's trace. Probes, reflection and streams that stay open have none: they are too many, or
+    /// too long.
     pub(super) fn span(&self, headers: &HeaderMap, untraced: &[&str]) -> Span {
-        let parent = trace::remote_parent(headers);
         if !self.is_traced(untraced) {
             return Span::none();
         }
-        if !self.grpc {
-            return self.http_span(parent);
-        }
-        let span = info_span!(
+        Head::of_headers(headers).span(|| if self.grpc { self.rpc_span() } else { self.http_span() })
+    }
+
+    fn rpc_span(&self) -> Span {
+        let method = self.rpc_method();
+        info_span!(
             "request",
-            traceparent = parent,
-            otel.name = self.rpc_method(),
+            otel.name = method,
             otel.kind = "server",
             otel.status_code = field::Empty,
             rpc.system.name = "grpc",
-            rpc.method = self.rpc_method(),
-            rpc.method_original = field::Empty,
+            rpc.method = method,
+            rpc.method_original = (method == OTHER).then(|| self.requested_method()),
             rpc.status_code = field::Empty,
             "error.type" = field::Empty,
-        );
-        if self.rpc_method() == OTHER {
-            span.record("rpc.method_original", self.asked_method());
-        }
-        span
+        )
     }
 
-    fn http_span(&self, parent: &str) -> Span {
+    fn http_span(&self) -> Span {
         let method = known(&self.method);
-        let span = info_span!(
+        let route = self.matched.as_ref().map(|matched| path_of(matched.as_str()));
+        info_span!(
             "request",
-            traceparent = parent,
-            otel.name = name_of(method),
+            otel.name = %self.named(route),
             otel.kind = "server",
             otel.status_code = field::Empty,
             http.request.method = method,
-            http.request.method_original = field::Empty,
-            http.route = field::Empty,
+            http.request.method_original = (method == OTHER).then(|| self.method.as_str()),
+            http.route = route,
             url.path = &*self.path,
             url.scheme = SCHEME,
             http.response.status_code = field::Empty,
             "error.type" = field::Empty,
-        );
-        if method == OTHER {
-            span.record("http.request.method_original", self.method.as_str());
-        }
-        if let Some(matched) = &self.matched {
-            self.name_route(&span, matched.as_str());
-        }
-        span
+        )
     }
 
-    /// The convention's name of an HTTP span: the method and the route, and never a path, of which there are too many.
+    /// Names a span after the route that answered, once it is known.
     pub(super) fn name_route(&self, span: &Span, route: &str) {
-        // Routes of ours begin with their method.
-        let path = route.split_once(' ').map_or(route, |(_, path)| path);
-        span.record("otel.name", format!("{} {path}", name_of(known(&self.method))));
-        span.record("http.route", path);
+        let route = path_of(route);
+        trace::rename(span, self.named(Some(route)));
+        span.record("http.route", route);
+    }
+
+    /// Returns the convention's name of an HTTP span: the method and the route, and never a path, of which there are too
+    /// many. It is formatted only for spans that are exported.
+    fn named<'a>(&'a self, route: Option<&'a str>) -> impl fmt::Display + use<'a> {
+        let method = name_of(known(&self.method));
+        fmt::from_fn(move |out| match route {
+            Some(route) => write!(out, "{method} {route}"),
+            None => out.write_str(method),
+        })
     }
 
     /// `package.Service/Method`, if it is a method of the contract: others are the caller's text, of which there is no end.
     fn rpc_method(&self) -> &str {
-        let asked = self.asked_method();
-        if KNOWN.contains(asked) { asked } else { OTHER }
+        let requested = self.requested_method();
+        if KNOWN.contains(requested) { requested } else { OTHER }
     }
 
-    fn asked_method(&self) -> &str {
+    fn requested_method(&self) -> &str {
         self.path.strip_prefix('/').unwrap_or(&self.path)
     }
 
-    /// Whether requests of this path have spans: those of the standard protocols never do.
+    /// Returns true when requests of this path have spans: those of the standard protocols never do.
     fn is_traced(&self, untraced: &[&str]) -> bool {
-        let service = self.asked_method().split('/').next().unwrap_or_default();
+        let service = self.requested_method().split('/').next().unwrap_or_default();
         !PROTOCOLS.contains(&service) && !untraced.iter().any(|beginning| self.path.starts_with(beginning))
     }
 
@@ -163,11 +163,11 @@ impl Call {
             labels.push(("rpc_method", method.trim_start_matches('/').to_owned()));
             labels.push(("rpc_status_code", end.code.clone()));
         } else {
-            let route = method.split_once(' ').map_or(method, |(_, path)| path);
+            let route = path_of(method);
             labels.push(("http_request_method", known(&self.method).to_owned()));
             labels.push(("http_route", route.to_owned()));
             labels.push(("url_scheme", SCHEME.to_owned()));
-            // Who hung up got no status.
+            // A caller that hung up got no status.
             if end.status {
                 labels.push(("http_response_status_code", end.code.clone()));
             }
@@ -177,6 +177,11 @@ impl Call {
         }
         labels
     }
+}
+
+/// The path of a route. Routes of ours begin with their method.
+fn path_of(route: &str) -> &str {
+    route.split_once(' ').map_or(route, |(_, path)| path)
 }
 
 /// A method of the standard, or the convention's word for all others.
@@ -189,7 +194,7 @@ fn known(method: &Method) -> &str {
     }
 }
 
-/// What a method is called in the name of a span.
+/// Returns the method as spans are named after it.
 fn name_of(method: &str) -> &str {
     if method == OTHER { "HTTP" } else { method }
 }
