@@ -13,7 +13,7 @@ use serde_json::ser::Formatter;
 
 use crate::convert::value::write::write_number;
 use crate::descriptors::pool;
-use ordered::Ordered;
+use ordered::{Ordered, Substituted};
 
 #[cfg(test)]
 mod arbitrary;
@@ -61,6 +61,18 @@ pub fn to_vec(message: &DynamicMessage) -> Result<Vec<u8>, PrintError> {
 pub fn write(message: &DynamicMessage, out: impl io::Write) -> Result<(), PrintError> {
     let mut serializer = serde_json::Serializer::with_formatter(out, ProtoJson);
     Ok(Ordered(message).serialize(&mut serializer)?)
+}
+
+/// Writes the JSON of a message in which `value` stands for the field that the proto names `field`: for lists that are too
+/// long to lie in a message.
+pub fn write_with(
+    message: &DynamicMessage,
+    field: &str,
+    value: &impl serde::Serialize,
+    out: impl io::Write,
+) -> Result<(), PrintError> {
+    let mut serializer = serde_json::Serializer::with_formatter(out, ProtoJson);
+    Ok(Substituted { message, field, value }.serialize(&mut serializer)?)
 }
 
 /// JSON formatter that prints integral doubles without a fraction. Works with every [`serde_json::Serializer`].

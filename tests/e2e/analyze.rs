@@ -111,3 +111,24 @@ fn compare(outcomes: &str) {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("it does not panic")
 }
+
+/// One row of more columns than a connection takes small frames: the request must reach its worker all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_many_columns_is_analysed() {
+    let mesh = shared().await;
+    let rest = mesh.rest();
+    for columns in [19_000, 40_000] {
+        let mut body = "{\"data\":[{".to_owned();
+        for column in 0..columns {
+            let separator = if column == 0 { "" } else { "," };
+            write!(body, "{separator}\"c{column}\":{column}").expect("a text takes all that is written");
+        }
+        body.push_str("}]}");
+        for _ in 0..3 {
+            let answer = rest.post("/api/v1/analyze", body.clone()).await;
+            assert_eq!(answer.status, StatusCode::OK, "{columns} columns: {}", answer.text());
+            let counted = answer.json()["columns"].as_array().map(Vec::len);
+            assert_eq!(counted, Some(columns));
+        }
+    }
+}

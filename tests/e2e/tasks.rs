@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 mod batch;
+mod crowd;
 mod echo;
 mod follow;
 mod list;

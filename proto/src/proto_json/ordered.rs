@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use base64::display::Base64Display;
 use base64::prelude::BASE64_STANDARD;
-use prost_reflect::{DynamicMessage, EnumDescriptor, Kind, MapKey, ReflectMessage, SerializeOptions, Value};
+use prost_reflect::{
+    DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, ReflectMessage, SerializeOptions, Value,
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Options for the messages of `google.protobuf`; [`Ordered`] and [`Typed`] print all others alike.
@@ -40,21 +42,47 @@ impl Serialize for Ordered<'_> {
         }
         let mut fields = serializer.serialize_map(None)?;
         for field in descriptor.fields() {
-            if field.supports_presence() && !message.has_field(&field) {
-                continue;
-            }
-            let value = message.get_field(&field);
-            let kind = field.kind();
-            fields.serialize_entry(
-                field.json_name(),
-                &Typed {
-                    value: &value,
-                    kind: &kind,
-                },
-            )?;
+            serialize_field(&mut fields, message, &field)?;
         }
         fields.end()
     }
+}
+
+/// A message in which a value stands for one field, whatever the message has there.
+pub(super) struct Substituted<'a, V> {
+    pub message: &'a DynamicMessage,
+    /// The field, as the proto names it.
+    pub field: &'a str,
+    pub value: &'a V,
+}
+
+impl<V: Serialize> Serialize for Substituted<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        for field in self.message.descriptor().fields() {
+            match field.name() == self.field {
+                true => fields.serialize_entry(field.json_name(), self.value)?,
+                false => serialize_field(&mut fields, self.message, &field)?,
+            }
+        }
+        fields.end()
+    }
+}
+
+fn serialize_field<M: SerializeMap>(
+    fields: &mut M,
+    message: &DynamicMessage,
+    field: &FieldDescriptor,
+) -> Result<(), M::Error> {
+    if field.supports_presence() && !message.has_field(field) {
+        return Ok(());
+    }
+    let (value, kind) = (message.get_field(field), field.kind());
+    let typed = Typed {
+        value: &value,
+        kind: &kind,
+    };
+    fields.serialize_entry(field.json_name(), &typed)
 }
 
 impl Serialize for Typed<'_> {

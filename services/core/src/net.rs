@@ -32,6 +32,27 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Bytes of an answer's headers. Statuses with their details travel there; hyper would take 16 KiB, and fail the call.
 pub const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 
+/// Flow-control windows of a client's connection: bytes that a server may send before they are read (RFC 9113, 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    stream_bytes: u32,
+    connection_bytes: u32,
+}
+
+impl Windows {
+    /// For calls with large answers, which are read as they come.
+    pub const FEW_STREAMS: Self = Self {
+        stream_bytes: STREAM_WINDOW_BYTES,
+        connection_bytes: CONNECTION_WINDOW_BYTES,
+    };
+    /// For thousands of streams, any number of which may go unread: all their windows fit into the connection's, so that
+    /// the others go on.
+    pub const MANY_STREAMS: Self = Self {
+        stream_bytes: 16 << 10,
+        connection_bytes: 64 << 20,
+    };
+}
+
 /// The network on which sockets are made: the system's, or that of [turmoil](https://docs.rs/turmoil).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Net {
@@ -106,14 +127,20 @@ impl Net {
     /// A gRPC channel to one address (`HOST:PORT`, also with `http://` before it). It dials on first use, and
     /// again on the first call after a connection ended; a call that cannot connect fails with UNAVAILABLE.
     pub fn channel(self, authority: &str) -> Channel {
-        self.rotating_channel(vec![authority.to_owned()])
+        self.channel_with(authority, Windows::FEW_STREAMS)
+    }
+
+    /// The same channel with other flow-control windows.
+    pub fn channel_with(self, authority: &str, windows: Windows) -> Channel {
+        let dialer = Dialer::new(self, vec![authority.to_owned()]);
+        endpoint(dialer.first(), windows).connect_with_connector_lazy(dialer)
     }
 
     /// A gRPC channel whose every new connection dials the next of `endpoints`, so that a dead one is left behind.
     /// Without endpoints each call fails.
     pub fn rotating_channel(self, endpoints: Vec<String>) -> Channel {
         let dialer = Dialer::new(self, endpoints);
-        endpoint(dialer.first()).connect_with_connector_lazy(dialer)
+        endpoint(dialer.first(), Windows::FEW_STREAMS).connect_with_connector_lazy(dialer)
     }
 }
 
@@ -141,7 +168,7 @@ impl Listener {
 }
 
 /// The settings of every client connection.
-fn endpoint(authority: &str) -> Endpoint {
+fn endpoint(authority: &str, windows: Windows) -> Endpoint {
     // The dialer has the real address; this URI only fills the `:authority` header.
     let uri = Endpoint::from_shared(format!("http://{authority}"));
     uri.unwrap_or_else(|_| Endpoint::from_static("http://unusable.invalid"))
@@ -150,7 +177,7 @@ fn endpoint(authority: &str) -> Endpoint {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         // Servers answer pings on idle connections with GOAWAY (too many pings).
         .keep_alive_while_idle(false)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(windows.stream_bytes)
+        .initial_connection_window_size(windows.connection_bytes)
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
 }

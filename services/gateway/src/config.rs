@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::DataConfig;
 use crate::edge::caller::CallerConfig;
 use crate::models::config::ModelsConfig;
-use crate::online::config::OnlineConfig;
+use crate::proxy::config::OnlineConfig;
 use crate::tasks::config::TasksConfig;
 
 /// The whole configuration: one field a section.
@@ -26,7 +26,7 @@ pub struct Config {
     pub caller: CallerConfig,
     /// Online calls.
     pub online: OnlineConfig,
-    /// Calls about tasks.
+    /// Balancer about tasks.
     pub tasks: TasksConfig,
     /// Models.
     pub models: ModelsConfig,

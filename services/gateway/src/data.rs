@@ -8,6 +8,7 @@ use lepton_core::context::Context;
 use lepton_core::error;
 use lepton_domain::ids::Tenant;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::excerpt;
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::data::v1::data_service_server::DataService;
 use lepton_proto::data::v1::*;
@@ -18,16 +19,16 @@ use uuid::Uuid;
 use crate::edge::Caller;
 use crate::tasks::payloads::Payloads;
 
-/// What the names of uploads begin with.
+/// Prefix of the names of uploads.
 const PREFIX: &str = "upload-";
 
 /// Limits of uploads: section `[data]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// How many are kept.
+    /// Maximum of uploads that are kept.
     pub uploads_max: usize,
-    /// How many bytes they may take together.
+    /// Maximum of their bytes together.
     pub uploads_bytes_max: u64,
 }
 
@@ -43,7 +44,7 @@ impl Default for DataConfig {
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Data {
-    /// Where uploads lie.
+    /// The store of uploads.
     pub store: Payloads,
     /// Time and randomness.
     pub context: Context,
@@ -90,7 +91,7 @@ impl Data {
     async fn delete(&self, request: DeleteBlobRequest) -> Result<DeleteBlobResponse, Fault> {
         let name = request.blob;
         if !is_upload(&name) {
-            let shown: String = name.chars().take(64).collect();
+            let shown = excerpt(&name);
             let message = format!("{shown:?} is no upload; their names are {PREFIX} and a UUID");
             return Err(Fault::field("blob", message));
         }
@@ -100,7 +101,7 @@ impl Data {
     }
 }
 
-/// Whether a name is one that uploads have, in the very form that they are given.
+/// True for the name of an upload, in the very form that uploads are given.
 fn is_upload(name: &str) -> bool {
     let id = name.strip_prefix(PREFIX);
     id.is_some_and(|id| Uuid::parse_str(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == id))

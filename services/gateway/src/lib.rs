@@ -9,7 +9,7 @@ mod data;
 mod edge;
 mod incidents;
 mod models;
-mod online;
+mod proxy;
 mod readiness;
 mod request_stats;
 mod service;

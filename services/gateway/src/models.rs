@@ -4,9 +4,9 @@
 //! `domain::model`, keeping to `lepton-models`, and running models to the workers.
 
 use lepton_coordination::registry::Directory;
-use lepton_core::error;
+use lepton_core::error::status;
 use lepton_domain::model::{Change, Model as Kept, check_name, not_found};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_models::Models as Registry;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
@@ -15,17 +15,20 @@ use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
+use self::error::PushError;
 use crate::tasks::payloads::Payloads;
 
+pub use self::error::RoutingError;
 pub use import::Import;
 pub use push::Intake;
-pub use route::Routes;
+pub use routing::Routing;
 
-pub mod board;
 pub mod config;
+mod error;
 mod import;
+pub mod placement_view;
 mod push;
-mod route;
+mod routing;
 mod show;
 pub mod sweep;
 #[cfg(test)]
@@ -34,12 +37,12 @@ mod tests;
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Models {
-    /// What is kept.
+    /// The registered models.
     pub registry: Registry,
-    /// How files become versions.
+    /// The intake of pushed files.
     pub intake: Intake,
-    /// Who has which version.
-    pub routes: Routes,
+    /// The choice of workers, see [`Routing`].
+    pub routing: Routing,
     /// The workers, as they are registered.
     pub workers: Directory,
     /// The blob store.
@@ -51,28 +54,25 @@ pub struct Models {
 type Answer<T> = Result<Response<T>, Status>;
 
 fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
-    result.map(Response::new).map_err(|fault| error::status(&fault))
+    result.map(Response::new).map_err(|fault| status(&fault))
 }
 
 /// Makes a change to its end, also when its caller has gone: what it is made of belongs together.
 async fn whole<T: Send + 'static>(change: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
     let ended = tokio::spawn(change.in_current_span()).await;
-    ended.unwrap_or_else(|panic| {
-        let message = format!("a change of a model broke off: {panic}");
-        Err(Fault::new(Reason::Internal, message))
-    })
+    ended.unwrap_or_else(|panic| Err(PushError::BrokeOff(panic.to_string()).into()))
 }
 
 impl Models {
     fn show(&self, model: &Kept) -> Option<Model> {
-        Some(show::model(model, &self.routes.draw()))
+        Some(show::model(model, &self.routing.build_view()))
     }
 
     async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, Fault> {
         let PushModelRequest { name, content } = request;
         let (model, number, _) = self.intake.push(&name, content, None).await?;
         let version = model.version(number);
-        let version = version.map(|version| show::version(&model, version, &self.routes.draw()));
+        let version = version.map(|version| show::version(&model, version, &self.routing.build_view()));
         Ok(PushModelResponse { version })
     }
 
@@ -80,9 +80,9 @@ impl Models {
         validate::check_typed("lepton.model.v1.ListModelsRequest", request)?;
         let listing = Listing::new("ListModels", &[]);
         let request = PageRequest::new(listing, request.page_size, &request.page_token)?;
-        let (models, board) = (self.registry.list().await?, self.routes.draw());
+        let (models, view) = (self.registry.list().await?, self.routing.build_view());
         let page = request.cut(models, |model| model.name.clone());
-        let page = page.map(|model| show::model(&model, &board));
+        let page = page.map(|model| show::model(&model, &view));
         Ok(ListModelsResponse {
             models: page.items,
             next_page_token: page.next_page_token,
@@ -104,7 +104,7 @@ impl Models {
         let wait = self.config.deploy_wait;
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
         let model = whole(async move { registry.deploy(&workers, &name, version, wait).await }).await?;
-        self.routes.settled(&model).await;
+        self.routing.settled(&model).await;
         Ok(DeployModelResponse {
             model: self.show(&model),
         })
@@ -113,7 +113,7 @@ impl Models {
     async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, Fault> {
         check_known(name)?;
         let model = self.registry.change(name, Change::Undeploy).await?;
-        self.routes.settled(&model).await;
+        self.routing.settled(&model).await;
         Ok(UndeployModelResponse {
             model: self.show(&model),
         })
@@ -124,7 +124,7 @@ impl Models {
         let (name, wait) = (name.to_owned(), self.config.deploy_wait);
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
         let model = whole(async move { registry.rollback(&workers, &name, wait).await }).await?;
-        self.routes.settled(&model).await;
+        self.routing.settled(&model).await;
         Ok(RollbackModelResponse {
             model: self.show(&model),
         })
@@ -133,11 +133,11 @@ impl Models {
     async fn delete(&self, request: DeleteModelVersionRequest) -> Result<DeleteModelVersionResponse, Fault> {
         let DeleteModelVersionRequest { name, version } = request;
         check_known(&name)?;
-        let board = self.routes.board();
-        if let Some(place) = board.get(&name)
-            && place.serving == Some(version)
+        let view = self.routing.view();
+        if let Some(placement) = view.get(&name)
+            && placement.serving == Some(version)
         {
-            return Err(still_served(&name, version));
+            return Err(RoutingError::StillServed { model: name, version }.into());
         }
         let (blobs, registry) = (self.store.store()?, self.registry.clone());
         whole(async move { registry.delete(&blobs, &name, version).await }).await?;
@@ -145,16 +145,9 @@ impl Models {
     }
 }
 
-/// What can be no model's name is the name of no model.
+/// Refuses what is no name as the name of no model.
 fn check_known(name: &str) -> Result<(), Fault> {
     check_name(name).map_err(|_| not_found(name))
-}
-
-/// A version that is being replaced answers requests until its successor can.
-fn still_served(name: &str, version: u32) -> Fault {
-    let message = format!("version {version} of model {name:?} is served; deploy another one or undeploy it first");
-    let fault = Fault::new(Reason::ModelInUse, message).with("model", name);
-    fault.with("version", version.to_string())
 }
 
 #[tonic::async_trait]

@@ -8,24 +8,28 @@ use lepton_mesh::channel::pool::Pool;
 use lepton_mesh::server::health::Readiness;
 use tokio::sync::watch;
 
-use crate::tasks::reach::Reach;
+use crate::tasks::etcd_health::EtcdHealth;
 
 /// Keeps the answer until the gateway leaves.
 pub async fn keep(
     readiness: Readiness,
     workers: Pool,
     mut link: watch::Receiver<bool>,
-    reach: Reach,
+    etcd_health: EtcdHealth,
     shutdown: Shutdown,
 ) {
     let mut had_leader = false;
     while !shutdown.is_triggered() {
         let linked = *link.borrow_and_update();
         had_leader |= linked;
-        readiness.set(decide(workers.answering() > 0, linked, had_leader && reach.is_away()));
+        readiness.set(decide(
+            workers.answering() > 0,
+            linked,
+            had_leader && etcd_health.is_away(),
+        ));
         tokio::select! {
             () = workers.changed() => {}
-            () = reach.changed() => {}
+            () = etcd_health.changed() => {}
             // The intake ends only with the gateway.
             changed = link.changed() => if changed.is_err() { break },
             () = shutdown.triggered() => break,

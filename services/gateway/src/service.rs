@@ -34,16 +34,16 @@ use crate::edge::router::{self, Router};
 use crate::edge::services::{self, Services};
 use crate::edge::stack;
 use crate::incidents::Incidents;
-use crate::models::board::Sources;
-use crate::models::{Import, Intake, Models, Routes, sweep};
-use crate::online::analyze::Online;
-use crate::online::call::Calls;
-use crate::online::infer::Inference;
+use crate::models::placement_view::Sources;
+use crate::models::{Import, Intake, Models, Routing, sweep};
+use crate::proxy::analyze::Online;
+use crate::proxy::balancer::Balancer;
+use crate::proxy::infer::Inference;
 use crate::readiness;
 use crate::request_stats::{GatewayStats, RequestStats};
+use crate::tasks::etcd_health::EtcdHealth;
 use crate::tasks::payloads::Payloads;
-use crate::tasks::reach::Reach;
-use crate::tasks::{Tasks, intake};
+use crate::tasks::{self, Tasks, intake};
 use crate::transcode::openapi;
 use crate::transcode::table::Table;
 use crate::v2::V2;
@@ -106,8 +106,8 @@ impl entry::Service for Gateway {
         let tasks = self.tasks(&mesh, &shutdown, &mut background);
         let models = self.models(&mesh, &tasks, &shutdown, &mut background);
         let imported = self.import(&models, &mut background);
-        let (workers, link, reach) = (mesh.workers.clone(), tasks.intake.link(), tasks.reach.clone());
-        let kept = readiness::keep(self.readiness.clone(), workers, link, reach, shutdown.clone());
+        let (workers, link, etcd_health) = (mesh.workers.clone(), tasks.intake.link(), tasks.etcd_health.clone());
+        let kept = readiness::keep(self.readiness.clone(), workers, link, etcd_health, shutdown.clone());
         let kept = after(imported, shutdown.clone(), kept);
         background.spawn(kept.map(Ok).in_current_span());
 
@@ -163,22 +163,21 @@ impl Gateway {
     /// Makes the tasks' side and starts what works for it.
     fn tasks(&self, mesh: &Mesh, shutdown: &Shutdown, background: &mut Background) -> Tasks {
         let (intake, talking) = intake::new(mesh.scheduler.clone());
-        let (reach, probing) = Reach::new(mesh.etcd.clone(), self.context.clock);
+        let (etcd_health, probing) = EtcdHealth::new(mesh.etcd.clone(), self.context.clock);
         let location = self.config.common.blob_store();
         let (payloads, opening) = Payloads::new(location, mesh.etcd.clone(), self.context.clone());
         background.spawn(talking.map(Ok).in_current_span());
         background.spawn(probing.map(Ok).in_current_span());
         background.spawn(opening.in_current_span());
-        Tasks {
-            context: self.context.clone(),
-            config: self.config.tasks.clone(),
+        let parts = tasks::Parts {
             intake,
             leader: mesh.scheduler.clone(),
             payloads,
-            reach,
+            etcd_health,
             directory: mesh.directory.clone(),
             draining: shutdown.clone(),
-        }
+        };
+        Tasks::new(self.context.clone(), self.config.tasks.clone(), parts)
     }
 
     /// Makes the models' side and starts what works for it.
@@ -200,7 +199,7 @@ impl Gateway {
         background.spawn(sweeping.map(Ok).in_current_span());
         Models {
             intake: Intake::new(registry.clone(), store.clone(), workers, config.pushes_max),
-            routes: Routes::start(sources, clock),
+            routing: Routing::start(sources, clock),
             workers: entries,
             registry,
             store,
@@ -215,7 +214,7 @@ impl Gateway {
             intake: models.intake.clone(),
             registry: models.registry.clone(),
             workers: models.workers.clone(),
-            routes: models.routes.clone(),
+            routing: models.routing.clone(),
             config: models.config.clone(),
             bytes_max: self.config.edge.body_bytes_max,
         };
@@ -244,9 +243,9 @@ impl Gateway {
             requests: stats.clone(),
             readiness: readiness.clone(),
         };
-        let routes = models.routes.clone();
-        let calls = Calls::new(config.online, context.clock, workers, routes.clone());
-        let inference = Inference::new(calls.clone(), routes, readiness.clone());
+        let routing = models.routing.clone();
+        let calls = Balancer::new(config.online, context.clock, workers, routing.clone());
+        let inference = Inference::new(calls.clone(), routing, readiness.clone());
         let online = Online::new(calls);
         let v2 = V2 {
             inference: inference.clone(),

@@ -28,15 +28,15 @@ pub mod url;
 pub struct Bound<'a> {
     /// The binding.
     pub binding: &'a Binding,
-    /// Who makes it.
+    /// Its caller.
     pub caller: &'a Caller,
     /// The fields in its path.
     pub path: Fields<'a>,
     /// Its query, undecoded.
     pub query: Option<&'a str>,
-    /// What names its submits that have no request id.
+    /// Idempotency key of its submits that have no request id.
     pub key: Option<&'a str>,
-    /// When its caller gives up.
+    /// Its deadline.
     pub deadline: Option<Deadline>,
 }
 

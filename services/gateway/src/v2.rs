@@ -19,9 +19,9 @@ use self::request::{Asked, Form, JSON_LENGTH};
 use self::target::About;
 use crate::edge::body::Incoming;
 use crate::edge::offload;
-use crate::online::call::Wanted;
-use crate::online::infer::{self, Inference};
-use crate::online::message::Message;
+use crate::proxy::balancer::ModelRef;
+use crate::proxy::infer::{self, Inference};
+use crate::proxy::request::WorkerRequest;
 use crate::transcode::response;
 
 pub use self::target::Target;
@@ -35,12 +35,12 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
-/// Whether a path belongs here.
+/// True for a path of the protocol.
 pub fn serves(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
 }
 
-/// What answers under `/v2`.
+/// The server of `/v2`.
 #[derive(Debug, Clone)]
 pub struct V2 {
     /// Models.
@@ -62,17 +62,17 @@ impl V2 {
             Target::Server => Ok(response::json(server().to_string())),
             Target::Live => Ok(health(true)),
             Target::Ready => Ok(health(self.inference.is_ready())),
-            Target::Model(wanted, About::Readiness) => {
-                let ready = self.inference.check_ready(wanted, deadline).await;
+            Target::Model(model_ref, About::Readiness) => {
+                let ready = self.inference.check_ready(model_ref, deadline).await;
                 ready.map(|()| health(true))
             }
-            Target::Model(wanted, About::Signature) => self.describe(wanted, deadline).await,
-            Target::Model(wanted, About::Answer) => self.infer(wanted, request, body).await,
+            Target::Model(model_ref, About::Signature) => self.describe(model_ref, deadline).await,
+            Target::Model(model_ref, About::Answer) => self.infer(model_ref, request, body).await,
         }
     }
 
-    async fn describe(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
-        let model = self.inference.describe(wanted, deadline).await?;
+    async fn describe(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
+        let model = self.inference.describe(model_ref, deadline).await?;
         let described = json!({
             "name": model.name,
             "versions": model.versions,
@@ -85,25 +85,25 @@ impl V2 {
 
     async fn infer(
         &self,
-        wanted: &Wanted,
+        model_ref: &ModelRef,
         request: &Request<()>,
         body: &mut Incoming,
     ) -> Result<Response<Body>, Fault> {
         let deadline = request.extensions().get().copied();
         // A body is not read for a model that is not there, nor while all places are taken.
         self.inference.enter().map(drop)?;
-        self.inference.check(wanted, deadline).await?;
+        self.inference.check(model_ref, deadline).await?;
         body.check(request.headers())?;
         let json_length = json_length(request.headers())?;
         let body = self.inference.within(deadline, async { Ok(body.all().await?) }).await?;
         let _inside = self.inference.enter()?;
         let bytes_max = self.bytes_max;
         let asked = match json_length {
-            Some(0) => request::raw::read(body, &self.inference.describe(wanted, deadline).await?.inputs)?,
+            Some(0) => request::raw::read(body, &self.inference.describe(model_ref, deadline).await?.inputs)?,
             _ => offload::run(body.len(), move || request::read(&body, json_length, bytes_max)).await?,
         };
-        let (message, form) = message(wanted, asked);
-        let encoded = self.inference.infer(wanted, message, deadline).await?;
+        let (message, form) = message(model_ref, asked);
+        let encoded = self.inference.infer(model_ref, message, deadline).await?;
         offload::run(encoded.len(), move || printed(encoded, &form))
             .await
             .map(answer::respond)
@@ -118,20 +118,20 @@ fn printed(encoded: Bytes, form: &Form) -> Result<answer::Written, Fault> {
 }
 
 /// The request for a worker, and the form of the answer to its caller.
-fn message(wanted: &Wanted, asked: Asked) -> (Message, Form) {
+fn message(model_ref: &ModelRef, asked: Asked) -> (WorkerRequest, Form) {
     let head = ModelInferRequest {
-        model_name: wanted.name.clone(),
-        model_version: wanted.version.map(|version| version.to_string()).unwrap_or_default(),
+        model_name: model_ref.name.clone(),
+        model_version: model_ref.version.map(|version| version.to_string()).unwrap_or_default(),
         id: asked.id,
         parameters: asked.parameters,
         inputs: asked.inputs,
         outputs: asked.outputs,
         raw_input_contents: Vec::new(),
     };
-    (Message::with_contents(&head, asked.contents), asked.form)
+    (WorkerRequest::with_contents(&head, asked.contents), asked.form)
 }
 
-/// How many bytes of the body are JSON, if the client says so.
+/// Bytes of JSON in the body, where the client gives their number.
 fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Fault> {
     let Some(length) = headers.get(JSON_LENGTH) else {
         return Ok(None);

@@ -313,6 +313,69 @@ async fn values_that_break_a_rule_name_their_field() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_of_one_value_is_given_once() {
+    let rest = shared().await.rest();
+    for query in ["pageSize=5&pageSize=6", "pageSize=5&page_size=5"] {
+        let answer = rest.get(&format!("/api/v1/tasks?{query}")).await;
+        refused(&answer, invalid("FIELD_INVALID"));
+        assert!(message(&answer).starts_with("pageSize:"), "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_are_named_as_their_caller_writes_them() {
+    let mesh = shared().await;
+    let answer = mesh.rest().get("/api/v1/tasks?pageSize=100000").await;
+    refused(&answer, invalid("FIELD_INVALID"));
+    assert!(
+        answer.text().contains("pageSize") && !answer.text().contains("page_size"),
+        "{}",
+        answer.text()
+    );
+    let request = lepton_proto::task::v1::ListTasksRequest {
+        page_size: 100_000,
+        ..Default::default()
+    };
+    let status = super::tasks(channel(&Rest::at(&mesh.gateway)))
+        .list_tasks(request)
+        .await
+        .expect_err("too many");
+    assert!(status.message().starts_with("page_size:"), "{status}");
+}
+
+/// An error repeats a text of its caller only in part, over every protocol.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_is_smaller_than_what_it_is_about() {
+    let mesh = shared().await;
+    let rest = mesh.rest();
+    let long = "x".repeat(1 << 20);
+    for (path, body) in [
+        ("/api/v1/analyze", format!("{{\"{long}\":1}}")),
+        (
+            "/api/v1/analyze",
+            format!("{{\"data\":[{{\"a\":1}}],\"target\":\"{long}\"}}"),
+        ),
+        ("/api/v1/tasks", format!("{{\"kind\":\"echo\",\"{long}\":1}}")),
+        ("/api/v1/tasks", format!("{{\"kind\":\"{long}\"}}")),
+        ("/api/v1/models/m:deploy", format!("{{\"{long}\":1}}")),
+        ("/v2/models/m/infer", format!("{{\"{long}\":1}}")),
+    ] {
+        let answer = rest.post(path, body).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+        assert!(answer.body.len() < 8 << 10, "{path}: {} bytes", answer.body.len());
+    }
+    let request = lepton_proto::task::v1::SubmitTaskRequest {
+        kind: long,
+        ..Default::default()
+    };
+    let status = super::tasks(channel(&Rest::at(&mesh.gateway)))
+        .submit_task(request)
+        .await
+        .expect_err("no kind");
+    assert!(status.message().len() < 2 << 10, "{} bytes", status.message().len());
+}
+
 fn row(column: &str, kind: Kind) -> Struct {
     Struct {
         fields: [(column.to_owned(), Value { kind: Some(kind) })].into(),

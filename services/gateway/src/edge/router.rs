@@ -24,9 +24,10 @@ use super::services::FRAMING_BYTES_MAX;
 use super::target::Target;
 use super::{decompression, grpc_web, mistaken_body, offload};
 use crate::config::EdgeConfig;
-use crate::online::analyze::{self, Online};
-use crate::online::answer;
+use crate::proxy::analyze::{self, Online};
+use crate::proxy::answer;
 use crate::request_stats::RequestStats;
+use crate::tasks::rest::TaskRpc;
 use crate::tasks::{self, Tasks};
 use crate::transcode::table::{Binding, Table};
 use crate::transcode::{self, Bound, request, response};
@@ -229,26 +230,27 @@ impl Router {
             deadline: request.extensions().get().copied(),
         };
         let is_analysis = binding.rpc_path() == analyze::PATH;
-        if is_analysis || tasks::rest::submits(binding.rpc.full_name()) {
+        let task_rpc = TaskRpc::of(&binding.rpc);
+        if is_analysis || task_rpc.is_some_and(TaskRpc::submits) {
             request::no_parameters(bound.query)?;
         }
         if is_analysis {
             let answer = self.online.analyze_json(body, bound.deadline).await?;
-            let printed = offload::run(answer.len(), || answer::json(answer)).await;
+            let printed = offload::run(answer.len(), || Ok(answer::json(answer)?)).await;
             return printed.map(response::json);
         }
         let body = body.all().await?;
-        if tasks::rest::serves(binding.rpc.full_name()) {
-            return tasks::rest::serve(&self.tasks, bound, body).await;
+        match task_rpc {
+            Some(rpc) => tasks::rest::serve(&self.tasks, rpc, bound, body).await,
+            None => transcode::serve(self.grpc.clone(), bound, body).await,
         }
-        transcode::serve(self.grpc.clone(), bound, body).await
     }
 }
 
 /// The idempotency key of a submit; other calls know no such header.
 fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>, Fault> {
-    match tasks::rest::submits(binding.rpc.full_name()) {
-        true => tasks::key::of(headers),
+    match TaskRpc::of(&binding.rpc).is_some_and(TaskRpc::submits) {
+        true => tasks::idempotency_key::from_headers(headers),
         false => Ok(None),
     }
 }

@@ -8,7 +8,8 @@ use axum::body::Body;
 use http::{Request, Response};
 use lepton_core::error;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::Reason;
+use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::text::excerpt;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::reflection;
 use lepton_mesh::server::stack::{mount, mount_protocol};
@@ -20,17 +21,15 @@ use lepton_proto::fleet::v1::fleet_service_server::{self as fleet_service, Fleet
 use lepton_proto::model::v1::model_service_server::{self as model_service, ModelServiceServer};
 use lepton_proto::monitor::v1::monitor_service_server::{self as monitor_service, MonitorServiceServer};
 use lepton_proto::task::v1::task_service_server::{self as task_service, TaskServiceServer};
-use tonic::Status;
 use tonic::codec::CompressionEncoding::Gzip;
-use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::cluster::Cluster;
 use crate::data::Data;
 use crate::incidents::Incidents;
 use crate::models::Models;
-use crate::online::analyze::Online;
-use crate::online::grpc::{Bytewise as _, Server};
-use crate::online::infer::Inference;
+use crate::proxy::analyze::Online;
+use crate::proxy::grpc::{Bytewise as _, Server};
+use crate::proxy::infer::Inference;
 use crate::request_stats::GatewayStats;
 use crate::tasks::Tasks;
 
@@ -118,8 +117,7 @@ pub fn grpc(services: Services) -> Router {
 /// The answer to an RPC of a service that is not there. The protocol wants UNIMPLEMENTED, whatever the reason's code is.
 fn unknown_service(request: &Request<Body>) -> Response<Body> {
     let path = request.uri().path();
-    let metadata = [("path".to_owned(), path.to_owned())];
-    let details = ErrorDetails::with_error_info(Reason::RouteNotFound.as_str(), error::DOMAIN, metadata);
-    let message = format!("there is no RPC {path}; list the services by reflection");
-    Status::with_error_details(tonic::Code::Unimplemented, message, details).into_http()
+    let message = format!("there is no RPC {}; list the services by reflection", excerpt(path));
+    let fault = Fault::new(Reason::RouteNotFound, message).with("path", path);
+    error::status_with(Code::Unimplemented, &fault).into_http()
 }

@@ -6,20 +6,20 @@ use std::time::Duration;
 use lepton_mesh::config::duration;
 use serde::{Deserialize, Serialize};
 
-/// What the gateway does about models.
+/// Settings of models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelsConfig {
     /// A directory whose models are registered at start, each as `name/version/model.onnx`; empty for none.
     pub directory: PathBuf,
-    /// Whether the gateway calls itself ready only when those models are deployed or refused.
+    /// Readiness only when those models are deployed or refused.
     pub directory_first: bool,
-    /// How long a deploy waits for the workers.
+    /// Longest wait of a deploy for the workers.
     #[serde(with = "duration")]
     pub deploy_wait: Duration,
-    /// How many pushes are under way at once; more are refused with OVERLOADED.
+    /// Maximum of pushes under way; more are refused with OVERLOADED.
     pub pushes_max: usize,
-    /// How often files that no version names are looked for.
+    /// Interval of the sweeps for files that no version names.
     #[serde(with = "duration")]
     pub sweep_interval: Duration,
 }

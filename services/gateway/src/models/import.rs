@@ -16,7 +16,7 @@ use tokio::fs;
 use tokio::sync::watch;
 
 use super::config::ModelsConfig;
-use super::{Intake, Routes};
+use super::{Intake, Routing};
 
 /// The file's name in a version's directory.
 const FILE: &str = "model.onnx";
@@ -28,15 +28,15 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Registers the models of a directory.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// How files become versions.
+    /// The intake of files.
     pub intake: Intake,
-    /// What is kept.
+    /// The registered models.
     pub registry: Models,
     /// The workers, as they are registered.
     pub workers: Directory,
-    /// Who has which version.
-    pub routes: Routes,
-    /// Where the models lie.
+    /// The choice of workers, see [`Routing`].
+    pub routing: Routing,
+    /// The directory, and its settings.
     pub config: ModelsConfig,
     /// The largest file, in bytes.
     pub bytes_max: usize,
@@ -46,7 +46,7 @@ pub struct Import {
 type Found = BTreeMap<String, BTreeMap<u32, PathBuf>>;
 
 impl Import {
-    /// Registers all, then says so.
+    /// Registers all models of the directory, then sets `done`.
     pub async fn run(self, done: watch::Sender<bool>) {
         if !self.config.directory.as_os_str().is_empty() {
             match find(&self.config.directory).await {
@@ -82,7 +82,7 @@ impl Import {
             self.registry.deploy(&self.workers, name, Some(version), wait)
         });
         match deployed.await {
-            Ok(model) => self.routes.settled(&model).await,
+            Ok(model) => self.routing.settled(&model).await,
             Err(fault) => {
                 tracing::error!(model = name, version, %fault, "a model of the directory is not deployed");
             }
@@ -120,7 +120,7 @@ async fn patiently<T, F: Future<Output = Result<T, Fault>>>(mut work: impl FnMut
     }
 }
 
-/// What lies in the directory. Hidden entries, and versions that are no numbers, are left out, as Triton does.
+/// The versions in a directory, by model. Hidden entries, and versions that are no numbers, are left out, as Triton does.
 async fn find(directory: &Path) -> Result<Found, Fault> {
     let mut found = Found::new();
     for name in entries(directory).await? {

@@ -1,7 +1,7 @@
-//! From a file to a version: kept, looked at by a worker, registered.
+//! Push of a model: its file is stored, validated by a worker and registered as a version.
 //!
-//! Promises: what a worker refuses, and what is broken off before it is registered, leaves nothing behind. Leaves the look
-//! itself to the workers.
+//! Promises: what a worker refuses, and what is broken off before it is registered, leaves nothing behind. Leaves the
+//! validation itself to the workers.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lepton_core::blob::{Blobs, digest_of};
 use lepton_core::error;
 use lepton_domain::model::{Model, Signature, check_name};
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{Code, Fault};
 use lepton_mesh::channel::pool::Pool;
 use lepton_models::{File, Models, discard};
 use lepton_proto::convert::model::read_signature;
@@ -25,26 +25,24 @@ use tokio::task::JoinHandle;
 use tonic::Request;
 use tracing::Instrument as _;
 
+use super::error::{PushError, RoutingError};
 use super::whole;
-use crate::online::call::no_worker;
 use crate::tasks::payloads::Payloads;
 
-/// How long a worker may take to look at a file.
-const LOOK_MAX: Duration = Duration::from_secs(150);
-/// When to try again after others had all the places, or nobody looked at the file.
-const RETRY: Duration = Duration::from_secs(1);
+/// Longest validation of a file by a worker.
+const VALIDATION_MAX: Duration = Duration::from_secs(150);
 /// Workers that are asked for one file.
-const LOOKS_MAX: usize = 2;
+const VALIDATIONS_MAX: usize = 2;
 /// Bytes of an answer: signatures are limited, yet far from small.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// Takes files in. Clones share the places.
+/// Takes files in, a bounded number at a time. Clones share the bound.
 #[derive(Debug, Clone)]
 pub struct Intake {
     models: Models,
     store: Payloads,
     workers: Pool,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// A file that is deleted unless it becomes needed.
@@ -69,18 +67,18 @@ impl Draft {
     /// Waits until it is written; gives its name.
     async fn written(&mut self) -> Result<String, Fault> {
         if let Some(writing) = &mut self.writing {
-            let file = writing.await.unwrap_or_else(|panic| Err(broken(&panic)));
+            let file = writing.await.unwrap_or_else(|panic| Err(lost(panic)));
             self.writing = None;
             self.file = Some(file?);
         }
         let file = self.file.as_ref();
         file.map(|file| file.blob.clone())
-            .ok_or_else(|| broken(&"it was not written"))
+            .ok_or_else(|| lost("it was not written"))
     }
 
     /// The file, which is somebody else's from now on.
     fn take(&mut self) -> Result<File, Fault> {
-        self.file.take().ok_or_else(|| broken(&"it was not written"))
+        self.file.take().ok_or_else(|| lost("it was not written"))
     }
 }
 
@@ -107,14 +105,8 @@ impl Drop for Draft {
     }
 }
 
-/// Who waits would hold a file in memory meanwhile.
-fn busy() -> Fault {
-    let message = "as many files as may are being pushed here already; try again shortly or elsewhere";
-    Fault::new(Reason::Overloaded, message).retry_after(RETRY)
-}
-
-fn broken(why: &dyn Display) -> Fault {
-    Fault::new(Reason::Internal, format!("a model's file is lost: {why}"))
+fn lost(why: impl Display) -> Fault {
+    PushError::FileLost(why.to_string()).into()
 }
 
 impl Intake {
@@ -124,7 +116,7 @@ impl Intake {
             models,
             store,
             workers,
-            places: Arc::new(Semaphore::new(pushes_max.max(1))),
+            permits: Arc::new(Semaphore::new(pushes_max.max(1))),
         }
     }
 
@@ -132,10 +124,9 @@ impl Intake {
     pub async fn push(&self, name: &str, content: Bytes, number: Option<u32>) -> Result<(Model, u32, bool), Fault> {
         check_name(name)?;
         if content.is_empty() {
-            let message = "the file is empty; send the ONNX file as the body";
-            return Err(Fault::new(Reason::ModelInvalid, message));
+            return Err(PushError::Empty.into());
         }
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let _permit = self.permits.try_acquire().map_err(|_| PushError::Busy)?;
         let blobs = self.store.store()?;
         let before = self.models.read(name).await?;
         let digest = digest_of(&content).await;
@@ -147,7 +138,7 @@ impl Intake {
         }
         let mut draft = Draft::write(self.models.clone(), blobs.clone(), name.to_owned(), content);
         let blob = draft.written().await?;
-        let signature = self.look(&blob).await?;
+        let signature = self.validate(&blob).await?;
         // From here on the registry decides what becomes of the file.
         let (file, models, name) = (draft.take()?, self.models.clone(), name.to_owned());
         let (model, version) = whole(async move {
@@ -158,14 +149,14 @@ impl Intake {
         Ok((model, version, true))
     }
 
-    /// Has a worker look at a stored file.
-    async fn look(&self, blob: &str) -> Result<Signature, Fault> {
+    /// Has a worker validate a stored file.
+    async fn validate(&self, blob: &str) -> Result<Signature, Fault> {
         let mut tried = Vec::new();
         loop {
-            let picked = self.workers.pick(&tried).ok_or_else(no_worker)?;
+            let picked = self.workers.pick(&tried).ok_or(RoutingError::NoWorker)?;
             tried.push(picked.instance.clone());
             let mut request = Request::new(InspectModelRequest { blob: blob.to_owned() });
-            request.set_timeout(LOOK_MAX);
+            request.set_timeout(VALIDATION_MAX);
             let channel = Propagate::to("worker", picked.channel);
             let mut worker = ModelHostServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
             let answer = worker.inspect_model(request).await;
@@ -174,7 +165,7 @@ impl Intake {
                     picked.lease.succeed();
                     let answer = answer.into_inner();
                     let signature = read_signature(&answer.inputs, &answer.outputs);
-                    return signature.map_err(|error| Fault::new(Reason::ModelInvalid, error.to_string()));
+                    return signature.map_err(|error| PushError::Invalid(error.to_string()).into());
                 }
                 Err(status) => error::fault(&status),
             };
@@ -183,12 +174,8 @@ impl Intake {
                 return Err(fault);
             }
             picked.lease.fail();
-            if tried.len() >= LOOKS_MAX {
-                let message = format!(
-                    "no worker finished looking at the file, and it may be repeated: {}",
-                    fault.message
-                );
-                return Err(Fault::new(Reason::NoWorker, message).retry_after(RETRY));
+            if tried.len() >= VALIDATIONS_MAX {
+                return Err(PushError::NotValidated(fault.message).into());
             }
         }
     }

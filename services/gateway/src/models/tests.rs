@@ -1,4 +1,4 @@
-//! The board: who has what, what is served, and how it is shown.
+//! The view: who has what, what is served, and how it is shown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use lepton_models::ModelMap;
 use lepton_models::loaded::{self, Loaded, State as LoadState};
 use lepton_proto::model::v1::State;
 
-use super::board::{Board, draw};
+use super::placement_view::{PlacementView, build};
 use super::show;
 use LoadState::{Failed, Loading, Ready};
 
@@ -59,17 +59,17 @@ fn worker(id: &str, versions: &[(u32, LoadState)]) -> Instance {
     }
 }
 
-fn board(model: &Model, workers: Vec<Instance>) -> Board {
+fn view(model: &Model, workers: Vec<Instance>) -> PlacementView {
     let models = ModelMap::from([(model.name.clone(), Arc::new(model.clone()))]);
     let workers: Instances = workers.into_iter().map(|worker| (worker.id.clone(), worker)).collect();
     let heard = workers.keys().filter(|id| !id.as_str().starts_with("dead"));
-    draw(&models, &workers, &heard.cloned().collect())
+    build(&models, &workers, &heard.cloned().collect())
 }
 
 #[test]
 fn what_is_served_moves_when_half_of_the_workers_have_it() {
     let model = kept(Some(2), Some(1));
-    let serving = |workers| board(&model, workers)["m"].serving;
+    let serving = |workers| view(&model, workers)["m"].serving;
     let old = || worker("w-1", &[(1, Ready)]);
     assert_eq!(
         serving(vec![old(), worker("w-2", &[(1, Ready), (2, Loading)])]),
@@ -98,7 +98,7 @@ fn what_is_served_moves_when_half_of_the_workers_have_it() {
 fn states_follow_the_workers() {
     let model = kept(Some(2), Some(1));
     let shown = |workers| {
-        let shown = show::model(&model, &board(&model, workers));
+        let shown = show::model(&model, &view(&model, workers));
         shown.versions.into_iter().next().expect("version 2")
     };
     assert_eq!(shown(Vec::new()).state(), State::Loading);
@@ -108,8 +108,8 @@ fn states_follow_the_workers() {
     let failed = shown(vec![worker("w-1", &[(2, Failed)])]);
     assert_eq!((failed.state(), failed.message.as_str()), (State::Failed, "w-1: odd"));
     let undeployed = kept(None, Some(2));
-    let board = board(&undeployed, vec![worker("w-1", &[(2, Ready)])]);
-    let shown = show::model(&undeployed, &board);
+    let view = view(&undeployed, vec![worker("w-1", &[(2, Ready)])]);
+    let shown = show::model(&undeployed, &view);
     assert_eq!(shown.versions[0].state(), State::Stored);
     assert_eq!(shown.versions[0].loaded_on, ["w-1"]);
 }

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TasksConfig {
-    /// How long a call waits for the leader's answer when its caller sets no deadline.
+    /// Longest wait for the leader's answer when the caller sets no deadline.
     #[serde(with = "duration")]
     pub deadline: Duration,
-    /// How many submits of one batch are on their way at once.
+    /// Submits of one batch that are on their way at once.
     pub batch_in_flight: usize,
+    /// Waits and watches that are under way at once; more are refused with OVERLOADED. Each takes a stream of one connection
+    /// to the leader, of which a scheduler allows `server.streams_max`.
+    pub watches_max: usize,
 }
 
 impl Default for TasksConfig {
@@ -21,6 +24,7 @@ impl Default for TasksConfig {
         Self {
             deadline: Duration::from_secs(10),
             batch_in_flight: 2_000,
+            watches_max: 4_096,
         }
     }
 }

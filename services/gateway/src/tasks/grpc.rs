@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use super::{Tasks, submit};
 use crate::edge::Caller;
 
-/// How long a wait lasts when the request does not say.
+/// Length of a wait whose request sets none.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -115,7 +115,7 @@ impl TaskService for Tasks {
     }
 }
 
-/// When the caller of a request gives up.
+/// Deadline of a request.
 fn deadline<T>(request: &Request<T>) -> Option<Deadline> {
     request.extensions().get().copied()
 }
@@ -129,7 +129,7 @@ fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
     result.map(Response::new).map_err(|fault| error::status(&fault))
 }
 
-/// How long a wait may take. Fails with FIELD_INVALID beyond an hour.
+/// Length of a wait. Fails with FIELD_INVALID beyond an hour.
 pub fn wait_timeout(request: &WaitTaskRequest) -> Result<Duration, Fault> {
     let Some(timeout) = &request.timeout else {
         return Ok(WAIT_DEFAULT);

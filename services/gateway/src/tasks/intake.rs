@@ -2,7 +2,7 @@
 //!
 //! Promises: a request is sent again to the next leader until it is answered or its caller has gone, always with the
 //! same ids, so that repeating is safe; answers reach their callers whatever order they come in. Leaves deadlines and
-//! what a missing answer means to `tasks::ask`.
+//! what a missing answer means to [`super::Tasks`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -22,8 +22,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use super::dispatch_state::DispatchState;
+use super::error::CallError;
 use super::leader::{Client, client, is_elsewhere};
-use super::sent::Sent;
 
 /// Requests that may wait for the actor.
 const ASKS_MAX: usize = 4_096;
@@ -31,17 +32,15 @@ const ASKS_MAX: usize = 4_096;
 const OUTBOUND_MAX: usize = 1_024;
 /// Requests without an answer. Beyond, callers wait in the queue in front of the actor.
 const PENDING_MAX: usize = 65_536;
-/// How long a leader may take to open the stream or to say where it is: as long as its lease, so that a busy one is
+/// Longest wait for a leader to open the stream or to report its position: as long as its lease, so that a busy one is
 /// not taken for a dead one.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
-/// When a caller may try again that met the end of this gateway.
-const RETRY: Duration = Duration::from_secs(1);
-/// The pause before a leader that refused is tried again.
+/// Pause before the next try after a refusal.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often the leader is asked how far it is.
+/// Interval of the requests for the leader's position.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 
-/// A task's record, and how far its running attempt is.
+/// A task's record, and the progress of its running attempt.
 pub type Answer = (TaskRecord, Option<Progress>);
 
 /// Sends requests to the actor.
@@ -51,24 +50,31 @@ pub struct Handle {
     link: watch::Receiver<bool>,
 }
 
-/// One request and whom to answer.
+/// A request and its reply.
 #[derive(Debug)]
 struct Ask {
     request: Request,
     reply: oneshot::Sender<Result<Answer, Fault>>,
-    sent: Sent,
+    dispatch: DispatchState,
 }
 
 impl Handle {
-    /// Asks and waits for the answer, however long it takes. `sent` tells the caller how far it came.
-    pub async fn ask(&self, request: Request, sent: Sent) -> Result<Answer, Fault> {
+    /// Sends a request and waits for its answer, however long that takes. `dispatch` shares with the caller whether it left.
+    pub async fn ask(&self, request: Request, dispatch: DispatchState) -> Result<Answer, Fault> {
         let (reply, answer) = oneshot::channel();
-        let gone = || Fault::new(Reason::InstanceDraining, "this gateway stops; ask another").retry_after(RETRY);
-        self.asks.send(Ask { request, reply, sent }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let sent = self
+            .asks
+            .send(Ask {
+                request,
+                reply,
+                dispatch,
+            })
+            .await;
+        sent.map_err(|_| CallError::Stopped)?;
+        answer.await.map_err(|_| CallError::Stopped)?
     }
 
-    /// Whether a leader answers.
+    /// True while a leader answers.
     pub fn link(&self) -> watch::Receiver<bool> {
         self.link.clone()
     }
@@ -97,7 +103,7 @@ struct Intake {
     /// Unanswered requests by number.
     pending: BTreeMap<u64, Ask>,
     next: u64,
-    /// How far this gateway has seen the journal.
+    /// High-water mark of the journal as this gateway has seen it.
     mark: Mark,
 }
 
@@ -197,7 +203,7 @@ impl Intake {
     /// The message of a request, unless its caller has gone.
     fn request(&mut self, number: u64, first: bool) -> Option<IntakeRequest> {
         let ask = self.pending.get(&number)?;
-        if ask.reply.is_closed() || !ask.sent.leave() {
+        if ask.reply.is_closed() || !ask.dispatch.dispatch() {
             self.pending.remove(&number);
             return None;
         }
@@ -215,10 +221,7 @@ impl Intake {
         let outcome = match answer.outcome {
             Some(Outcome::Task(task)) => Ok((*task, answer.progress)),
             Some(Outcome::Refusal(refusal)) => Err(Fault::from(refusal)),
-            None => Err(Fault::new(
-                Reason::Internal,
-                "the leader's answer is of an unknown kind",
-            )),
+            None => Err(CallError::Unreadable("it is of an unknown kind".to_owned()).into()),
         };
         if let Err(fault) = &outcome
             && is_elsewhere(fault.reason)
@@ -252,7 +255,7 @@ async fn open(link: LeaderLink) -> Result<Link, Fault> {
     }
 }
 
-/// How far the leader is, asked after a pause; `None` when it does not answer, as one that was stopped.
+/// Position of the leader, requested after a pause; `None` when it does not answer, as one that is frozen.
 async fn position(mut client: Client, pause: Duration) -> Option<Mark> {
     tokio::time::sleep(pause).await;
     let asked = tokio::time::timeout(ANSWER_WAIT, client.get_position(GetPositionRequest {})).await;

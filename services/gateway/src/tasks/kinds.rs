@@ -1,18 +1,19 @@
-//! Which kinds of task there are.
+//! The kinds of task that there are.
 //!
 //! Promises: a kind that any registered worker runs is known, and so is every kind of this version, while no worker is
 //! there yet. Leaves finding a free worker to the scheduler.
 
 use lepton_coordination::registry::{Directory, Instances};
-use lepton_domain::reason::{Fault, Reason};
+
+use super::error::CallError;
 
 /// The kinds that every worker of this version runs.
-pub const BUILT_IN: [&str; 4] = ["analyze", "echo", "evaluate", "train"];
-/// Where a worker's entry in the registry lists its kinds, separated by commas.
+const BUILT_IN: [&str; 4] = ["analyze", "echo", "evaluate", "train"];
+/// Metadata of a worker's entry in the registry: its kinds, separated by commas.
 const METADATA_KEY: &str = "kinds";
 
 /// Refuses a kind that nobody runs.
-pub fn check(kind: &str, workers: &Directory) -> Result<(), Fault> {
+pub fn check(kind: &str, workers: &Directory) -> Result<(), CallError> {
     if BUILT_IN.contains(&kind) {
         return Ok(());
     }
@@ -24,8 +25,10 @@ pub fn check(kind: &str, workers: &Directory) -> Result<(), Fault> {
     }
     known.sort_unstable();
     known.dedup();
-    let message = format!("no worker runs the kind {kind:?}; known are {}", known.join(", "));
-    Err(Fault::new(Reason::KindUnknown, message).with("kind", kind))
+    Err(CallError::KindUnknown {
+        kind: kind.to_owned(),
+        known: known.join(", "),
+    })
 }
 
 fn registered(instances: &Instances) -> impl Iterator<Item = &str> {

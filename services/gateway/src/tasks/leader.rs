@@ -1,7 +1,7 @@
-//! Calls to the scheduler's leader, whoever it is.
+//! Calls to the scheduler's leader, whichever instance it is.
 //!
 //! Promises: a call that finds no leader, or another one, is made again; one that a frozen leader holds is given up as
-//! soon as another leads. Leaves how long to go on to the caller.
+//! soon as another leads. Leaves the time limit to the caller.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,16 +17,30 @@ use tonic::{Response, Status};
 /// A client that carries the trace on.
 pub type Client = SchedulerServiceClient<Propagate<Channel>>;
 
-/// The pause before a leader that refused is asked again.
+/// Pause before the next call after a refusal.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A client of this leader. What it sends is bounded where it is made: pages and records, not messages of strangers.
+/// A client of this leader.
 pub fn client(link: &LeaderLink) -> Client {
-    SchedulerServiceClient::new(Propagate::to("scheduler", link.channel.clone())).max_decoding_message_size(usize::MAX)
+    client_on(link.channel.clone())
+}
+
+/// A client for watches of this leader, on the connection for streams that last.
+pub fn watch_client(link: &LeaderLink) -> Client {
+    client_on(link.streams.clone())
+}
+
+/// A client without a limit of its own: pages and records are bounded by the leader, and are no messages of strangers.
+fn client_on(channel: Channel) -> Client {
+    SchedulerServiceClient::new(Propagate::to("scheduler", channel)).max_decoding_message_size(usize::MAX)
 }
 
 /// Calls the leader until one answers or refuses for good.
-pub async fn call<T, F>(leader: &LeaderChannel, make: impl Fn(Client) -> F) -> Result<(LeaderLink, T), Fault>
+pub async fn call<T, F>(
+    leader: &LeaderChannel,
+    client: fn(&LeaderLink) -> Client,
+    make: impl Fn(Client) -> F,
+) -> Result<(LeaderLink, T), Fault>
 where
     F: Future<Output = Result<Response<T>, Status>>,
 {
@@ -53,7 +67,7 @@ where
     }
 }
 
-/// Whether the request belongs to another leader, so that it is asked again rather than answered.
+/// True where the request belongs to another leader, so that it is sent again rather than answered.
 pub fn is_elsewhere(reason: Reason) -> bool {
     matches!(
         reason,

@@ -10,20 +10,19 @@ use bytes::Bytes;
 use lepton_coordination::etcd::{self, Etcd};
 use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
-use lepton_domain::ids::TaskId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::ids::{ContentDigest, TaskId};
+use lepton_domain::reason::Fault;
 use lepton_domain::task::{Content, Encoding, Payload, Task};
 use lepton_proto::convert::task::Resolved;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use super::sent::Sent;
+use super::dispatch_state::DispatchState;
+use super::error::CallError;
 
-/// The pause before etcd is asked again for the incarnation, which names the store.
+/// Pause between two reads of the incarnation, which names the store.
 const PAUSE: Duration = Duration::from_millis(500);
-/// When a caller may try again while the store is not open.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The blob store, once it is open. Clones share it.
 #[derive(Debug, Clone)]
@@ -31,29 +30,51 @@ pub struct Payloads {
     blobs: watch::Receiver<Option<Blobs>>,
 }
 
+/// A large input that is at hand, so that it need not be fetched.
+#[derive(Debug, Clone)]
+pub struct KnownInput {
+    digest: ContentDigest,
+    content: Bytes,
+}
+
+impl KnownInput {
+    /// The input of a payload whose content this is; `None` where it is not in the blob store.
+    pub fn new(payload: &Payload, content: Bytes) -> Option<Self> {
+        match payload.content {
+            Content::Blob { digest, .. } => Some(Self { digest, content }),
+            Content::Inline(_) => None,
+        }
+    }
+
+    /// The input of a task as it was resolved.
+    pub fn of(task: &Task, resolved: &Resolved) -> Option<Self> {
+        Self::new(&task.spec.input, resolved.input.clone()?)
+    }
+}
+
 /// A large input whose submit may come to nothing.
 #[derive(Debug)]
 pub struct Draft {
     payloads: Payloads,
     task: TaskId,
-    sent: Sent,
+    dispatch: DispatchState,
 }
 
 impl Draft {
     /// Deletes it: no task has come of it.
-    pub async fn forget(self) {
-        self.payloads.forget(self.task).await;
+    pub async fn discard(self) {
+        self.payloads.discard(self.task).await;
     }
 }
 
 impl Drop for Draft {
-    /// Also when its caller has gone: an input whose submit never left is nobody's. One that left may be a task's.
+    /// Deletes an input whose submit was never dispatched, also when its caller has gone. One that was may be a task's.
     fn drop(&mut self) {
-        if self.sent.withdraw()
+        if self.dispatch.withdraw()
             && let Ok(runtime) = Handle::try_current()
         {
             let (payloads, task) = (self.payloads.clone(), self.task);
-            runtime.spawn(async move { payloads.forget(task).await }.in_current_span());
+            runtime.spawn(async move { payloads.discard(task).await }.in_current_span());
         }
     }
 }
@@ -70,8 +91,8 @@ impl Payloads {
         (Self { blobs }, open(location, etcd, context, sender))
     }
 
-    /// Puts an input where it belongs by its size.
-    pub async fn keep(&self, task: TaskId, encoding: Encoding, content: Bytes) -> Result<Payload, Fault> {
+    /// Stores an input where it belongs by its size: inline, or in the blob store.
+    pub async fn store_input(&self, task: TaskId, encoding: Encoding, content: Bytes) -> Result<Payload, Fault> {
         if content.len() <= Payload::INLINE_BYTES_MAX {
             return Ok(Payload {
                 encoding,
@@ -86,17 +107,17 @@ impl Payloads {
         })
     }
 
-    /// What becomes of the input of a task whose submit is about to be sent; nothing of a small one.
-    pub fn draft(&self, task: TaskId, input: &Payload, sent: &Sent) -> Option<Draft> {
+    /// The draft of a large input whose submit is about to be dispatched.
+    pub fn draft(&self, task: TaskId, input: &Payload, dispatch: &DispatchState) -> Option<Draft> {
         input.is_blob().then(|| Draft {
             payloads: self.clone(),
             task,
-            sent: sent.clone(),
+            dispatch: dispatch.clone(),
         })
     }
 
     /// Deletes the input of a submit of which no task has come.
-    async fn forget(&self, task: TaskId) {
+    async fn discard(&self, task: TaskId) {
         if let Ok(blobs) = self.store()
             && let Err(fault) = blobs.delete_task(task).await
         {
@@ -104,15 +125,15 @@ impl Payloads {
         }
     }
 
-    /// Fetches what a task has in the store, except an input that is at hand.
-    pub async fn resolve(&self, task: &Task, input: Option<Bytes>) -> Result<Resolved, Fault> {
+    /// Fetches the payloads of a task from the store, except an input that is at hand.
+    pub async fn resolve(&self, task: &Task, known: Option<&KnownInput>) -> Result<Resolved, Fault> {
         let output = match &task.output {
             Some(output) => self.fetch(task.id, output).await?,
             None => None,
         };
-        let input = match input {
-            Some(input) => Some(input),
-            None => self.fetch(task.id, &task.spec.input).await?,
+        let input = match (&task.spec.input.content, known) {
+            (Content::Blob { digest, .. }, Some(known)) if *digest == known.digest => Some(known.content.clone()),
+            _ => self.fetch(task.id, &task.spec.input).await?,
         };
         Ok(Resolved { input, output })
     }
@@ -126,10 +147,8 @@ impl Payloads {
 
     /// The store itself; refused while it is not open.
     pub fn store(&self) -> Result<Blobs, Fault> {
-        self.blobs.borrow().clone().ok_or_else(|| {
-            let message = "the blob store is not open yet, as etcd has not answered since this gateway started";
-            Fault::new(Reason::JournalUnavailable, message).retry_after(RETRY)
-        })
+        let store = self.blobs.borrow().clone();
+        store.ok_or_else(|| CallError::StoreNotOpen.into())
     }
 }
 
@@ -142,7 +161,7 @@ async fn open(
     let incarnation = loop {
         match etcd::incarnation(&etcd, &context.random).await {
             Ok(incarnation) => break incarnation,
-            Err(error) => tracing::debug!(%error, "etcd does not tell the incarnation yet"),
+            Err(error) => tracing::debug!(%error, "etcd does not give the incarnation yet"),
         }
         tokio::time::sleep(PAUSE).await;
     };
@@ -151,7 +170,7 @@ async fn open(
     Ok(())
 }
 
-/// How many bytes a task has in the blob store.
+/// Bytes of a task in the blob store.
 pub fn stored_bytes(task: &Task) -> u64 {
     let payloads = [Some(&task.spec.input), task.output.as_ref()];
     payloads
@@ -173,6 +192,42 @@ mod tests {
         blobs.get(task, digest).await.is_ok()
     }
 
+    fn payloads(blobs: &Blobs) -> Payloads {
+        let (_sender, receiver) = watch::channel(Some(blobs.clone()));
+        Payloads { blobs: receiver }
+    }
+
+    #[tokio::test]
+    async fn an_input_at_hand_is_not_read_back() {
+        let directory = std::env::temp_dir().join(format!("lepton-known-input-{}", std::process::id()));
+        let blobs = Blobs::open(directory.to_str().expect("a path in UTF-8"), "a")
+            .await
+            .expect("opened");
+        let payloads = payloads(&blobs);
+        let content = Bytes::from(vec![b'7'; Payload::INLINE_BYTES_MAX + 1]);
+        let mut task = super::super::view::tests::task(Payload::json("7"));
+        let stored = payloads.store_input(task.id, Encoding::Json, content.clone()).await;
+        task.spec.input = stored.expect("stored");
+        let known = KnownInput::new(&task.spec.input, content.clone());
+        // Nothing is left that could be read.
+        blobs.delete_task(task.id).await.expect("deleted");
+        let resolved = payloads.resolve(&task, known.as_ref()).await.expect("at hand");
+        assert_eq!(
+            resolved.input.as_ref().map(|input| input.as_ptr()),
+            Some(content.as_ptr()),
+            "a copy"
+        );
+        // The task of an earlier submit with the same request id may have its keys in another order.
+        let other = Bytes::from(vec![b'8'; Payload::INLINE_BYTES_MAX + 1]);
+        task.spec.input = payloads
+            .store_input(task.id, Encoding::Json, other.clone())
+            .await
+            .expect("stored");
+        let resolved = payloads.resolve(&task, known.as_ref()).await.expect("fetched");
+        assert_eq!(resolved.input, Some(other));
+        std::fs::remove_dir_all(&directory).expect("removed");
+    }
+
     #[tokio::test]
     async fn an_input_goes_unless_its_submit_has_left() {
         let directory = std::env::temp_dir().join(format!("lepton-drafts-{}", std::process::id()));
@@ -184,12 +239,15 @@ mod tests {
         let mut inputs = Vec::new();
         for task in [left, stayed] {
             let content = Bytes::from(vec![7; Payload::INLINE_BYTES_MAX + 1]);
-            let payload = payloads.keep(task, Encoding::Binary, content).await.expect("kept");
-            let sent = Sent::no();
-            let draft = payloads.draft(task, &payload, &sent).expect("it is large");
-            assert!(task != left || sent.leave());
+            let payload = payloads
+                .store_input(task, Encoding::Binary, content)
+                .await
+                .expect("kept");
+            let dispatch = DispatchState::new();
+            let draft = payloads.draft(task, &payload, &dispatch).expect("it is large");
+            assert!(task != left || dispatch.dispatch());
             drop(draft);
-            assert_eq!(sent.leave(), task == left, "what is deleted must not be sent");
+            assert_eq!(dispatch.dispatch(), task == left, "what is deleted must not be sent");
             inputs.push(payload);
         }
         let gone = async {

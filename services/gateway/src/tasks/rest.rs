@@ -10,48 +10,86 @@ use http::Response;
 use lepton_core::error::rest_body;
 use lepton_domain::reason::Fault;
 use lepton_mesh::server::deadline::Deadline;
-use lepton_proto::task::v1::{CancelTaskRequest, GetTaskRequest, ListTasksRequest, WaitTaskRequest, WatchTaskRequest};
+use lepton_proto::task::v1::{
+    CancelTaskRequest, GetTaskRequest, ListTasksRequest, WaitTaskRequest, WatchTaskRequest, task_service_server,
+};
 use lepton_proto::validate;
-use prost_reflect::DynamicMessage;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::view::View;
-use super::{Tasks, grpc, key, submit};
+use super::{Tasks, grpc, idempotency_key, submit};
 use crate::edge::{Caller, offload};
 use crate::transcode::{Bound, request, response};
 
-/// Whether an RPC is served here rather than by transcoding.
-pub fn serves(rpc: &str) -> bool {
-    rpc.starts_with("lepton.task.v1.TaskService.")
+#[cfg(test)]
+mod tests;
+
+/// An RPC of `lepton.task.v1.TaskService` that is served here rather than by [`crate::transcode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskRpc {
+    /// `SubmitTask`.
+    Submit,
+    /// `BatchSubmitTasks`.
+    BatchSubmit,
+    /// `GetTask`.
+    Get,
+    /// `ListTasks`.
+    List,
+    /// `CancelTask`.
+    Cancel,
+    /// `WaitTask`.
+    Wait,
+    /// `WatchTask`.
+    Watch,
 }
 
-/// Whether an RPC submits tasks: its body is typed, and it may carry a key.
-pub fn submits(rpc: &str) -> bool {
-    serves(rpc) && matches!(rpc.rsplit('.').next(), Some("SubmitTask" | "BatchSubmitTasks"))
+impl TaskRpc {
+    /// The RPC of a descriptor; `None` for one that is transcoded.
+    pub fn of(rpc: &MethodDescriptor) -> Option<Self> {
+        if rpc.parent_service().full_name() != task_service_server::SERVICE_NAME {
+            return None;
+        }
+        Some(match rpc.name() {
+            "SubmitTask" => Self::Submit,
+            "BatchSubmitTasks" => Self::BatchSubmit,
+            "GetTask" => Self::Get,
+            "ListTasks" => Self::List,
+            "CancelTask" => Self::Cancel,
+            "WaitTask" => Self::Wait,
+            "WatchTask" => Self::Watch,
+            _ => return None,
+        })
+    }
+
+    /// True for an RPC that submits tasks: its body is typed, and it may carry an idempotency key.
+    pub fn submits(self) -> bool {
+        matches!(self, Self::Submit | Self::BatchSubmit)
+    }
 }
 
 /// Answers a request whose RPC is served here.
-pub async fn serve(tasks: &Tasks, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
+pub async fn serve(tasks: &Tasks, rpc: TaskRpc, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
     let (caller, deadline) = (bound.caller, bound.deadline);
-    match bound.binding.rpc.name() {
-        "SubmitTask" => {
+    match rpc {
+        TaskRpc::Submit => {
             let mut submit = offload::run(body.len(), move || submit::one(&body)).await?;
-            key::name(&mut submit, bound.key);
+            idempotency_key::apply(&mut submit, bound.key);
             one(tasks.submit(caller, submit, deadline).await?)
         }
-        "BatchSubmitTasks" => batch(tasks, body, &bound).await,
-        "ListTasks" => list(tasks, caller, &typed(&bound, &body)?, deadline).await,
-        "CancelTask" => {
+        TaskRpc::BatchSubmit => batch(tasks, body, &bound).await,
+        TaskRpc::List => list(tasks, caller, &typed(&bound, &body)?, deadline).await,
+        TaskRpc::Cancel => {
             let CancelTaskRequest { id, message } = typed(&bound, &body)?;
             one(tasks.cancel(caller, &id, message, deadline).await?)
         }
-        "WaitTask" => {
+        TaskRpc::Wait => {
             let request: WaitTaskRequest = typed(&bound, &body)?;
             one(tasks
                 .wait(caller, &request.id, grpc::wait_timeout(&request)?, deadline)
                 .await?)
         }
-        "WatchTask" => watch(tasks, caller, &typed(&bound, &body)?).await,
-        _ => {
+        TaskRpc::Watch => watch(tasks, caller, &typed(&bound, &body)?).await,
+        TaskRpc::Get => {
             let request: GetTaskRequest = typed(&bound, &body)?;
             one(tasks.get(caller, &request.id, request.view(), deadline).await?)
         }
@@ -73,7 +111,7 @@ fn one(view: View) -> Result<Response<Body>, Fault> {
 
 async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, Fault> {
     let mut submits = offload::run(body.len(), move || submit::batch(&body)).await?;
-    key::name_all(&mut submits, bound.key);
+    idempotency_key::apply_all(&mut submits, bound.key);
     let mut json = b"{\"results\":[".to_vec();
     let mut results = std::pin::pin!(tasks.submit_all(bound.caller, submits, bound.deadline));
     let mut separator: &[u8] = b"";

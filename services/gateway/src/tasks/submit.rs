@@ -1,6 +1,6 @@
 //! Submits as JSON: the fields through the contract's descriptors, the inputs copied from the text as they are.
 //!
-//! Promises: an input never becomes a tree of values; what is too much is counted before it takes memory; every fault says
+//! Promises: an input never becomes a tree of values; what is too much is counted before it takes memory; every fault has its
 //! line and column in the body. Leaves the canonical form of an input to `lepton-proto`.
 
 use std::ops::Range;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_domain::task::{Content, Encoding, Payload, State, Task};
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::task::{self as convert, Resolved};
@@ -18,7 +18,8 @@ use lepton_proto::task::v1 as wire;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::current::Current;
+use super::error::CallError;
+use super::snapshot::TaskSnapshot;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -28,16 +29,16 @@ pub(super) mod tests;
 pub struct View {
     /// The task.
     pub task: Task,
-    /// How far its running attempt is.
+    /// Progress of its running attempt.
     pub progress: Option<wire::Progress>,
     /// Its large payloads; absent where neither input nor output is shown.
     pub resolved: Option<Resolved>,
 }
 
 impl View {
-    /// What the leader told, with what it left in the blob store.
-    pub fn new(current: Current, resolved: Resolved) -> Self {
-        let Current { task, progress } = current;
+    /// The view of a snapshot and its payloads.
+    pub fn new(snapshot: TaskSnapshot, resolved: Resolved) -> Self {
+        let TaskSnapshot { task, progress } = snapshot;
         Self {
             task,
             progress,
@@ -45,9 +46,9 @@ impl View {
         }
     }
 
-    /// What the leader told, without input and output.
-    pub fn basic(current: Current) -> Self {
-        let Current { mut task, progress } = current;
+    /// The view of a snapshot without input and output.
+    pub fn basic(snapshot: TaskSnapshot) -> Self {
+        let TaskSnapshot { mut task, progress } = snapshot;
         task.spec.input = Payload::json("null");
         task.output = None;
         Self {
@@ -78,7 +79,7 @@ impl View {
     /// Appends it as JSON.
     pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
         let json = self.fields()?;
-        serde_json::to_writer(out, &json).map_err(|error| Fault::new(Reason::Internal, error.to_string()))
+        serde_json::to_writer(out, &json).map_err(|error| CallError::Unprintable(error.to_string()).into())
     }
 
     fn fields(&self) -> Result<Json<'_>, Fault> {
@@ -189,26 +190,22 @@ fn payload<'a>(
         Content::Inline(bytes) => Some(bytes),
         Content::Blob { .. } => resolved,
     };
-    let content =
-        content.ok_or_else(|| Fault::new(Reason::Internal, "a payload was not fetched from the blob store"))?;
+    let absent = || CallError::Unprintable("a payload was not fetched from the blob store".to_owned());
+    let content = content.ok_or_else(absent)?;
     match payload.encoding {
         Encoding::Binary => Ok((None, Some(STANDARD.encode(content)))),
         Encoding::Json => {
-            let corrupt = |error| {
-                Fault::new(
-                    Reason::DataCorrupt,
-                    format!("a payload was kept as JSON and is none: {error}"),
-                )
-            };
-            Ok((Some(serde_json::from_slice(content).map_err(corrupt)?), None))
+            let json = serde_json::from_slice(content);
+            let json = json.map_err(|error| CallError::PayloadCorrupt(error.to_string()))?;
+            Ok((Some(json), None))
         }
     }
 }
 
 fn progress(progress: &wire::Progress) -> Result<Box<RawValue>, Fault> {
-    let unprintable = |error: &dyn std::fmt::Display| Fault::new(Reason::Internal, format!("the progress: {error}"));
+    let unprintable = |error: &dyn std::fmt::Display| CallError::Unprintable(format!("its progress: {error}"));
     let json = proto_json::encode("lepton.task.v1.Progress", progress).map_err(|error| unprintable(&error))?;
-    serde_json::from_slice(&json).map_err(|error| unprintable(&error))
+    serde_json::from_slice(&json).map_err(|error| unprintable(&error).into())
 }
 
 fn time(time: Timestamp) -> String {

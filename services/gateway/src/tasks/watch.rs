@@ -13,19 +13,20 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Streaming;
 
-use super::current::{Current, Seen};
+use super::error::CallError;
 use super::leader;
+use super::snapshot::{TaskSnapshot, WatchCursor};
 
-/// How long a watcher waits for a leader before it is told that there is none.
+/// Longest wait of a watcher for a leader.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause before a leader that refused is asked again.
+/// Pause before the next call after a refusal.
 const PAUSE: Duration = Duration::from_millis(100);
-/// When to try again after that.
-const RETRY: Duration = Duration::from_secs(1);
 
-/// The committed states of a task, the present one first, and its progress in between, until it has ended. The last item may be a fault.
+/// The committed states of a task, the present one first, and its progress in between, until it has ended. The last item
+/// may be a fault. The permit is free again when the stream is dropped or has ended.
 ///
 /// From `draining` on it ends, so that a watcher goes elsewhere and does not hold up the drain.
 pub fn follow(
@@ -33,20 +34,22 @@ pub fn follow(
     tenant: Tenant,
     task: TaskId,
     draining: Shutdown,
-) -> impl Stream<Item = Result<Current, Fault>> + Send {
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<TaskSnapshot, Fault>> + Send {
     let watcher = Watcher {
         leader,
         tenant,
         task,
         draining,
         stream: None,
-        seen: Seen::default(),
+        cursor: WatchCursor::default(),
+        _permit: permit,
     };
     futures::stream::unfold(Some(watcher), |state| async {
         let mut watcher = state?;
         match watcher.next().await {
-            Some(Ok(current)) if current.task.state.is_final() => Some((Ok(current), None)),
-            Some(Ok(current)) => Some((Ok(current), Some(watcher))),
+            Some(Ok(snapshot)) if snapshot.task.state.is_final() => Some((Ok(snapshot), None)),
+            Some(Ok(snapshot)) => Some((Ok(snapshot), Some(watcher))),
             Some(Err(fault)) => Some((Err(fault), None)),
             None => None,
         }
@@ -59,34 +62,35 @@ struct Watcher {
     task: TaskId,
     draining: Shutdown,
     stream: Option<(LeaderLink, Streaming<WatchTaskResponse>)>,
-    seen: Seen,
+    cursor: WatchCursor,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Option<Result<Current, Fault>> {
+    async fn next(&mut self) -> Option<Result<TaskSnapshot, Fault>> {
         loop {
             let Some((link, stream)) = &mut self.stream else {
                 match tokio::time::timeout(PATIENCE, self.connect()).await {
                     Ok(Ok(())) => continue,
                     Ok(Err(fault)) => return Some(Err(fault)),
-                    Err(_) => return Some(Err(no_leader())),
+                    Err(_) => return Some(Err(CallError::NoLeaderToWatch.into())),
                 }
             };
             let changed = self.leader.changed();
             if self.leader.current().is_none_or(|now| now.epoch != link.epoch) {
-                // One that was stopped keeps its streams open and says nothing.
+                // A frozen leader keeps its streams open and sends nothing.
                 self.stream = None;
                 continue;
             }
             let message = tokio::select! {
                 message = stream.message() => message,
                 () = changed => continue,
-                () = self.draining.triggered() => return Some(Err(leaving())),
+                () = self.draining.triggered() => return Some(Err(CallError::Draining.into())),
             };
             match message.map_err(|status| error::fault(&status)) {
                 Ok(Some(message)) => match self.newer(message) {
                     Ok(None) => {}
-                    Ok(Some(current)) => return Some(Ok(current)),
+                    Ok(Some(snapshot)) => return Some(Ok(snapshot)),
                     Err(fault) => return Some(Err(fault)),
                 },
                 Err(fault) if !may_pass(&fault) => return Some(Err(fault)),
@@ -98,14 +102,14 @@ impl Watcher {
         }
     }
 
-    /// Opens a stream to the leader, whoever it is by then.
+    /// Opens a stream to the leader, whichever instance it is by then.
     async fn connect(&mut self) -> Result<(), Fault> {
         let request = WatchTaskRequest {
             task: task_id_bytes(self.task),
             tenant: self.tenant.as_str().to_owned(),
         };
         loop {
-            let opened = leader::call(&self.leader, |mut leader| {
+            let opened = leader::call(&self.leader, leader::watch_client, |mut leader| {
                 let request = request.clone();
                 async move { leader.watch_task(request).await }
             });
@@ -120,25 +124,15 @@ impl Watcher {
         }
     }
 
-    /// The task in a message, if it is news.
-    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<Current>, Fault> {
-        let absent = || Fault::new(Reason::Internal, "the leader sent a change without a task");
-        let current = Current::read(message.task.ok_or_else(absent)?, message.progress)?;
-        Ok(self.seen.is_news(&current).then_some(current))
+    /// The task in a message, if it is newer.
+    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<TaskSnapshot>, Fault> {
+        let absent = || CallError::Unreadable("a change without a task".to_owned());
+        let snapshot = TaskSnapshot::from_wire(message.task.ok_or_else(absent)?, message.progress)?;
+        Ok(self.cursor.advance(&snapshot).then_some(snapshot))
     }
 }
 
-/// Whether a watcher may hope: another leader, or the same a little later, knows more.
+/// True where another leader, or the same a little later, may serve the watcher.
 fn may_pass(fault: &Fault) -> bool {
     leader::is_elsewhere(fault.reason) || fault.reason == Reason::WatchLagged || error::is_retryable(fault)
-}
-
-fn leaving() -> Fault {
-    let message = "this gateway is about to stop; watch again through another one, the task goes on";
-    Fault::new(Reason::InstanceDraining, message).retry_after(PAUSE)
-}
-
-fn no_leader() -> Fault {
-    let message = "no scheduler leads at the moment; watch again shortly, the task goes on";
-    Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY)
 }

@@ -57,7 +57,7 @@ impl Template {
         })
     }
 
-    /// What a request path that fits binds, or `None`.
+    /// The fields that a request path binds; `None` where it does not fit.
     pub fn matches(&self, path: &str) -> Option<Fields<'_>> {
         let (path, verb) = split_verb(path.strip_prefix('/')?);
         // A verb that nobody declared must not be taken for a part of the last field.

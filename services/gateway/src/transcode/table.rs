@@ -29,13 +29,13 @@ pub struct Binding {
     pub verb: Method,
     /// The path.
     pub template: Template,
-    /// What the body fills.
+    /// Fields that the body fills.
     pub body: Body,
     /// The field of the answer that becomes the body; the whole answer where absent.
     pub answer: Option<FieldDescriptor>,
 }
 
-/// What a request's body fills.
+/// Fields that a request's body fills.
 #[derive(Debug)]
 pub enum Body {
     /// Nothing.
@@ -54,7 +54,7 @@ pub enum BadRule {
     Path {
         /// The RPC that carries the rule.
         rpc: String,
-        /// What is wrong.
+        /// The error of the template.
         source: BadTemplate,
     },
     /// A field that its message does not have, or that cannot stand there.
@@ -122,7 +122,7 @@ impl Table {
     }
 }
 
-/// Why no binding fits.
+/// Reason why no binding fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Miss {
     /// No rule has this path.
@@ -132,7 +132,7 @@ pub enum Miss {
 }
 
 impl Miss {
-    /// What the caller is told.
+    /// The fault for the caller.
     pub fn fault(&self, verb: &Method, path: &str) -> Fault {
         match self {
             Self::Path => Fault::new(

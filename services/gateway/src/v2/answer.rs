@@ -1,6 +1,6 @@
 //! The answer of an inference as HTTP: JSON, and binary tensors behind it where they were asked for.
 //!
-//! Promises: binary contents are passed on as the slices that came; the JSON's length is in the header whenever binary
+//! Promises: large binary contents are passed on as the slices that came; the JSON's length is in the header whenever binary
 //! tensors follow. Leaves single elements to `print`.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::print::{self, quote};
 use super::request::{Form, JSON_LENGTH};
+use crate::proxy::chunks::Chunks;
 use crate::transcode::response;
 
 mod lists;
@@ -29,9 +30,9 @@ mod tests;
 pub struct Written {
     /// The JSON.
     pub json: Vec<u8>,
-    /// What follows it.
+    /// Binary tensors behind the JSON.
     pub binary: Vec<Bytes>,
-    /// Whether any output is binary, an empty one too.
+    /// True where any output is binary, an empty one too.
     pub has_binary: bool,
 }
 
@@ -74,8 +75,8 @@ pub fn respond(written: Written) -> Response<Body> {
     }
     let length = json.len();
     let whole = length + binary.iter().map(Bytes::len).sum::<usize>();
-    let pieces = std::iter::once(Bytes::from(json)).chain(binary);
-    let body = Body::from_stream(futures::stream::iter(pieces.map(Ok::<_, Infallible>)));
+    let chunks = Chunks::of(std::iter::once(Bytes::from(json)).chain(binary));
+    let body = Body::from_stream(futures::stream::iter(chunks.map(Ok::<_, Infallible>)));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(

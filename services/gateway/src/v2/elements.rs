@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use lepton_domain::model::DataType;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::JsonFault;
 use lepton_proto::convert::value::read::Reader;
 
@@ -17,7 +18,7 @@ const ROOM_BYTES: usize = 64 * 1024;
 /// The advice of the JSON reader about NaN, which is none for tensors.
 const NULL_ADVICE: &str = "write null for a missing value";
 
-/// What to do with elements that JSON cannot tell.
+/// Advice about elements that JSON does not have.
 const BINARY: &str = "send it as binary data, with `binary_data_size`";
 
 /// A tensor whose elements come.
@@ -25,7 +26,7 @@ const BINARY: &str = "send it as binary data, with `binary_data_size`";
 pub struct Expected<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What its elements are.
+    /// Type of its elements.
     pub datatype: DataType,
     /// Its dimensions.
     pub shape: &'a [i64],
@@ -62,11 +63,11 @@ pub fn read(reader: &mut Reader<'_>, depth: usize, expected: &Expected<'_>, room
     Ok(elements.out.into())
 }
 
-/// What is read so far.
+/// Elements that have been read.
 struct Elements<'a> {
     expected: &'a Expected<'a>,
     depth: usize,
-    /// Whether the lists lie within each other as the shape has it, or all elements in one.
+    /// True where the lists lie within each other as the shape has it, false where all elements are in one.
     nested: bool,
     read: usize,
     out: Vec<u8>,
@@ -170,7 +171,7 @@ impl Elements<'_> {
             DataType::Fp32 | DataType::Fp64 => "numbers that are not beyond its largest".to_owned(),
             _ => range(datatype),
         };
-        let shown: String = literal.unwrap_or("this").chars().take(40).collect();
+        let shown = excerpt(literal.unwrap_or("this"));
         self.at(
             start,
             &format!("element {}: {datatype} takes {takes}, not {shown}", self.read),
@@ -190,7 +191,7 @@ impl Elements<'_> {
     }
 }
 
-/// Appends a number; says whether it is one of this type.
+/// Appends a number. False where it is none of this type.
 fn put(datatype: DataType, literal: &str, out: &mut Vec<u8>) -> bool {
     macro_rules! append {
         ($number:ty) => {

@@ -13,7 +13,7 @@ use lepton_domain::reason::{Fault, Reason};
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of elements that are told in JSON: the text is several times as long.
+/// Maximum of bytes of elements that are printed as JSON: the text is several times as long.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Appends the list of a tensor's elements. `name` and `count` are the tensor's.

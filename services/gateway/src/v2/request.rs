@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use lepton_domain::model::TENSORS_MAX;
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::inference::InferParameter;
 use lepton_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
@@ -22,10 +23,10 @@ pub mod raw;
 #[cfg(test)]
 mod tests;
 
-/// The header that says how long the JSON is; what follows are binary tensors.
+/// Header of the length of the JSON, behind which binary tensors follow.
 pub const JSON_LENGTH: &str = "inference-header-content-length";
 
-/// What a body asks for.
+/// A decoded body.
 #[derive(Debug, Default, PartialEq)]
 pub struct Asked {
     /// The caller's name for the request.
@@ -45,14 +46,14 @@ pub struct Asked {
 /// In which form outputs are wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// Whether outputs that say nothing are wanted as binary data.
+    /// True where outputs without a parameter of their own are requested as binary data.
     pub binary: bool,
     /// Those that say it.
     pub by_output: BTreeMap<String, bool>,
 }
 
 impl Form {
-    /// Whether an output is wanted as binary data.
+    /// True where an output is requested as binary data.
     pub fn is_binary(&self, output: &str) -> bool {
         self.by_output.get(output).copied().unwrap_or(self.binary)
     }
@@ -158,7 +159,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// A wanted output, and its form if it says so.
+/// A requested output, and its form if it has one of its own.
 fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutputTensor, Option<bool>), Fault> {
     let what = format!("outputs[{index}]");
     let mut tensor = InferRequestedOutputTensor::default();
@@ -222,9 +223,9 @@ pub(super) fn list<'a>(
     Ok(())
 }
 
-/// What callers are told about a field that is not there.
+/// The fault of a field that is not there.
 pub(super) fn unknown(what: &str, key: &str, known: &str) -> Fault {
-    let shown: String = key.chars().take(64).collect();
+    let shown = excerpt(key);
     let message = format!("{what} has no field {shown:?}; it has {known}");
     Fault::new(Reason::UnknownField, message).with("field", shown)
 }

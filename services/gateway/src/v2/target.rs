@@ -5,12 +5,12 @@
 use http::Method;
 use lepton_domain::reason::{Fault, Reason};
 
-use crate::online::call::Wanted;
-use crate::online::infer;
+use crate::proxy::balancer::ModelRef;
+use crate::proxy::infer;
 use crate::transcode::table::Miss;
 use crate::transcode::url;
 
-/// What is asked about a model.
+/// Subject of a request about a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// Its inputs and outputs.
@@ -21,17 +21,17 @@ pub enum About {
     Answer,
 }
 
-/// What a path names.
+/// Target of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The server.
     Server,
-    /// Whether it is up.
+    /// Liveness.
     Live,
-    /// Whether a request would succeed.
+    /// Readiness.
     Ready,
     /// A model.
-    Model(Wanted, About),
+    Model(ModelRef, About),
 }
 
 impl Target {
@@ -69,7 +69,7 @@ impl Target {
         }
     }
 
-    /// Whether a model is run for it.
+    /// True where a model is run for it.
     pub fn is_inference(&self) -> bool {
         matches!(self, Self::Model(_, About::Answer))
     }
@@ -102,7 +102,7 @@ fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
         ["infer"] => About::Answer,
         _ => return Err(no_route(path)),
     };
-    Ok(Target::Model(infer::wanted(name, version)?, about))
+    Ok(Target::Model(infer::parse_model_ref(name, version)?, about))
 }
 
 fn no_route(path: &str) -> Fault {

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use lepton_domain::model::{DIMENSIONS_MAX, DataType};
 use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::inference::model_infer_request::InferInputTensor;
 
@@ -13,13 +14,13 @@ use super::elements::{self, Expected};
 use super::request::parameter::{self, Parameters};
 use super::request::{list, object, unknown};
 
-/// How deep in the body a tensor's fields lie.
+/// Depth of a tensor's fields in the body.
 const DEPTH: usize = 3;
 
-/// Where a tensor's elements are.
+/// Elements of a tensor.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// Not said.
+    /// Absent.
     Absent,
     /// In the JSON, seen before type and shape were known.
     Later(Reader<'a>),
@@ -38,7 +39,7 @@ pub struct Draft<'a> {
     datatype: Option<DataType>,
     shape: Option<Vec<i64>>,
     parameters: Parameters,
-    /// Where its elements are.
+    /// Its elements.
     pub content: Content<'a>,
 }
 
@@ -209,7 +210,7 @@ fn shape(reader: &mut Reader<'_>, what: &str, name: &str) -> Result<Vec<i64>, Fa
         };
         let dimension = literal.parse::<i64>().ok().filter(|dimension| *dimension >= 0);
         let dimension = dimension.ok_or_else(|| {
-            let shown: String = literal.chars().take(40).collect();
+            let shown = excerpt(literal);
             let why = format!("input {name:?}: a dimension is a whole number, 0 or more, not {shown}");
             let place = start.refuse(&why);
             Fault::new(Reason::TensorShape, place.to_string()).with("tensor", name)

@@ -5,7 +5,7 @@ use super::*;
 
 fn model(name: &str, version: Option<u32>, about: About) -> Target {
     let name = name.to_owned();
-    Target::Model(Wanted { name, version }, about)
+    Target::Model(ModelRef { name, version }, about)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use lepton_coordination::election::{Leader, LeaderWatch};
 use lepton_coordination::registry::{Directory, Instances};
 use lepton_core::context::Context;
-use lepton_core::net::Net;
+use lepton_core::net::{Net, Windows};
 
 /// A connection to a leader.
 #[derive(Debug, Clone)]
@@ -26,6 +26,9 @@ pub struct LeaderLink {
     pub instance: InstanceId,
     /// Channel to it.
     pub channel: Channel,
+    /// Channel for streams that last, over a connection of their own: as many as a connection may have, or a reader that
+    /// takes nothing out of them, must not hold up the calls of [`LeaderLink::channel`].
+    pub streams: Channel,
     address: String,
 }
 
@@ -105,12 +108,13 @@ fn update(link: &mut Option<LeaderLink>, leader: Option<Leader>, known: &Instanc
         (Some(link), Some(address)) if link.address == *address => false,
         (None, None) => link.take().is_some(),
         (_, Some(address)) => {
-            let channel = net.channel(address);
+            let (channel, streams) = (net.channel(address), net.channel_with(address, Windows::MANY_STREAMS));
             let Leader { instance, epoch, .. } = leader;
             *link = Some(LeaderLink {
                 epoch,
                 instance,
                 channel,
+                streams,
                 address: address.clone(),
             });
             true

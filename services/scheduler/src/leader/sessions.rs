@@ -332,7 +332,7 @@ impl Sessions {
     /// Sends a [`WorkerCommand`]. A worker whose queue is full or closed loses its session.
     fn send(&mut self, number: SessionNumber, command: WorkerCommand) {
         let handle = self.handles.get(&number);
-        if !handle.is_some_and(|handle| handle.commands.try_send(command).is_ok()) {
+        if handle.is_none_or(|handle| handle.commands.try_send(command).is_err()) {
             self.disconnect(number);
         }
     }

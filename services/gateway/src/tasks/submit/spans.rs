@@ -15,7 +15,7 @@ use super::REQUESTS_MAX;
 /// Pairs of a map that are parsed at all. The contract's rules allow far fewer, yet see them only once they lie in memory.
 const PAIRS_MAX: usize = 1_024;
 
-/// Where a value that was borrowed from `text` stands in it.
+/// Range of a value that was borrowed from `text`.
 pub fn span(text: &[u8], value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
     start..start + value.get().len()
@@ -116,7 +116,7 @@ impl<'de> Visitor<'de> for Requests {
     }
 }
 
-/// How many pairs a map has; none where it is no map, which is refused elsewhere.
+/// Pairs of a map; none where it is no map, which is refused elsewhere.
 fn pairs(map: &RawValue) -> usize {
     let counted = serde_json::Deserializer::from_str(map.get()).deserialize_map(Pairs);
     counted.unwrap_or_default()

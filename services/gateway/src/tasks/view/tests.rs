@@ -120,7 +120,7 @@ fn the_basic_view_has_neither_input_nor_output_and_needs_no_blob() {
     let mut ended = task(blob());
     ended.output = Some(blob());
     ended.state = State::Succeeded;
-    let view = View::basic(Current::of(ended));
+    let view = View::basic(TaskSnapshot::without_progress(ended));
     assert_same(&view);
     let json: serde_json::Value = serde_json::from_slice(&view.to_json().expect("printable")).expect("JSON");
     assert_eq!((json.get("input"), json.get("output")), (None, None));

@@ -15,7 +15,7 @@ use lepton_proto::inference::model_metadata_response::TensorMetadata;
 
 use super::{Asked, Form};
 
-/// What a body without JSON asks of a model with these inputs.
+/// Decodes a body without JSON for a model with these inputs.
 pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, Fault> {
     let [input] = inputs else {
         let why = format!(

@@ -84,7 +84,11 @@ fn a_report_is_kept_unchanged_until_it_is_settled() {
     let failure = AttemptOutcome::Failure(Failure::retryable(Reason::Timeout, "slow"));
     let report = table.finish(id(1), &failure).expect("a report");
     assert!(matches!(&report.message, Some(Message::Report(report)) if report.retryable));
-    assert_eq!(table.unsettled(), [report.clone()], "running ones have none");
+    assert_eq!(
+        table.unsettled(),
+        std::slice::from_ref(&report),
+        "running ones have none"
+    );
     assert_eq!(table.finish(id(1), &output("7")), None, "an attempt ends once");
     assert_eq!(table.unsettled(), [report]);
     table.settle(id(1));

@@ -9,11 +9,13 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::Fault;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_mesh::server::raw::Raw;
 use tonic::Status;
 use tonic::server::{Grpc, NamedService, UnaryService};
+
+use super::error::ProxyError;
 
 /// A service of unary RPCs.
 pub trait Bytewise: Clone + Send + Sync + 'static {
@@ -73,10 +75,14 @@ impl<S: Bytewise> tower::Service<Request<Body>> for Server<S> {
     }
 }
 
-/// Peers' services have more methods than ours: their clients are told which there are.
+/// The refusal of a method that peers have and this service does not, with those that it has.
 fn unknown<S: Bytewise>(method: &str) -> Fault {
-    let message = format!("{} has no {method} here; it has {}", S::NAME, S::METHODS.join(", "));
-    Fault::new(Reason::MethodNotAllowed, message).with("method", method)
+    let error = ProxyError::NoMethod {
+        service: S::NAME,
+        method: method.to_owned(),
+        known: S::METHODS.join(", "),
+    };
+    error.into()
 }
 
 /// One RPC of a service.

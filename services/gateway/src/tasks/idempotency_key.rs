@@ -6,49 +6,58 @@
 
 use http::HeaderMap;
 use lepton_domain::reason::Fault;
+use lepton_domain::text::excerpt;
 
 use super::Submit;
 
-/// The header.
+/// Name of the header.
 const HEADER: &str = "idempotency-key";
-/// Bytes of a key: a request id has 128, and the place in a batch needs some of them.
+/// Bytes of a key: a request id has 128, and the index in a batch needs some of them.
 const KEY_BYTES_MAX: usize = 120;
 
-/// The key that a request carries.
-pub fn of(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
-    let Some(value) = headers.get(HEADER) else {
+/// The key of a request. Fails with FIELD_INVALID on a key that is none, or that is given more than once.
+pub fn from_headers(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(Fault::field("Idempotency-Key", "is given more than once; give one key"));
+    }
     let key = value.to_str().map(unquoted).unwrap_or_default();
     // Spaces and tabs are what proxies trim and fold: the same key must not become two.
     match key.len() {
         1..=KEY_BYTES_MAX if key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(key)),
-        _ => Err(Fault::field(
-            "Idempotency-Key",
-            format!("{value:?} is no key; give 1 to {KEY_BYTES_MAX} visible ASCII characters, or leave it out"),
-        )),
+        _ => {
+            let shown = String::from_utf8_lossy(value.as_bytes());
+            let message = format!(
+                "{:?} is no key; give 1 to {KEY_BYTES_MAX} visible ASCII characters, or leave it out",
+                excerpt(&shown)
+            );
+            Err(Fault::field("Idempotency-Key", message))
+        }
     }
 }
 
-/// The draft writes keys as quoted strings; most clients do not.
+/// The key without the quotes that the draft has around it and most clients do not.
 fn unquoted(value: &str) -> &str {
     let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     inner.unwrap_or(value)
 }
 
-/// Names one submit by the key, unless it has a name of its own.
-pub fn name(submit: &mut Submit, key: Option<&str>) {
+/// Makes the key the request id of a submit that has none.
+pub fn apply(submit: &mut Submit, key: Option<&str>) {
     if let Some(key) = key.filter(|_| submit.request.request_id.is_empty()) {
         key.clone_into(&mut submit.request.request_id);
     }
 }
 
-/// Names each submit of a batch by the key and its place.
-pub fn name_all(submits: &mut [Result<Submit, Fault>], key: Option<&str>) {
+/// Makes the key and its index the request id of each submit of a batch that has none.
+pub fn apply_all(submits: &mut [Result<Submit, Fault>], key: Option<&str>) {
     let Some(key) = key else { return };
-    for (place, submit) in submits.iter_mut().enumerate() {
+    for (index, submit) in submits.iter_mut().enumerate() {
         if let Ok(submit) = submit {
-            name(submit, Some(&format!("{key}/{place}")));
+            apply(submit, Some(&format!("{key}/{index}")));
         }
     }
 }
@@ -62,12 +71,12 @@ mod tests {
 
     fn read(value: &'static str) -> Result<Option<String>, Fault> {
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), HeaderValue::from_static(value))]);
-        of(&headers).map(|key| key.map(str::to_owned))
+        from_headers(&headers).map(|key| key.map(str::to_owned))
     }
 
     #[test]
     fn a_key_is_taken_with_and_without_quotes() {
-        assert_eq!(of(&HeaderMap::new()), Ok(None));
+        assert_eq!(from_headers(&HeaderMap::new()), Ok(None));
         assert_eq!(read("0f-1"), Ok(Some("0f-1".to_owned())));
         assert_eq!(read("\"0f-1\""), Ok(Some("0f-1".to_owned())));
     }
@@ -82,10 +91,18 @@ mod tests {
     }
 
     #[test]
+    fn two_keys_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append(HEADER, HeaderValue::from_static("a"));
+        headers.append(HEADER, HeaderValue::from_static("b"));
+        assert!(from_headers(&headers).is_err_and(|fault| fault.message.contains("more than once")));
+    }
+
+    #[test]
     fn a_submit_keeps_the_name_that_it_has() {
         let body = br#"{"requests":[{"kind":"echo"},{"kind":"echo","requestId":"mine"},{"kind":"echo"}]}"#;
         let mut submits = submit::batch(body).expect("a batch");
-        name_all(&mut submits, Some("key"));
+        apply_all(&mut submits, Some("key"));
         let names = submits
             .into_iter()
             .map(|submit| submit.expect("a submit").request.request_id);

@@ -1,20 +1,19 @@
 //! A request as it is sent to a worker: bytes that nobody decodes on the way.
 //!
 //! Promises: columns are encoded one at a time while they are sent, and dropped, so that a table lies in memory once;
-//! tensors are sent as the slices that came. Leaves the framing to
-//! [`grpc_framing`].
+//! tensors are sent as the slices that came. Leaves the framing to [`grpc_framing`], and the size of the chunks to
+//! [`super::chunks`].
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
 use lepton_proto::analysis::v1::{Table, TableColumn};
 use lepton_proto::inference::ModelInferRequest;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
+use super::chunks::Chunks;
 use super::rows::Decoded;
 use crate::edge::grpc_framing;
 
@@ -30,7 +29,7 @@ const CONTENTS_FIELD: u32 = 7;
 
 /// A request, ready to be sent.
 #[derive(Debug)]
-pub struct Message {
+pub struct WorkerRequest {
     /// Everything but the pieces and the columns, encoded; their place is at its end.
     head: Bytes,
     /// More of the encoding, in slices of what came.
@@ -40,7 +39,7 @@ pub struct Message {
     columns_bytes: usize,
 }
 
-impl Message {
+impl WorkerRequest {
     /// A request that came encoded.
     pub fn encoded(bytes: Bytes) -> Self {
         Self {
@@ -112,16 +111,9 @@ impl Message {
     /// The body of the call.
     pub fn into_body(self) -> Body {
         let prefix = Bytes::copy_from_slice(&grpc_framing::prefix(self.bytes()));
-        let columns = VecDeque::from(self.columns);
-        let columns = futures::stream::unfold(columns, |mut columns| async {
-            let column = columns.pop_front()?;
-            let mut bytes = BytesMut::with_capacity(column_len(&column).0);
-            encode_column(&column, &mut bytes);
-            Some((bytes.freeze(), columns))
-        });
         let encoded = [prefix, self.head].into_iter().chain(self.pieces);
-        let pieces = futures::stream::iter(encoded).chain(columns);
-        Body::from_stream(pieces.map(Ok::<_, Infallible>))
+        let chunks = Chunks::with_columns(encoded, self.columns);
+        Body::from_stream(futures::stream::iter(chunks.map(Ok::<_, Infallible>)))
     }
 }
 
@@ -131,20 +123,21 @@ fn column_len(column: &TableColumn) -> (usize, usize) {
     (key_len(COLUMNS_FIELD) + encoded_len_varint(alone as u64) + alone, alone)
 }
 
-fn encode_column(column: &TableColumn, out: &mut BytesMut) {
+/// Appends a column as a field of its table.
+pub(super) fn encode_column(column: &TableColumn, out: &mut BytesMut) {
     encode_key(COLUMNS_FIELD, WireType::LengthDelimited, out);
     encode_varint(column_len(column).1 as u64, out);
     column.encode_raw(out);
 }
 
 /// Some fields of an encoded message, by number; the others are skipped, not decoded.
-pub fn peek<M: prost::Message + Default>(mut bytes: &[u8], wanted: &[u32]) -> Result<M, prost::DecodeError> {
+pub fn peek<M: prost::Message + Default>(mut bytes: &[u8], fields: &[u32]) -> Result<M, prost::DecodeError> {
     let mut kept = BytesMut::new();
     while !bytes.is_empty() {
         let field = bytes;
         let (tag, wire_type) = prost::encoding::decode_key(&mut bytes)?;
         prost::encoding::skip_field(wire_type, tag, &mut bytes, Default::default())?;
-        if wanted.contains(&tag) {
+        if fields.contains(&tag) {
             kept.extend_from_slice(&field[..field.len() - bytes.len()]);
         }
     }

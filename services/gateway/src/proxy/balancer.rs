@@ -1,4 +1,4 @@
-//! What all online calls have in common: a place among those under way, a deadline, a worker, perhaps a second one.
+//! Balancer of online calls: each takes a permit, a deadline, a worker, perhaps a second one.
 //!
 //! Promises: needs neither etcd nor a leader; at most two workers are tried, within the deadline and the retry budget;
 //! a caller that hangs up stops the work. Leaves what is sent and what the answer means to the kinds of calls.
@@ -14,35 +14,34 @@ use lepton_domain::reason::{Code, Fault, Reason};
 use lepton_mesh::channel::pool::{Picked, Pool};
 use lepton_mesh::server::deadline::Deadline;
 
-use super::budget::Budget;
+use super::client::{self, Outgoing};
 use super::config::OnlineConfig;
-use super::forward::{self, Outgoing};
-use super::message::Message;
-use crate::models::Routes;
+use super::error::ProxyError;
+use super::request::WorkerRequest;
+use super::retry_budget::RetryBudget;
+use crate::models::{Routing, RoutingError};
 
 /// Workers that are tried for one call.
 const ATTEMPTS_MAX: usize = 2;
-/// How long a gateway that has started may take to read the registry and to hear from a worker.
+/// Time that a gateway may take after its start to read the registry and to reach a worker.
 const ACQUAINTANCE: Duration = Duration::from_secs(2);
-/// When to try again after no worker could take a call.
-const RETRY: Duration = Duration::from_secs(1);
 
-/// Where online calls go. Clones share it.
+/// Sends online calls to workers. Clones share its limits.
 #[derive(Debug, Clone)]
-pub struct Calls {
+pub struct Balancer {
     config: OnlineConfig,
     clock: Clock,
     workers: Pool,
-    routes: Routes,
+    routing: Routing,
     gate: Arc<Mutex<Gate>>,
-    budget: Budget,
-    /// When a gateway that has found no worker can take it that there is none.
+    budget: RetryBudget,
+    /// Time from which on no worker in the view means that there is none.
     acquainted_at: Duration,
 }
 
 /// The model that a call needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ModelRef {
     /// Its name.
     pub name: String,
     /// Its version; absent: the one that is served.
@@ -51,35 +50,35 @@ pub struct Wanted {
 
 /// A worker for a call, and the version of the model that it has.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct ChosenWorker {
     /// The worker.
     pub picked: Picked,
     /// The version; absent where no model is asked.
     pub version: Option<u32>,
 }
 
-impl Calls {
-    /// Calls go to the workers of this pool; `routes` knows which of them have a model.
-    pub fn new(config: OnlineConfig, clock: Clock, workers: Pool, routes: Routes) -> Self {
+impl Balancer {
+    /// A balancer over the workers of this pool. [`Routing`] knows which of them have a model.
+    pub fn new(config: OnlineConfig, clock: Clock, workers: Pool, routing: Routing) -> Self {
         let gate = Arc::new(Mutex::new(Gate::new(config.calls_max)));
         Self {
             gate,
-            budget: Budget::new(clock.monotonic()),
+            budget: RetryBudget::new(clock.monotonic()),
             acquainted_at: clock.monotonic() + ACQUAINTANCE,
             config,
             clock,
             workers,
-            routes,
+            routing,
         }
     }
 
     /// Takes a place among the calls under way; refused when there is none.
-    pub fn enter(&self) -> Result<Inside, Fault> {
+    pub fn enter(&self) -> Result<CallPermit, Fault> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).enter()?;
-        Ok(Inside(self.gate.clone()))
+        Ok(CallPermit(self.gate.clone()))
     }
 
-    /// When a call has to be over.
+    /// Deadline of a call: its caller's, or the configured one.
     pub fn deadline(&self, of_caller: Option<Deadline>) -> Deadline {
         of_caller.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.clock))
     }
@@ -91,32 +90,29 @@ impl Calls {
         read: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let read = tokio::time::timeout(deadline.remaining(&self.clock), read).await;
-        read.unwrap_or_else(|_| {
-            let message = "the request was not all there when its time was over";
-            Err(Fault::new(Reason::DeadlineExceeded, message))
-        })
+        read.unwrap_or_else(|_| Err(ProxyError::RequestLate.into()))
     }
 
     /// Sends a request to a worker, and to a second one where that may help. Gives the encoded answer.
     pub async fn call(
         &self,
         path: &str,
-        wanted: Option<&Wanted>,
-        message: Message,
+        model_ref: Option<&ModelRef>,
+        message: WorkerRequest,
         deadline: Deadline,
     ) -> Result<Bytes, Fault> {
         self.budget.earn(self.clock.monotonic());
         if message.bytes() > self.config.retry_body_bytes_max {
-            let chosen = self.choose(wanted, &[], deadline).await?;
+            let chosen = self.choose(model_ref, &[], deadline).await?;
             return self.attempt(path, chosen, message, deadline).await.map_err(unanswered);
         }
         let whole = message.into_whole();
         let mut tried = Vec::new();
         loop {
-            let chosen = self.choose(wanted, &tried, deadline).await?;
+            let chosen = self.choose(model_ref, &tried, deadline).await?;
             tried.push(chosen.picked.instance.clone());
             match self
-                .attempt(path, chosen, Message::encoded(whole.clone()), deadline)
+                .attempt(path, chosen, WorkerRequest::encoded(whole.clone()), deadline)
                 .await
             {
                 Err(fault) if self.may_retry(&fault, tried.len()) => {
@@ -128,18 +124,23 @@ impl Calls {
     }
 
     /// A worker for the call that was not tried yet.
-    async fn choose(&self, wanted: Option<&Wanted>, tried: &[InstanceId], deadline: Deadline) -> Result<Chosen, Fault> {
-        match wanted {
-            Some(Wanted { name, version }) => {
-                let (picked, version) = self.routes.choose(name, *version, tried, deadline).await?;
-                Ok(Chosen {
+    async fn choose(
+        &self,
+        model_ref: Option<&ModelRef>,
+        tried: &[InstanceId],
+        deadline: Deadline,
+    ) -> Result<ChosenWorker, Fault> {
+        match model_ref {
+            Some(ModelRef { name, version }) => {
+                let (picked, version) = self.routing.choose(name, *version, tried, deadline).await?;
+                Ok(ChosenWorker {
                     picked,
                     version: Some(version),
                 })
             }
             None => {
                 let picked = self.any_worker(tried, deadline).await?;
-                Ok(Chosen { picked, version: None })
+                Ok(ChosenWorker { picked, version: None })
             }
         }
     }
@@ -153,15 +154,21 @@ impl Calls {
             let fresh = self.acquainted_at.saturating_sub(self.clock.monotonic());
             let patience = fresh.min(deadline.remaining(&self.clock));
             if !tried.is_empty() || patience.is_zero() {
-                return Err(no_worker());
+                return Err(RoutingError::NoWorker.into());
             }
             // A timeout is looked into like a change.
             let _elapsed = tokio::time::timeout(patience, self.workers.changed()).await;
         }
     }
 
-    async fn attempt(&self, path: &str, chosen: Chosen, message: Message, deadline: Deadline) -> Result<Bytes, Fault> {
-        let Chosen { picked, version } = chosen;
+    async fn attempt(
+        &self,
+        path: &str,
+        chosen: ChosenWorker,
+        message: WorkerRequest,
+        deadline: Deadline,
+    ) -> Result<Bytes, Fault> {
+        let ChosenWorker { picked, version } = chosen;
         let patience = deadline.remaining(&self.clock);
         let outgoing = Outgoing {
             path,
@@ -169,10 +176,10 @@ impl Calls {
             patience,
             model_version: version,
         };
-        let call = forward::unary(picked.channel, outgoing);
+        let call = client::unary(picked.channel, outgoing);
         let result = tokio::time::timeout(patience, call)
             .await
-            .unwrap_or_else(|_| Err(late()));
+            .unwrap_or_else(|_| Err(ProxyError::AnswerLate.into()));
         match &result {
             // One that lacks the model is well all the same.
             Err(fault) if fault.code() == Code::Unavailable && fault.reason != Reason::ModelNotReady => {
@@ -191,32 +198,24 @@ impl Calls {
 
 /// A call that is under way; leaves through the gate however it ends.
 #[derive(Debug)]
-pub struct Inside(Arc<Mutex<Gate>>);
+pub struct CallPermit(Arc<Mutex<Gate>>);
 
-impl Drop for Inside {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).leave();
     }
 }
 
-/// What callers are told when no worker answers.
-pub fn no_worker() -> Fault {
-    Fault::new(Reason::NoWorker, "no worker answers at the moment; try again shortly").retry_after(RETRY)
-}
-
-fn late() -> Fault {
-    Fault::new(
-        Reason::DeadlineExceeded,
-        "the worker's answer was not there within the caller's deadline",
-    )
-}
-
 /// A worker that broke off has left nothing behind, so the caller may simply try again.
 fn unanswered(fault: Fault) -> Fault {
-    let told = matches!(fault.reason, Reason::NoWorker | Reason::ModelNotReady);
-    if fault.code() != Code::Unavailable || told {
+    let kept = matches!(fault.reason, Reason::NoWorker | Reason::ModelNotReady);
+    if fault.code() != Code::Unavailable || kept {
         return fault;
     }
-    let message = format!("no worker finished it, and it may be repeated: {}", fault.message);
-    Fault::new(Reason::NoWorker, message).retry_after(fault.retry_after.unwrap_or(RETRY))
+    let Fault {
+        message: why,
+        retry_after,
+        ..
+    } = fault;
+    ProxyError::Unanswered { why, retry_after }.into()
 }

@@ -23,13 +23,13 @@ pub struct Outgoing<'a> {
     pub path: &'a str,
     /// The message behind its prefix.
     pub body: Body,
-    /// How long the answer may take.
+    /// Longest wait for the answer.
     pub patience: Duration,
     /// The version of the model, where one is asked.
     pub model_version: Option<u32>,
 }
 
-/// Calls a unary RPC and gives its answer. Dropping the future cancels the call at the worker.
+/// Balancer a unary RPC and gives its answer. Dropping the future cancels the call at the worker.
 pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fault> {
     let path = outgoing.path;
     let mut request = Request::post(path)

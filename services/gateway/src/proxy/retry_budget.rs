@@ -1,4 +1,4 @@
-//! How many calls may be tried a second time.
+//! Budget of second tries.
 //!
 //! Promises: retries add at most a tenth to the load, and ten a second on top, so that a fleet in trouble is not pushed
 //! under. Leaves deciding what may be retried to its caller.
@@ -17,7 +17,7 @@ const SAVED_MAX: u64 = 10_000;
 
 /// A shared account. Times are those of one monotonic clock.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub struct RetryBudget {
     account: Arc<Mutex<Account>>,
 }
 
@@ -27,7 +27,7 @@ struct Account {
     at: Duration,
 }
 
-impl Budget {
+impl RetryBudget {
     /// A full account.
     pub fn new(now: Duration) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Budget {
         });
     }
 
-    /// Whether a second try may be made; it is paid for then.
+    /// Pays for a second try. False where the budget is used up.
     pub fn spend(&self, now: Duration) -> bool {
         self.with(now, |account| {
             let left = account.saved.checked_sub(COST);
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn retries_are_a_tenth_of_the_calls_and_ten_a_second() {
         let start = Duration::from_secs(1);
-        let budget = Budget::new(start);
+        let budget = RetryBudget::new(start);
         let spent = |now| (0..1_000).filter(|_| budget.spend(now)).count();
         assert_eq!(spent(start), 10);
         (0..50).for_each(|_| budget.earn(start));

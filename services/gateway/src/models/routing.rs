@@ -1,8 +1,8 @@
-//! Which worker answers a call for a model, and with which version.
+//! Routing of calls to models: the worker and the version that answer one.
 //!
-//! Promises: needs no etcd for a model that is known here; one that is not is looked up in etcd before it is said to be
+//! Promises: needs no etcd for a model that is known here; one that is not is looked up in etcd before it is refused as
 //! absent. A version that is about to be loaded is waited for, for two seconds and within the deadline. Leaves sending
-//! the call to `online`.
+//! the call to [`crate::proxy`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,29 +18,27 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::board::{self, Board, Place, Sources};
-use crate::online::call::no_worker;
+use super::error::RoutingError;
+use super::placement_view::{self, ModelPlacement, PlacementView, Sources};
 
 /// The longest wait for a worker that has the version.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-/// When a caller should try again whose model is not loaded yet.
-const RETRY: Duration = Duration::from_secs(1);
-/// How many look-ups in etcd are under way at once: requests for models that are not there must not load it.
+/// Maximum of reads of etcd under way: requests for models that are not there must not load it.
 const LOOKUPS_MAX: usize = 16;
 
-/// The ways to models. Clones share them; they end with the last one.
+/// Chooses workers by the [`PlacementView`]. Clones share it; it ends with the last one.
 #[derive(Debug, Clone)]
-pub struct Routes {
+pub struct Routing {
     sources: Sources,
     clock: Clock,
-    board: watch::Receiver<Arc<Board>>,
+    view: watch::Receiver<Arc<PlacementView>>,
     lookups: Arc<Semaphore>,
     _task: Arc<JoinSet<()>>,
 }
 
-/// Why a call cannot be sent now.
+/// Reason why a call cannot be sent now.
 enum Miss {
-    /// What is known here says that it never can; etcd may know more.
+    /// By the view it never can; etcd may know more.
     Stale(Fault),
     /// It may work in a moment.
     Early(Fault),
@@ -48,41 +46,41 @@ enum Miss {
     Final(Fault),
 }
 
-impl Routes {
-    /// Starts to keep the ways. The directory shows the workers of the pool.
+impl Routing {
+    /// Starts to keep the view. The directory shows the workers of the pool.
     pub fn start(sources: Sources, clock: Clock) -> Self {
-        let (sender, board) = watch::channel(Arc::new(Board::new()));
+        let (sender, view) = watch::channel(Arc::new(PlacementView::new()));
         let mut task = JoinSet::new();
-        task.spawn(board::keep(sources.clone(), sender));
+        task.spawn(placement_view::keep(sources.clone(), sender));
         Self {
             sources,
             clock,
-            board,
+            view,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             _task: Arc::new(task),
         }
     }
 
-    /// What is known of the models now.
-    pub fn board(&self) -> Arc<Board> {
-        self.board.borrow().clone()
+    /// The placement of the models as last built.
+    pub fn view(&self) -> Arc<PlacementView> {
+        self.view.borrow().clone()
     }
 
-    /// What is known of the models at this very moment, for those who show it.
-    pub fn draw(&self) -> Board {
-        self.sources.draw()
+    /// The placement of the models at this very moment, for answers that show it.
+    pub fn build_view(&self) -> PlacementView {
+        self.sources.build()
     }
 
-    /// Waits, for a moment at most, until the version is served here that the record says: after a change, calls that
+    /// Waits, for a moment at most, until the version of the record is served here: after a change, calls that
     /// follow must not meet what was before.
     pub async fn settled(&self, model: &Model) {
-        let mut board = self.board.clone();
-        let settled = |board: &Arc<Board>| {
-            let place = board.get(&model.name);
-            place.is_some_and(|place| place.serving == model.deployed)
+        let mut view = self.view.clone();
+        let settled = |view: &Arc<PlacementView>| {
+            let placement = view.get(&model.name);
+            placement.is_some_and(|placement| placement.serving == model.deployed)
         };
         // What others change meanwhile may never let it be so.
-        let _ = timeout(WAIT_MAX, board.wait_for(settled)).await;
+        let _ = timeout(WAIT_MAX, view.wait_for(settled)).await;
     }
 
     /// A worker that has the version (absent: the one that is served) and was not tried yet, and the version. Once one was
@@ -94,12 +92,12 @@ impl Routes {
         tried: &[InstanceId],
         deadline: Deadline,
     ) -> Result<(Picked, u32), Fault> {
-        let mut board = self.board.clone();
+        let mut view = self.view.clone();
         let last = deadline.remaining(&self.clock).min(WAIT_MAX);
         let last = Deadline::after(last, &self.clock);
         let mut looked_up = false;
         loop {
-            let known = board.borrow_and_update().clone();
+            let known = view.borrow_and_update().clone();
             let fault = match self.pick(known.get(name), name, version, tried) {
                 Ok(picked) => return Ok(picked),
                 Err(Miss::Final(fault)) => return Err(fault),
@@ -118,11 +116,11 @@ impl Routes {
             }
             let news = async {
                 tokio::select! {
-                    changed = board.changed() => changed.is_ok(),
+                    changed = view.changed() => changed.is_ok(),
                     () = self.sources.pool.changed() => true,
                 }
             };
-            // A timeout is found out above; an end of the board is the end of the gateway.
+            // A timeout is found out above; an end of the view is the end of the gateway.
             if timeout(patience, news).await == Ok(false) {
                 return Err(fault);
             }
@@ -131,13 +129,13 @@ impl Routes {
 
     /// The record of a model, and the version that a call would get, if any is served.
     pub async fn find(&self, name: &str, version: Option<u32>, deadline: Deadline) -> Result<(Arc<Model>, u32), Fault> {
-        let known = self.board();
-        let place = known.get(name);
-        let model = match place.map(|place| place.model.clone()) {
+        let known = self.view();
+        let placement = known.get(name);
+        let model = match placement.map(|placement| placement.model.clone()) {
             Some(model) if version.is_none_or(|version| model.version(version).is_some()) => model,
             _ => Arc::new(self.read(name, deadline).await?),
         };
-        let serving = place.and_then(|place| place.serving).or(model.deployed);
+        let serving = placement.and_then(|placement| placement.serving).or(model.deployed);
         let Some(number) = version.or(serving) else {
             return Err(not_deployed(name, None));
         };
@@ -149,7 +147,7 @@ impl Routes {
 
     /// Refuses a model that would not answer at once.
     pub fn ready(&self, name: &str, version: Option<u32>) -> Result<(), Fault> {
-        match self.pick(self.board().get(name), name, version, &[]) {
+        match self.pick(self.view().get(name), name, version, &[]) {
             Ok(_) => Ok(()),
             Err(Miss::Stale(fault) | Miss::Early(fault) | Miss::Final(fault)) => Err(fault),
         }
@@ -157,36 +155,36 @@ impl Routes {
 
     fn pick(
         &self,
-        place: Option<&Place>,
+        placement: Option<&ModelPlacement>,
         name: &str,
         version: Option<u32>,
         tried: &[InstanceId],
     ) -> Result<(Picked, u32), Miss> {
-        let place = place.ok_or_else(|| Miss::Stale(not_found(name)))?;
-        let Some(number) = version.or(place.serving) else {
+        let placement = placement.ok_or_else(|| Miss::Stale(not_found(name)))?;
+        let Some(number) = version.or(placement.serving) else {
             return Err(Miss::Stale(not_deployed(name, None)));
         };
         // Where those that have the former version are all dead, the deployed one takes over at once.
-        let deployed = place.model.deployed.filter(|_| version.is_none());
+        let deployed = placement.model.deployed.filter(|_| version.is_none());
         for number in std::iter::once(number).chain(deployed) {
-            let fits = |worker: &Instance| place.has(number, &worker.id);
+            let fits = |worker: &Instance| placement.has(number, &worker.id);
             if let Some(picked) = self.sources.pool.pick_where(tried, &fits) {
                 return Ok((picked, number));
             }
         }
-        if place.model.version(number).is_none() {
+        if placement.model.version(number).is_none() {
             return Err(Miss::Stale(version_not_found(name, number)));
         }
-        if place.model.deployed != Some(number) {
+        if placement.model.deployed != Some(number) {
             return Err(Miss::Stale(not_deployed(name, Some(number))));
         }
         if self.sources.pool.answering() == 0 {
-            return Err(Miss::Final(no_worker()));
+            return Err(Miss::Final(RoutingError::NoWorker.into()));
         }
         Err(Miss::Early(not_ready(name, Some(number))))
     }
 
-    /// Asks etcd where the board says no. Gives `stale` back when etcd says so too.
+    /// Reads etcd where the view has no answer. Returns `stale` where etcd has none either.
     async fn look_up(&self, name: &str, version: Option<u32>, stale: Fault, deadline: Deadline) -> Result<(), Fault> {
         let model = self.read(name, deadline).await?;
         let wanted = version.or(model.deployed);
@@ -203,39 +201,33 @@ impl Routes {
         // What can be no model's name need not be asked for.
         check_name(name).map_err(|_| not_found(name))?;
         let read = async {
-            let _place = self.lookups.acquire().await;
+            let _permit = self.lookups.acquire().await;
             self.sources.models.read(name).await
         };
         let read = timeout(deadline.remaining(&self.clock), read).await;
-        let found = read.unwrap_or_else(|_| Err(unknown(name, "it did not answer in time")));
+        let found = read.unwrap_or_else(|_| Err(unknown(name, "it did not answer in time".to_owned())));
         match found {
             Ok(found) => found.ok_or_else(|| not_found(name)),
-            Err(fault) if fault.reason == Reason::JournalUnavailable => Err(unknown(name, &fault.message)),
+            Err(fault) if fault.reason == Reason::JournalUnavailable => Err(unknown(name, fault.message)),
             Err(fault) => Err(fault),
         }
     }
 }
 
-fn unknown(name: &str, why: &str) -> Fault {
-    let message = format!("model {name:?} is not known here, and etcd, which may know it, cannot be asked: {why}");
-    Fault::new(Reason::JournalUnavailable, message)
-        .with("model", name)
-        .retry_after(RETRY)
+fn unknown(name: &str, why: String) -> Fault {
+    let model = name.to_owned();
+    RoutingError::Unknown { model, why }.into()
 }
 
 fn not_ready(name: &str, version: Option<u32>) -> Fault {
-    let which = version.map_or_else(String::new, |version| format!("version {version} of "));
-    let message = format!("no worker that answers has {which}model {name:?} in memory yet; try again shortly");
-    let fault = Fault::new(Reason::ModelNotReady, message).with("model", name);
-    fault.retry_after(RETRY)
+    let model = name.to_owned();
+    RoutingError::NotReady { model, version }.into()
 }
 
 fn not_deployed(name: &str, version: Option<u32>) -> Fault {
-    let message = match version {
-        Some(version) => {
-            format!("version {version} of model {name:?} is not deployed; deploy it, or leave the version out")
-        }
-        None => format!("model {name:?} is kept, but no version of it is deployed; deploy one"),
-    };
-    Fault::new(Reason::ModelNotDeployed, message).with("model", name)
+    let model = name.to_owned();
+    match version {
+        Some(version) => RoutingError::VersionNotDeployed { model, version }.into(),
+        None => RoutingError::NotDeployed { model }.into(),
+    }
 }

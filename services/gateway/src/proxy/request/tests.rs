@@ -30,8 +30,8 @@ proptest! {
     fn both_ways_of_sending_decode_to_the_request(cells in proptest::collection::vec((0_u8..4, any::<Option<f64>>()), 0..30)) {
         let expected = decoded(&cells);
         let expected = AnalyzeRequest { table: expected.table, ..expected.request };
-        let whole = Message::of(decoded(&cells)).into_whole();
-        let message = Message::of(decoded(&cells));
+        let whole = WorkerRequest::of(decoded(&cells)).into_whole();
+        let message = WorkerRequest::of(decoded(&cells));
         prop_assert_eq!(message.bytes(), whole.len());
         let body = futures::executor::block_on(message.into_body().collect()).expect("infallible").to_bytes();
         prop_assert_eq!(&body[grpc_framing::PREFIX_BYTES..], &whole[..]);
@@ -75,12 +75,12 @@ async fn tensors_are_sent_as_they_came() {
         raw_input_contents: contents.clone(),
         ..request.clone()
     };
-    let message = Message::with_contents(&request, contents);
+    let message = WorkerRequest::with_contents(&request, contents);
     let length = message.bytes();
     let body = message.into_body().collect().await.expect("infallible").to_bytes();
     assert_eq!(length, body.len() - grpc_framing::PREFIX_BYTES);
     let sent = ModelInferRequest::decode(body.slice(grpc_framing::PREFIX_BYTES..)).expect("well formed");
     assert_eq!(sent, expected);
-    let whole = Message::with_contents(&request, expected.raw_input_contents.clone()).into_whole();
+    let whole = WorkerRequest::with_contents(&request, expected.raw_input_contents.clone()).into_whole();
     assert_eq!(whole, body.slice(grpc_framing::PREFIX_BYTES..));
 }

@@ -14,6 +14,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _};
 
 use self::row::BadRow;
 use self::scan::Scan;
+use super::error::ProxyError;
 use crate::transcode::json_error::{JsonError, Position};
 use crate::transcode::request;
 
@@ -23,7 +24,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-/// What a body asks for.
+/// A decoded body.
 #[derive(Debug)]
 pub struct Decoded {
     /// Everything but the rows.
@@ -36,18 +37,18 @@ pub struct Decoded {
 #[derive(Debug)]
 pub struct Decoder {
     pending: BytesMut,
-    /// Where the first pending byte stands.
+    /// Position of the first pending byte.
     position: Position,
     scan: Scan,
     next: Next,
-    place: Place,
+    place: ListPosition,
     table: Option<TableBuilder>,
     /// The rows where they came packed.
     packed: Option<Table>,
     request: DynamicMessage,
 }
 
-/// What is expected next.
+/// The token that is expected next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// The brace that opens the body.
@@ -56,9 +57,9 @@ enum Next {
     Field,
     /// The value of the field whose key is pending.
     Value {
-        /// Where the value may begin.
+        /// Index at which the value may begin.
         start: usize,
-        /// Which field it is.
+        /// The field.
         field: Field,
     },
     /// A row, or the end of the rows.
@@ -78,9 +79,9 @@ enum Field {
     Other,
 }
 
-/// Where a list stands between its elements.
+/// Position in a list, between its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ListPosition {
     /// Before the first element.
     First,
     /// Behind an element.
@@ -89,7 +90,7 @@ enum Place {
     Comma,
 }
 
-/// Whether a step could be done with what has arrived.
+/// Result of a step on the bytes that have arrived.
 enum Step {
     Done,
     Starved,
@@ -105,7 +106,7 @@ impl Decoder {
             position: Position::START,
             scan: Scan::default(),
             next: Next::Open,
-            place: Place::First,
+            place: ListPosition::First,
             table: None,
             packed: None,
             request: DynamicMessage::new(descriptor),
@@ -128,10 +129,7 @@ impl Decoder {
         let request = self.request.transcode_to::<AnalyzeRequest>();
         let request = request.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
         match (table, self.packed) {
-            (None, None) => Err(Fault::new(
-                Reason::NoRows,
-                "there are no rows: give at least one object in `data`",
-            )),
+            (None, None) => Err(ProxyError::NoRows.into()),
             (Some(_), Some(_)) => Err(Fault::field(
                 "table",
                 "the rows are given twice; give `data` or `table`",
@@ -149,22 +147,24 @@ impl Decoder {
             return Ok(Step::Starved);
         };
         match (self.next, first) {
-            (Next::Open, b'{') => Ok(self.enter(Next::Field, Place::First)),
+            (Next::Open, b'{') => Ok(self.enter(Next::Field, ListPosition::First)),
             (Next::Open, _) => Err(self.syntax("the body must be an object, as {\"data\":[...]}")),
             (Next::Value { start, field }, _) => self.value(start, field),
             (Next::End, _) => Err(self.syntax("there is more after the end of the body")),
-            (Next::Field | Next::Row, b',') if self.place == Place::Behind => Ok(self.enter(self.next, Place::Comma)),
-            (Next::Field, b'}') if self.place != Place::Comma => Ok(self.enter(Next::End, Place::First)),
-            (Next::Row, b']') if self.place != Place::Comma => Ok(self.enter(Next::Field, Place::Behind)),
-            (Next::Field, _) if self.place == Place::Behind => Err(self.syntax("expected ',' or '}'")),
-            (Next::Row, _) if self.place == Place::Behind => Err(self.syntax("expected ',' or ']'")),
+            (Next::Field | Next::Row, b',') if self.place == ListPosition::Behind => {
+                Ok(self.enter(self.next, ListPosition::Comma))
+            }
+            (Next::Field, b'}') if self.place != ListPosition::Comma => Ok(self.enter(Next::End, ListPosition::First)),
+            (Next::Row, b']') if self.place != ListPosition::Comma => Ok(self.enter(Next::Field, ListPosition::Behind)),
+            (Next::Field, _) if self.place == ListPosition::Behind => Err(self.syntax("expected ',' or '}'")),
+            (Next::Row, _) if self.place == ListPosition::Behind => Err(self.syntax("expected ',' or ']'")),
             (Next::Field, _) => self.key(),
             (Next::Row, _) => self.row(),
         }
     }
 
     /// Steps over one bracket, brace or comma.
-    fn enter(&mut self, next: Next, place: Place) -> Step {
+    fn enter(&mut self, next: Next, place: ListPosition) -> Step {
         self.consume(1);
         self.next = next;
         self.place = place;
@@ -198,7 +198,7 @@ impl Decoder {
             }
             self.table = Some(TableBuilder::new());
             self.consume(start + space);
-            return Ok(self.enter(Next::Row, Place::First));
+            return Ok(self.enter(Next::Row, ListPosition::First));
         }
         let Some(end) = self.scan.find(&self.pending, b",]}") else {
             return Ok(Step::Starved);
@@ -210,7 +210,7 @@ impl Decoder {
         }
         self.consume(end);
         self.next = Next::Field;
-        self.place = Place::Behind;
+        self.place = ListPosition::Behind;
         Ok(Step::Done)
     }
 
@@ -250,7 +250,7 @@ impl Decoder {
         let table = self.table.get_or_insert_default();
         row::read(&self.pending[..end], table).map_err(|bad| self.row_fault(bad))?;
         self.consume(end);
-        self.place = Place::Behind;
+        self.place = ListPosition::Behind;
         Ok(Step::Done)
     }
 
@@ -270,11 +270,12 @@ impl Decoder {
     /// The fault of a body that ends inside something.
     fn cut_off(&mut self) -> Fault {
         let inside = match self.next {
-            Next::Row if self.place != Place::Behind => match row::read(&self.pending, &mut TableBuilder::new()) {
+            Next::Row if self.place != ListPosition::Behind => match row::read(&self.pending, &mut TableBuilder::new())
+            {
                 Err(bad) => Some(self.row_fault(bad)),
                 Ok(_) => None,
             },
-            Next::Field if self.place != Place::Behind => {
+            Next::Field if self.place != ListPosition::Behind => {
                 let key = Reader::new(&self.pending).and_then(|mut reader| reader.key().map(drop));
                 key.err().map(|fault| self.text_fault(fault))
             }

@@ -1,19 +1,18 @@
 //! Online analysis: a body comes in, a worker answers.
 //!
-//! Promises: rows are decoded while they arrive; encoded requests pass as bytes. Leaves decoding rows to `rows`, workers
-//! and retries to `call`, and the figures to the workers.
+//! Promises: rows are decoded while they arrive; encoded requests pass as bytes. Leaves decoding rows to [`super::rows`], workers
+//! and retries to [`super::balancer`], the figures and the trace id of the answer to the workers.
 
-use bytes::{Bytes, BytesMut};
-use lepton_domain::reason::{Fault, Reason};
+use bytes::Bytes;
+use lepton_domain::reason::Fault;
 use lepton_mesh::server::deadline::Deadline;
-use lepton_proto::analysis::v1::{AnalyzeRequest, AnalyzeResponse, Consistency};
+use lepton_proto::analysis::v1::{AnalyzeRequest, Consistency};
 use lepton_proto::validate;
-use lepton_telemetry::trace;
-use prost::Message as _;
 
-use super::call::{Calls, Wanted};
+use super::balancer::{Balancer, ModelRef};
+use super::error::ProxyError;
 use super::grpc::Bytewise;
-use super::message::{self, Message};
+use super::request::{self, WorkerRequest};
 use super::rows::{Decoded, Decoder};
 use crate::edge::body::Incoming;
 
@@ -25,12 +24,12 @@ const DECISIVE_FIELDS: [u32; 3] = [2, 3, 4];
 /// Analyses. Clones share what calls share.
 #[derive(Debug, Clone)]
 pub struct Online {
-    calls: Calls,
+    calls: Balancer,
 }
 
 impl Online {
-    /// Analyses are such calls.
-    pub fn new(calls: Calls) -> Self {
+    /// Analyses by this balancer.
+    pub fn new(calls: Balancer) -> Self {
         Self { calls }
     }
 
@@ -41,23 +40,26 @@ impl Online {
         let deadline = self.calls.deadline(deadline);
         let decoded = self.calls.within(deadline, decode(body)).await?;
         let _inside = self.calls.enter()?;
-        let wanted = check(&decoded.request)?;
-        self.call(wanted, Message::of(decoded), deadline).await
+        let model_ref = check(&decoded.request)?;
+        self.call(model_ref, WorkerRequest::of(decoded), deadline).await
     }
 
     /// Analyses an encoded `AnalyzeRequest`. Gives the encoded `AnalyzeResponse`.
-    pub async fn analyze_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    pub async fn analyze_encoded(&self, encoded: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
         let _inside = self.calls.enter()?;
         let deadline = self.calls.deadline(deadline);
-        let head =
-            message::peek(&request, &DECISIVE_FIELDS).map_err(|error| Fault::field("request", error.to_string()))?;
-        let wanted = check(&head)?;
-        self.call(wanted, Message::encoded(request), deadline).await
+        let head = request::peek(&encoded, &DECISIVE_FIELDS).map_err(ProxyError::from)?;
+        let model_ref = check(&head)?;
+        self.call(model_ref, WorkerRequest::encoded(encoded), deadline).await
     }
 
-    async fn call(&self, wanted: Option<Wanted>, message: Message, deadline: Deadline) -> Result<Bytes, Fault> {
-        let answer = self.calls.call(PATH, wanted.as_ref(), message, deadline).await;
-        answer.map(traced)
+    async fn call(
+        &self,
+        model_ref: Option<ModelRef>,
+        message: WorkerRequest,
+        deadline: Deadline,
+    ) -> Result<Bytes, Fault> {
+        self.calls.call(PATH, model_ref.as_ref(), message, deadline).await
     }
 }
 
@@ -79,31 +81,14 @@ async fn decode(body: &mut Incoming) -> Result<Decoded, Fault> {
     decoder.finish()
 }
 
-/// What the gateway decides about a request without its rows: whether it is taken, and which model it needs.
-fn check(request: &AnalyzeRequest) -> Result<Option<Wanted>, Fault> {
+/// Checks a request without its rows, and returns the model that it needs.
+fn check(request: &AnalyzeRequest) -> Result<Option<ModelRef>, Fault> {
     validate::check_typed("lepton.analysis.v1.AnalyzeRequest", request)?;
     if request.consistency() == Consistency::Quorum {
-        let message = "CONSISTENCY_QUORUM is not built yet; leave consistency out or send CONSISTENCY_ONE";
-        return Err(Fault::new(Reason::ConsistencyUnsupported, message));
+        return Err(ProxyError::QuorumUnsupported.into());
     }
-    Ok(request.model.as_ref().map(|name| Wanted {
+    Ok(request.model.as_ref().map(|name| ModelRef {
         name: name.clone(),
         version: None,
     }))
-}
-
-/// Notes the trace in an encoded answer: of two values for one field the last counts.
-fn traced(answer: Bytes) -> Bytes {
-    let Some(trace_id) = trace::trace_id() else {
-        return answer;
-    };
-    let mut noted = BytesMut::from(answer);
-    noted.extend_from_slice(
-        &AnalyzeResponse {
-            trace_id,
-            ..Default::default()
-        }
-        .encode_to_vec(),
-    );
-    noted.freeze()
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OnlineConfig {
-    /// How many calls are under way at once; more are refused with OVERLOADED.
+    /// Maximum of calls under way; more are refused with OVERLOADED.
     pub calls_max: u32,
-    /// How long a call may take when its caller sets no deadline.
+    /// Longest call when its caller sets no deadline.
     #[serde(with = "duration")]
     pub deadline: Duration,
     /// The largest body, in bytes, that is sent to a second worker when the first breaks off.

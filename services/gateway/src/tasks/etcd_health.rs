@@ -1,4 +1,4 @@
-//! Whether etcd can be reached from here, so that calls that need the journal are refused at once while it cannot.
+//! Reachability of etcd, so that calls that need the journal are refused at once while it cannot.
 //!
 //! Promises: short gaps, as an election inside etcd, do not count. Leaves whether the journal takes a write to the leader.
 
@@ -9,28 +9,28 @@ use lepton_coordination::etcd::Etcd;
 use lepton_core::clock::Clock;
 use tokio::sync::watch;
 
-/// How often etcd is asked.
+/// Interval of the probes.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
-/// How long it may take to answer.
+/// Longest wait for an answer.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
-/// How long it must have been silent to count as away: longer than an election among its members, which takes up to two
+/// Silence after which etcd counts as away: longer than an election among its members, which takes up to two
 /// seconds when its leader is cut off, behind one probe of a member that is cut off, too.
 const SILENCE_MAX: Duration = Duration::from_millis(3_500);
 
-/// The present answer. Clones share it.
+/// The present state. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Reach {
+pub struct EtcdHealth {
     away: watch::Receiver<bool>,
 }
 
-impl Reach {
-    /// Makes the answer and the task that keeps it, which the caller runs.
+impl EtcdHealth {
+    /// Makes the handle and the task that probes etcd, which the caller runs.
     pub fn new(etcd: Etcd, clock: Clock) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, away) = watch::channel(false);
         (Self { away }, probe(etcd, clock, sender))
     }
 
-    /// Whether etcd is away.
+    /// True while etcd is away.
     pub fn is_away(&self) -> bool {
         *self.away.borrow()
     }
@@ -44,7 +44,7 @@ impl Reach {
         }
     }
 
-    /// Completes when the answer changes.
+    /// Completes when the state changes.
     pub async fn changed(&self) {
         let mut away = self.away.clone();
         let before = *away.borrow_and_update();

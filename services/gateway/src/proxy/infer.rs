@@ -1,7 +1,7 @@
 //! `inference.GRPCInferenceService`: models that are served, and inference on them.
 //!
 //! Promises: a gRPC request's tensors are never decoded or copied here; the same models, answers and refusals as over
-//! `/v2`. Leaves choosing a worker to `call` and everything about tensors to the workers.
+//! `/v2`. Leaves choosing a worker to [`super::balancer`] and everything about tensors to the workers.
 
 use bytes::Bytes;
 use lepton_domain::model::version_not_found;
@@ -12,44 +12,45 @@ use lepton_proto::convert::inference::{SERVER_NAME, model_metadata, parse_versio
 use lepton_proto::inference::*;
 use prost::Message as _;
 
-use super::call::{Calls, Inside, Wanted};
+use super::balancer::{Balancer, CallPermit, ModelRef};
+use super::error::ProxyError;
 use super::grpc::Bytewise;
-use super::message::{self, Message};
-use crate::models::Routes;
-use crate::models::board::Place;
+use super::request::{self, WorkerRequest};
+use crate::models::Routing;
+use crate::models::placement_view::ModelPlacement;
 
 /// The RPC that runs a model, here and at the workers.
 const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
 /// The numbers of the fields `model_name` and `model_version`.
 const MODEL_FIELDS: [u32; 2] = [1, 2];
-/// What the server can do beyond the protocol.
+/// Extensions of the protocol that the server has.
 pub const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
 
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Inference {
-    calls: Calls,
-    routes: Routes,
+    calls: Balancer,
+    routing: Routing,
     readiness: Readiness,
 }
 
 impl Inference {
     /// Ready when the gateway is.
-    pub fn new(calls: Calls, routes: Routes, readiness: Readiness) -> Self {
+    pub fn new(calls: Balancer, routing: Routing, readiness: Readiness) -> Self {
         Self {
             calls,
-            routes,
+            routing,
             readiness,
         }
     }
 
-    /// Whether a request would succeed.
+    /// True where a request would succeed.
     pub fn is_ready(&self) -> bool {
         self.readiness.is_ready()
     }
 
-    /// Takes a place among the calls under way.
-    pub fn enter(&self) -> Result<Inside, Fault> {
+    /// Takes a permit for a call, see [`Balancer::enter`].
+    pub fn enter(&self) -> Result<CallPermit, Fault> {
         self.calls.enter()
     }
 
@@ -63,34 +64,43 @@ impl Inference {
     }
 
     /// Runs a model on tensors. Gives the worker's answer.
-    pub async fn infer(&self, wanted: &Wanted, request: Message, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    pub async fn infer(
+        &self,
+        model_ref: &ModelRef,
+        request: WorkerRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<Bytes, Fault> {
         let deadline = self.calls.deadline(deadline);
-        self.calls.call(MODEL_INFER, Some(wanted), request, deadline).await
+        self.calls.call(MODEL_INFER, Some(model_ref), request, deadline).await
     }
 
     /// Refuses a model that is not there, so that no body is read for it.
-    pub async fn check(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<(), Fault> {
+    pub async fn check(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), Fault> {
         let deadline = self.calls.deadline(deadline);
-        let found = self.routes.find(&wanted.name, wanted.version, deadline).await;
+        let found = self.routing.find(&model_ref.name, model_ref.version, deadline).await;
         found.map(drop)
     }
 
     /// Refuses a model that would not answer now.
-    pub async fn check_ready(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<(), Fault> {
-        self.check(wanted, deadline).await?;
-        self.routes.ready(&wanted.name, wanted.version)
+    pub async fn check_ready(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), Fault> {
+        self.check(model_ref, deadline).await?;
+        self.routing.ready(&model_ref.name, model_ref.version)
     }
 
-    /// What a model takes and gives.
-    pub async fn describe(&self, wanted: &Wanted, deadline: Option<Deadline>) -> Result<ModelMetadataResponse, Fault> {
+    /// Inputs and outputs of a model.
+    pub async fn describe(
+        &self,
+        model_ref: &ModelRef,
+        deadline: Option<Deadline>,
+    ) -> Result<ModelMetadataResponse, Fault> {
         let deadline = self.calls.deadline(deadline);
-        let found = self.routes.find(&wanted.name, wanted.version, deadline).await;
+        let found = self.routing.find(&model_ref.name, model_ref.version, deadline).await;
         let (model, number) = found?;
         let version = model.version(number);
         let version = version.ok_or_else(|| version_not_found(&model.name, number))?;
-        let versions = match (wanted.version, self.routes.board().get(&model.name)) {
+        let versions = match (model_ref.version, self.routing.view().get(&model.name)) {
             (Some(named), _) => vec![named],
-            (None, Some(place)) => ready(place),
+            (None, Some(placement)) => ready(placement),
             (None, None) => Vec::new(),
         };
         Ok(model_metadata(&model.name, &version.signature, versions))
@@ -98,9 +108,9 @@ impl Inference {
 
     async fn infer_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
         let _inside = self.enter()?;
-        let head: ModelInferRequest = message::peek(&request, &MODEL_FIELDS).map_err(not_decoded)?;
-        let wanted = wanted(head.model_name, &head.model_version)?;
-        self.infer(&wanted, Message::encoded(request), deadline).await
+        let head: ModelInferRequest = request::peek(&request, &MODEL_FIELDS).map_err(ProxyError::from)?;
+        let model_ref = parse_model_ref(head.model_name, &head.model_version)?;
+        self.infer(&model_ref, WorkerRequest::encoded(request), deadline).await
     }
 }
 
@@ -122,18 +132,19 @@ impl Bytewise for Inference {
             "ServerReady" => ServerReadyResponse { ready: self.is_ready() }.encode_to_vec(),
             "ServerMetadata" => server().encode_to_vec(),
             "ModelReady" => {
-                let ModelReadyRequest { name, version } = ModelReadyRequest::decode(request).map_err(not_decoded)?;
-                let ready = match wanted(name, &version) {
-                    Ok(wanted) => self.check_ready(&wanted, deadline).await.is_ok(),
+                let ModelReadyRequest { name, version } =
+                    ModelReadyRequest::decode(request).map_err(ProxyError::from)?;
+                let ready = match parse_model_ref(name, &version) {
+                    Ok(model_ref) => self.check_ready(&model_ref, deadline).await.is_ok(),
                     Err(_) => false,
                 };
                 ModelReadyResponse { ready }.encode_to_vec()
             }
             _ => {
                 let ModelMetadataRequest { name, version } =
-                    ModelMetadataRequest::decode(request).map_err(not_decoded)?;
-                let wanted = wanted(name, &version)?;
-                self.describe(&wanted, deadline).await?.encode_to_vec()
+                    ModelMetadataRequest::decode(request).map_err(ProxyError::from)?;
+                let model_ref = parse_model_ref(name, &version)?;
+                self.describe(&model_ref, deadline).await?.encode_to_vec()
             }
         };
         Ok(answer.into())
@@ -141,12 +152,15 @@ impl Bytewise for Inference {
 }
 
 /// The versions that a worker has in memory.
-fn ready(place: &Place) -> Vec<u32> {
-    let held = place.versions.iter().filter(|(_, holders)| !holders.ready.is_empty());
+fn ready(placement: &ModelPlacement) -> Vec<u32> {
+    let held = placement
+        .versions
+        .iter()
+        .filter(|(_, replicas)| !replicas.ready.is_empty());
     held.map(|(version, _)| *version).collect()
 }
 
-/// What the server says of itself.
+/// Metadata of the server.
 pub fn server() -> ServerMetadataResponse {
     ServerMetadataResponse {
         name: SERVER_NAME.to_owned(),
@@ -156,16 +170,12 @@ pub fn server() -> ServerMetadataResponse {
 }
 
 /// The model of a request; an empty version leaves the choice to the mesh.
-pub fn wanted(name: String, version: &str) -> Result<Wanted, Fault> {
+pub fn parse_model_ref(name: String, version: &str) -> Result<ModelRef, ProxyError> {
     if name.is_empty() {
-        return Err(Fault::field("model_name", "is missing"));
+        return Err(ProxyError::ModelMissing);
     }
-    let version = parse_version(version)?;
-    Ok(Wanted { name, version })
-}
-
-fn not_decoded(error: prost::DecodeError) -> Fault {
-    Fault::field("request", error.to_string())
+    let version = parse_version(version).map_err(|_| ProxyError::VersionInvalid(version.to_owned()))?;
+    Ok(ModelRef { name, version })
 }
 
 #[cfg(test)]
@@ -174,12 +184,15 @@ mod tests {
 
     #[test]
     fn versions_are_numbers_and_an_empty_one_leaves_the_choice() {
-        let version = |text: &str| wanted("m".to_owned(), text).map(|wanted| wanted.version);
+        let version = |text: &str| parse_model_ref("m".to_owned(), text).map(|model_ref| model_ref.version);
         assert_eq!((version(""), version("7")), (Ok(None), Ok(Some(7))));
         for bad in ["x", "-1", "1.0", "4294967296", " 1"] {
-            assert!(version(bad).is_err_and(|fault| fault.message.contains(bad)), "{bad}");
+            assert!(
+                version(bad).is_err_and(|error| error.to_string().contains(bad)),
+                "{bad}"
+            );
         }
-        assert!(wanted(String::new(), "").is_err());
+        assert!(parse_model_ref(String::new(), "").is_err());
     }
 
     #[test]
@@ -191,7 +204,7 @@ mod tests {
             raw_input_contents: vec![Bytes::from(vec![0; 1_000])],
             ..Default::default()
         };
-        let peeked: ModelInferRequest = message::peek(&request.encode_to_vec(), &MODEL_FIELDS).expect("well formed");
+        let peeked: ModelInferRequest = request::peek(&request.encode_to_vec(), &MODEL_FIELDS).expect("well formed");
         assert_eq!((peeked.model_name.as_str(), peeked.model_version.as_str()), ("m", "2"));
         assert!(peeked.raw_input_contents.is_empty());
     }
