@@ -100,7 +100,7 @@ def visit_every_page(page):
         for field in page.locator("input:not([type=hidden])").all():
             assert field.evaluate("it => it.labels.length") == 1, f"a field of {name} has no label"
         page.keyboard.press("Tab")
-        expect(page.locator(":focus")).to_have_text("Skip to the content")
+        expect(page.locator(":focus")).to_have_text("Skip to content")
 
 
 def policy_is_in_force(context):
@@ -140,7 +140,7 @@ def tasks_appear_and_are_cancelled(page):
     assert call(f"/api/v1/tasks/{running}")["state"] == "STATE_CANCELLED"
 
     page.goto(CONSOLE + "/tasks?kind=nothing-like-this")
-    expect(page.get_by_role("main")).to_contain_text("No task is like this")
+    expect(page.get_by_role("main")).to_contain_text("No matching task")
     return done, failed
 
 
@@ -319,7 +319,7 @@ def pages_work_without_scripts(browser):
     assert page.locator("noscript meta[http-equiv=refresh]").count() == 1
     page.goto(CONSOLE + "/tasks")
     assert page.locator("meta[http-equiv=refresh]").count() == 0, "it would wipe what is typed into the filter"
-    expect(page.get_by_role("link", name="Load anew")).to_be_visible()
+    expect(page.get_by_role("link", name="Reload")).to_be_visible()
     context.close()
 
 
