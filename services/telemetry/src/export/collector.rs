@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use lepton_domain::text::redacted_address;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, Protocol as OtlpProtocol, SpanExporter, WithExportConfig, WithHttpConfig,
@@ -94,7 +95,7 @@ impl Collector {
         let endpoint = configured.map(str::to_owned).or_else(|| value("ENDPOINT"))?;
         let Some(address) = Address::parse(&endpoint) else {
             tracing::warn!(
-                endpoint,
+                endpoint = %redacted_address(&endpoint),
                 "no collector: the endpoint is not http://HOST:PORT or https://HOST:PORT"
             );
             return None;
@@ -211,7 +212,7 @@ fn headers(text: &str) -> Vec<(HeaderName, String)> {
         let parsed = header(pair);
         if parsed.is_none() {
             // Without its value, which may be a secret.
-            let name = pair.split('=').next();
+            let name = pair.split_once('=').map(|(name, _)| name);
             tracing::warn!(name, "a header for the collector cannot be used");
         }
         parsed
