@@ -15,7 +15,7 @@ async fn offered(script: &std::path::Path, line: &str) -> Vec<String> {
     let typed: Vec<&str> = line.split(' ').collect();
     let last = typed.len() - 1;
     let program = format!(
-        "set -eu; source '{}'; COMP_WORDS=({}); COMP_CWORD={last}; COMPREPLY=(); \
+        "source '{}'; COMP_WORDS=({}); COMP_CWORD={last}; COMPREPLY=(); \
          _lepton lepton '{}' '{}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
         script.display(),
         typed
