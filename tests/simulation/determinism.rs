@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 /// Names the file that a process writes its history to, and so marks it as one that simulates.
 const HISTORY: &str = "LEPTON_TEST_HISTORY";
-/// Real time for one simulation; one that takes longer hangs, or waits for the real clock.
+/// Real time for a scripted simulation; one that takes longer hangs, or waits for the real clock.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The system's randomness, as every library of this program gets it.
@@ -45,14 +45,14 @@ pub fn twice(test: &str, simulate: impl FnOnce() -> Vec<String>) -> Option<Vec<S
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (one, other) = runtime
         .expect("a runtime")
-        .block_on(async { tokio::join!(run(test, &[]), run(test, &[])) });
+        .block_on(async { tokio::join!(run(test, PATIENCE, &[]), run(test, PATIENCE, &[])) });
     let [one, other] = [one, other].map(|history| history.unwrap_or_else(|output| panic!("{output}")));
     assert_eq!(one, other, "the same seed, the same history");
     Some(one)
 }
 
 /// Runs one test of this program in a process of its own and returns its history, or what it printed when it failed.
-pub async fn run(test: &str, variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
+pub async fn run(test: &str, patience: Duration, variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let file = folder.path().join("history");
     let mut command = Command::new(std::env::current_exe().expect("a test knows its program"));
@@ -61,8 +61,8 @@ pub async fn run(test: &str, variables: &[(&str, &str)]) -> Result<Vec<String>, 
         .env(HISTORY, &file)
         .envs(variables.iter().copied())
         .kill_on_drop(true);
-    let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
-        return Err(format!("no end within {PATIENCE:?}"));
+    let Ok(output) = tokio::time::timeout(patience, command.output()).await else {
+        return Err(format!("no end within {patience:?}"));
     };
     let output = output.expect("a test can be started again");
     if !output.status.success() {
