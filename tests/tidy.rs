@@ -3,6 +3,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/config.rs"]
 mod config;
 #[path = "tidy/dead.rs"]
@@ -15,3 +17,5 @@ mod map;
 mod purity;
 #[path = "tidy/sources.rs"]
 mod sources;
+#[path = "tidy/words.rs"]
+mod words;

@@ -11,8 +11,7 @@ use std::fmt::{Display, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lepton_domain::reason::{Fault, Reason};
-
-use crate::convert::task::sha256;
+use sha2::{Digest as _, Sha256};
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +64,7 @@ impl Listing {
             let _ = write!(text, "\n{}:{value}", value.len());
         }
         let mut digest = [0; DIGEST_BYTES];
-        digest.copy_from_slice(&sha256(text.as_bytes()).0[..DIGEST_BYTES]);
+        digest.copy_from_slice(&Sha256::digest(text.as_bytes())[..DIGEST_BYTES]);
         Self { digest }
     }
 

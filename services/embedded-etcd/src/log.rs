@@ -1,4 +1,4 @@
-//! The write-ahead log: makes entries durable before anybody hears of them.
+//! The write-ahead log: makes entries durable before they are published.
 //!
 //! A batch holds the entries of some requests and their answers. One writer takes all batches that wait, writes them as one frame,
 //! syncs once, publishes the progress and only then releases the answers: that is the group commit. Answers to reads ride along,

@@ -41,7 +41,7 @@ impl Cluster {
         }
     }
 
-    /// Who leads a service, as far as is known.
+    /// Leader of a service, as far as is known.
     pub fn leader(&self, service: &str) -> Option<Leader> {
         let (_, watch) = self.leaders.iter().find(|(name, _)| *name == service)?;
         watch.view().borrow().clone()

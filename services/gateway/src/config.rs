@@ -9,7 +9,7 @@ use lepton_mesh::server::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataConfig;
-use crate::edge::caller::CallerConfig;
+use crate::request::caller::CallerConfig;
 use crate::models::config::ModelsConfig;
 use crate::proxy::config::OnlineConfig;
 use crate::tasks::config::TasksConfig;
@@ -18,15 +18,15 @@ use crate::tasks::config::TasksConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What every service has.
+    /// Settings that every service has.
     pub common: Common,
-    /// What clients may do.
+    /// Limits on clients.
     pub edge: EdgeConfig,
     /// Callers without a credential.
     pub caller: CallerConfig,
     /// Online calls.
     pub online: OnlineConfig,
-    /// Balancer about tasks.
+    /// Calls about tasks.
     pub tasks: TasksConfig,
     /// Models.
     pub models: ModelsConfig,
@@ -36,7 +36,7 @@ pub struct Config {
     pub server: Limits,
 }
 
-/// What clients may do: section `[edge]`.
+/// Limits on clients: section `[edge]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeConfig {
@@ -48,7 +48,7 @@ pub struct EdgeConfig {
     /// Origins (`https://host:port`) whose pages may use this gateway from a browser; `*` allows all.
     #[serde(with = "list")]
     pub allowed_origins: Vec<String>,
-    /// How long a gateway that stops still accepts connections, so that balancers notice first.
+    /// Time for which a gateway that stops still accepts connections, so that balancers notice first.
     #[serde(with = "duration")]
     pub drain_notice: Duration,
 }

@@ -1,7 +1,7 @@
 //! `lepton.data.v1.DataService`: tables that are uploaded once and then named by tasks.
 //!
 //! Promises: an upload is on disk when it is answered, and has a name that was never given before; how many there are, and
-//! how large they are together, is limited. Any content is kept: what it is, the task that reads it finds out and says.
+//! how large they are together, is limited. Any content is kept: the task that reads it finds out its format, or refuses it.
 
 use lepton_core::blob::{Area, digest_of};
 use lepton_core::context::Context;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::edge::Caller;
+use crate::request::Caller;
 use crate::tasks::payloads::Payloads;
 
 /// Prefix of the names of uploads.

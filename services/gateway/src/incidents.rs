@@ -20,9 +20,9 @@ use tonic::{Request, Response, Status};
 use crate::cluster::Cluster;
 use crate::traces;
 
-/// How long one monitor may take.
+/// Timeout of one monitor.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// When to try again when none answered.
+/// Retry delay when none answered.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// The service.

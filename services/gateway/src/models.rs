@@ -1,6 +1,6 @@
 //! `lepton.model.v1.ModelService`: the registry of models over gRPC and REST.
 //!
-//! Promises: reads are of etcd itself, so two gateways agree; states are what the workers told last. Leaves decisions to
+//! Promises: reads are of etcd itself, so two gateways agree; states are those that the workers reported last. Leaves decisions to
 //! `domain::model`, keeping to `lepton-models`, and running models to the workers.
 
 use lepton_coordination::registry::Directory;

@@ -1,4 +1,4 @@
-//! When the gateway calls itself ready.
+//! Readiness of the gateway.
 //!
 //! Promises: ready means that a request would succeed now. While etcd is away but a worker answers, a gateway that was
 //! ready stays so: analyses go on, and submits are refused with a reason. Leaves showing it to `mesh::server`.
@@ -38,7 +38,7 @@ pub async fn keep(
     readiness.set(false);
 }
 
-/// Whether a request would succeed. `excused` says that the leader is missed only because etcd is away.
+/// Returns whether a request would succeed. `excused`: the leader is missed only because etcd is away.
 fn decide(worker: bool, leader: bool, excused: bool) -> bool {
     worker && (leader || excused)
 }

@@ -29,7 +29,7 @@ use tracing::Instrument as _;
 use crate::cluster::{Cluster, ELECTING};
 use crate::config::Config;
 use crate::data::Data;
-use crate::edge::caller::Callers;
+use crate::request::caller::Callers;
 use crate::edge::router::{self, Router};
 use crate::edge::services::{self, Services};
 use crate::edge::stack;
@@ -61,7 +61,7 @@ pub struct Gateway {
 /// The gateway's work beside requests; it ends with the first failure or with its owner.
 type Background = JoinSet<Result<(), Fault>>;
 
-/// What the gateway sees of the rest of the mesh.
+/// The gateway's view of the rest of the mesh.
 struct Mesh {
     etcd: Etcd,
     directory: Directory,
@@ -207,7 +207,7 @@ impl Gateway {
         }
     }
 
-    /// Registers the models of the configured directory; says whether readiness has to wait no longer.
+    /// Registers the models of the configured directory; the returned flag is true once readiness need not wait any more.
     fn import(&self, models: &Models, background: &mut Background) -> watch::Receiver<bool> {
         let (sender, done) = watch::channel(!models.config.directory_first);
         let import = Import {

@@ -35,7 +35,7 @@ use self::intake::Handle;
 use self::payloads::{KnownInput, Payloads};
 use self::snapshot::TaskSnapshot;
 use self::view::View;
-use crate::edge::Caller;
+use crate::request::Caller;
 
 mod batch;
 pub mod config;

@@ -22,9 +22,9 @@ use tonic::transport::Channel;
 #[cfg(test)]
 mod tests;
 
-/// How long one monitor may take.
+/// Timeout of one monitor.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// When to try again when none answered.
+/// Retry delay when none answered.
 const RETRY: Duration = Duration::from_secs(2);
 /// The largest answer: some 2,000 spans at their limits.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

@@ -12,7 +12,7 @@ use lepton_mesh::server::deadline::Deadline;
 
 use self::path::Fields;
 use self::table::Binding;
-use crate::edge::{Caller, grpc_framing};
+use crate::request::{Caller, grpc_framing};
 
 pub mod call;
 pub mod json_error;

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use self::request::{Asked, Form, JSON_LENGTH};
 use self::target::About;
-use crate::edge::body::Incoming;
-use crate::edge::offload;
+use crate::request::body::Incoming;
+use crate::offload;
 use crate::proxy::balancer::ModelRef;
 use crate::proxy::infer::{self, Inference};
 use crate::proxy::request::WorkerRequest;

@@ -1,7 +1,7 @@
 //! The bytes of segments, snapshot chunks and manifests.
 //!
 //! Promises: the same content gives the same bytes; whatever was damaged, cut off or written by a later version is an
-//! error that says what is wrong. Encodes once, and checks and hashes in one pass. Leaves whether a segment fits where
+//! error that names the defect. Encodes once, and checks and hashes in one pass. Leaves whether a segment fits where
 //! it stands to `replay`.
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! Configuration: flags over `LEPTON_<SECTION>__<KEY>` over a TOML file over defaults.
 //!
-//! Promises: an unknown key or a wrong value is an error that says where it stands, with the line if that is a file;
+//! Promises: an unknown key or a wrong value is an error that names its place, with the line if that is a file;
 //! whatever is read comes through [`Settings`], so that tests need neither environment nor disk. Leaves each
 //! service's options to its own struct.
 

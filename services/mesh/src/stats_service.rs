@@ -1,7 +1,7 @@
 //! Stats of an instance: `lepton.fleet.v1.FleetService`, the same for every service.
 //!
 //! Promises: the first message comes at once, then one at each interval and one as soon as the drain begins; when the
-//! server closes, a last one that says so ends the stream, so that nobody takes a farewell for a loss. Leaves the
+//! server closes, a last one with that fact ends the stream, so that a shutdown is not taken for a loss. Leaves the
 //! figures to each service.
 
 use std::ops::RangeInclusive;

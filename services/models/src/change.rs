@@ -1,8 +1,8 @@
 //! Changing a model's record.
 //!
 //! Promises: a change is decided on the record that it replaces, and made once: after an unanswered try the same swap
-//! is repeated, which changes nothing if the first one came through, and the nonce in the record tells that it did.
-//! When etcd gives no answer at all the outcome is unknown and said to be. Leaves waiting for workers to `deploy`.
+//! is repeated, which changes nothing if the first one came through, and the nonce in the record shows that it did.
+//! When etcd gives no answer at all the outcome is unknown and reported as such. Leaves waiting for workers to `deploy`.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: a deploy ends well when every live worker has tried and one has the version; where none could load it the
 //! deploy is taken back. A caller that goes away in the middle leaves the deploy as it is. Leaves loading to the
-//! workers, who tell in the registry how far they are.
+//! workers, which report their progress in the registry.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The versions that an instance has in memory, as its registry entry reports them.
 //!
-//! Promises: bounded, whatever a loader says. What cannot be read counts as nothing loaded. Leaves loading to the
+//! Promises: bounded, whatever a loader reports. What cannot be read counts as nothing loaded. Leaves loading to the
 //! workers.
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What each service of the mesh is told: pure, from the options and the variables of the environment.
+//! Settings of each service of the mesh: pure, from the options and the variables of the environment.
 //!
 //! Promises: options go before variables, and these before defaults, as everywhere; a variable reaches the services that
 //! have its setting and no others, workers included; one that no service has is refused.

@@ -1,6 +1,6 @@
 //! A lease that is kept alive as long as its owner lives.
 //!
-//! Promises: `lost` fires when etcd says that the lease is gone, or when no keep-alive was confirmed for the lease's
+//! Promises: `lost` fires when etcd reports that the lease is gone, or when no keep-alive was confirmed for the lease's
 //! whole time, counted from before the request was sent; dropping the lease revokes it. A keep-alive that succeeded
 //! proves nothing about keys: whoever acts must fence its writes.
 

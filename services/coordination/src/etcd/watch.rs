@@ -1,7 +1,7 @@
 //! A prefix of etcd as a view in memory.
 //!
 //! Promises: lists, then watches from the revision after; lists again when the stream breaks, when the history is
-//! compacted, and every half minute. While etcd is away the last good view stays and says `synced: false`. The view
+//! compacted, and every half minute. While etcd is away the last good view stays, with `synced: false`. The view
 //! may lag, so it is a hint, never a proof.
 
 use std::collections::BTreeMap;

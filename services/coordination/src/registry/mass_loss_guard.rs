@@ -1,7 +1,7 @@
 //! A guard against the loss of many entries at once.
 //!
 //! Promises: pure; time comes in. If half of a service (two instances at least) vanishes within 5 s without having
-//! said that it drains, the old entries stay for a while: etcd forgetting is likelier than half a service dying at
+//! announced a drain, the old entries stay for a while: etcd forgetting is likelier than half a service dying at
 //! once, and what lives registers again within that while. Leaves dead ones that are kept to their callers, who find
 //! that they do not answer.
 

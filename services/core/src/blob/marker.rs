@@ -1,4 +1,4 @@
-//! The object that says whose store this is.
+//! The object that names the owner of the store.
 //!
 //! Promises: written once, by whoever opens the store first. A service that was given another directory than its
 //! peers, or a store of an older incarnation, finds out at start and not when a payload is missing.

@@ -18,7 +18,7 @@ use lepton_mesh::server::refusal::refuse;
 use tower::{Layer, Service};
 use tower_http::cors::{self, AllowHeaders, AllowOrigin, Vary};
 
-use super::error::EdgeError;
+use crate::request::error::EdgeError;
 
 /// Time for which a browser may cache the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);

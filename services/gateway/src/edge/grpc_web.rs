@@ -16,8 +16,8 @@ use lepton_core::error;
 use lepton_domain::reason::Fault;
 use lepton_mesh::memory_budget::MemoryBudget;
 
-use super::body::Incoming;
-use super::error::EdgeError;
+use crate::request::body::Incoming;
+use crate::request::error::EdgeError;
 
 const BINARY: HeaderValue = HeaderValue::from_static("application/grpc-web+proto");
 const TEXT: HeaderValue = HeaderValue::from_static("application/grpc-web-text+proto");

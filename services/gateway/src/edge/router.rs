@@ -16,13 +16,15 @@ use lepton_mesh::server::refusal::{Refused, refuse};
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _};
 
-use super::body::{self, Incoming};
-use super::caller::Caller;
+use crate::request::body::{self, Incoming};
+use crate::request::caller::Caller;
 use super::dialect::Dialect;
-use super::error::EdgeError;
+use crate::request::error::EdgeError;
 use super::services::FRAMING_BYTES_MAX;
 use super::target::Target;
-use super::{decompression, grpc_web, mistaken_body, offload};
+use super::grpc_web;
+use crate::offload;
+use crate::request::{decompression, mistaken_body};
 use crate::config::EdgeConfig;
 use crate::proxy::analyze::{self, Online};
 use crate::proxy::answer;
@@ -141,7 +143,7 @@ impl Router {
         target: &Target,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, EdgeError> {
-        Caller::of(request.extensions())?.authorize(target)?;
+        authorize(&Caller::of(request.extensions())?, target)?;
         if dialect != Dialect::Grpc {
             grpc_web::check(&mut request)?;
         }
@@ -194,7 +196,7 @@ impl Router {
 
     async fn serve(&self, target: Target, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
         let caller = Caller::of(request.extensions())?;
-        caller.authorize(&target)?;
+        authorize(&caller, &target)?;
         // Probes come for ever and are not load.
         let mut measured = target.is_load().then(|| self.stats.begin());
         let result = match target {
@@ -263,4 +265,9 @@ fn failed(response: &Response<Body>) -> bool {
     let status = response.headers().get("grpc-status");
     let code = status.and_then(|number| Code::from_number(number.to_str().ok()?.parse().ok()?));
     code.is_some_and(|code| code.http_status() >= 500)
+}
+
+/// Refuses a target whose RPC needs a higher role than the caller has. Pages, health and reflection are open to all.
+fn authorize(caller: &Caller, target: &Target) -> Result<(), EdgeError> {
+    target.rpc().map_or(Ok(()), |rpc| caller.authorize(&rpc))
 }

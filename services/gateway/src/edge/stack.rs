@@ -14,7 +14,7 @@ use lepton_telemetry::trace;
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
-use super::caller::Callers;
+use crate::request::caller::Callers;
 use super::cors::CorsLayer;
 use super::dialect::Dialect;
 use super::router::Router;

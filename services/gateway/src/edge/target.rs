@@ -74,3 +74,14 @@ impl Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_and_reflection_need_no_role() {
+        assert!(Target::of_rpc("/grpc.health.v1.Health/Check").rpc().is_none());
+        assert!(Target::of_rpc("/lepton.task.v1.TaskService/SubmitTask").rpc().is_some());
+    }
+}

@@ -18,7 +18,7 @@ use lepton_proto::task::v1::{GetTaskRequest, SubmitTaskRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
-use super::caller::AnonymousRole;
+use crate::request::caller::AnonymousRole;
 use crate::{Config, Gateway};
 
 mod requests;

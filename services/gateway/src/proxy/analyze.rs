@@ -14,7 +14,7 @@ use super::error::ProxyError;
 use super::grpc::Bytewise;
 use super::request::{self, WorkerRequest};
 use super::rows::{Decoded, Decoder};
-use crate::edge::body::Incoming;
+use crate::request::body::Incoming;
 
 /// The RPC, here and at the workers.
 pub const PATH: &str = "/lepton.analysis.v1.AnalysisService/Analyze";

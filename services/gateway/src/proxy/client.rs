@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tower::ServiceExt as _;
 
-use crate::edge::grpc_framing;
+use crate::request::grpc_framing;
 
 /// A call that is about to be made.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Outgoing<'a> {
     pub model_version: Option<u32>,
 }
 
-/// Balancer a unary RPC and gives its answer. Dropping the future cancels the call at the worker.
+/// Calls a unary RPC and returns its answer. Dropping the future cancels the call at the worker.
 pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fault> {
     let path = outgoing.path;
     let mut request = Request::post(path)

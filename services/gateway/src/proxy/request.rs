@@ -15,7 +15,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 
 use super::chunks::Chunks;
 use super::rows::Decoded;
-use crate::edge::grpc_framing;
+use crate::request::grpc_framing;
 
 #[cfg(test)]
 mod tests;

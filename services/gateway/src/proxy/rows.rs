@@ -1,7 +1,7 @@
 //! The body of an Analyze call over REST, decoded while it arrives.
 //!
 //! Promises: rows go straight into columns in one pass; never a tree of values, never the whole body in memory; every
-//! fault says line and column. Leaves what the figures mean to the workers.
+//! error carries line and column. Leaves what the figures mean to the workers.
 
 use bytes::{Buf as _, BytesMut};
 use lepton_domain::reason::{Fault, Reason};

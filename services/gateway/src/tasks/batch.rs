@@ -10,7 +10,7 @@ use lepton_telemetry::trace::{self, TraceContext};
 
 use super::view::View;
 use super::{Submit, Tasks};
-use crate::edge::Caller;
+use crate::request::Caller;
 
 /// Members of a sampled batch that have spans of their own.
 const MEMBERS_TRACED_MAX: usize = 4;

@@ -15,7 +15,7 @@ use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
 use super::{Tasks, submit};
-use crate::edge::Caller;
+use crate::request::Caller;
 
 /// Length of a wait whose request sets none.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use super::payloads::stored_bytes;
 use super::snapshot::TaskSnapshot;
 use super::view::View;
 use super::{Tasks, leader, page_token};
-use crate::edge::Caller;
+use crate::request::Caller;
 
 /// Tasks on a page of a request without a size.
 const PAGE_SIZE_DEFAULT: u32 = 50;

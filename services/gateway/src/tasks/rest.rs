@@ -18,7 +18,8 @@ use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::view::View;
 use super::{Tasks, grpc, idempotency_key, submit};
-use crate::edge::{Caller, offload};
+use crate::offload;
+use crate::request::Caller;
 use crate::transcode::{Bound, request, response};
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use lepton_domain::reason::{Fault, Reason};
 use lepton_mesh::server::deadline::Deadline;
 use tower::ServiceExt as _;
 
-use crate::edge::Caller;
-use crate::edge::grpc_framing::{self, MessageStream};
+use crate::request::Caller;
+use crate::request::grpc_framing::{self, MessageStream};
 
 /// Starts a call with a message behind its prefix. Refusals that come before the first answer are errors here.
 pub async fn start(

@@ -1,6 +1,6 @@
 //! One event of the journal, for people.
 //!
-//! Promises: every kind of event has a name and says in words what happened. Leaves layout to whoever prints it.
+//! Promises: every kind of event has a name and a description in words. Leaves layout to whoever prints it.
 
 use lepton_domain::ids::{Epoch, Seq, TaskId};
 use lepton_domain::ledger::Event;

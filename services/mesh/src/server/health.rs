@@ -1,6 +1,6 @@
 //! Readiness, for health checks: `grpc.health.v1`.
 //!
-//! Promises: watchers hear of each change, hear NOT_SERVING when the service is about to stop, and are let go then, so
+//! Promises: watchers are notified of each change, get NOT_SERVING when the service is about to stop, and are let go then, so
 //! that they do not hold up a drain. Leaves deciding what ready means to the service.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What becomes of a batch: counted when it is lost, and a collector's failures reported once.
+//! Fate of a batch: counted when it is lost, and a collector's failures reported once.
 //!
 //! Promises: none of this waits. Leaves sending to the exporter inside.
 

@@ -1,4 +1,4 @@
-//! Which new traces are exported.
+//! Sampling of new traces.
 //!
 //! Promises: a quiet service is traced in full, a busy one by its share. Leaves traces that a caller began to the caller.
 

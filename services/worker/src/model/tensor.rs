@@ -1,6 +1,6 @@
 //! Tensors between callers and backends: plain bytes in row-major order, little-endian, or texts.
 //!
-//! Promises: a tensor that exists has as many elements as its shape says, and only zeros and ones where it is of truth
+//! Promises: a tensor that exists has as many elements as its shape has, and only zeros and ones where it is of truth
 //! values. Leaves the expectations of a model to [`signature`](super::signature).
 
 use bytes::Bytes;

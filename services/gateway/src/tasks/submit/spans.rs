@@ -1,4 +1,4 @@
-//! Where the parts of a submit stand in its text.
+//! Positions of the parts of a submit in its text.
 //!
 //! Promises: nothing but positions is kept, and of no more parts than are taken. Leaves what is wrong inside of a part to
 //! whoever reads it.

@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use lepton_core::error;
 use prost::Message;
 
-use super::error::UpstreamError;
+use crate::request::error::UpstreamError;
 
 #[cfg(test)]
 mod tests;

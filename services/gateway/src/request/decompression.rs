@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 use lepton_mesh::memory_budget::MemoryBudget;
 
 use super::body::Incoming;
-use super::error::EdgeError;
+use crate::request::error::EdgeError;
 use super::grpc_framing::{self, PREFIX_BYTES};
 
 pub(super) mod decoder;

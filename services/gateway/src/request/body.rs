@@ -19,7 +19,7 @@ use lepton_core::error;
 use lepton_mesh::memory_budget::{MemoryBudget, Reservation};
 
 use super::decompression::decoder::Decoder;
-use super::error::EdgeError;
+use crate::request::error::EdgeError;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
-//! What goes wrong at the edge, before a request reaches its service.
+//! Errors of the edge, before a request reaches its service.
 //!
-//! Promises: typed where it arises; one conversion to the [`Fault`] that callers read. Leaves forms to [`super::dialect`].
+//! Promises: typed where it arises; one conversion to the [`Fault`] that callers read. Leaves forms to [`crate::edge`].
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 use lepton_domain::reason::Fault;
 use tracing::Span;
 
-use super::error::EdgeError;
+use crate::request::error::EdgeError;
 
 /// Bodies from this size on take milliseconds.
 const LARGE_BYTES: usize = 1 << 20;
