@@ -1,7 +1,7 @@
 //! Kind `analyze`: the online call as a task. Its input and output are the fields of that call.
 //!
 //! Promises: the figures and the errors are those of the online call; no attempt is repeated for an input that is wrong.
-//! Leaves reading the input to [`decode`].
+//! Leaves reading the input to [`decode`](mod@decode).
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
