@@ -9,9 +9,9 @@ use lepton_mesh::server::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataConfig;
-use crate::request::caller::CallerConfig;
 use crate::models::config::ModelsConfig;
 use crate::proxy::config::OnlineConfig;
+use crate::request::caller::CallerConfig;
 use crate::tasks::config::TasksConfig;
 
 /// The whole configuration: one field a section.

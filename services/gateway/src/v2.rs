@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use self::request::{Asked, Form, JSON_LENGTH};
 use self::target::About;
-use crate::request::body::Incoming;
 use crate::offload;
 use crate::proxy::balancer::ModelRef;
 use crate::proxy::infer::{self, Inference};
 use crate::proxy::request::WorkerRequest;
+use crate::request::body::Incoming;
 use crate::transcode::response;
 
 pub use self::target::Target;

@@ -14,10 +14,10 @@ use lepton_telemetry::trace;
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
-use crate::request::caller::Callers;
 use super::cors::CorsLayer;
 use super::dialect::Dialect;
 use super::router::Router;
+use crate::request::caller::Callers;
 
 /// The beginnings of paths whose requests have no span: probes are too many, the stream of our figures is too long, and looking
 /// at traces makes none.

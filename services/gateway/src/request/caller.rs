@@ -138,7 +138,10 @@ mod tests {
         assert_eq!(allowed, [[true, false, false], [true, true, false], [true, true, true]]);
         // Of services among themselves.
         assert!(may(Viewer, STATS));
-        assert!(!may(Operator, "/lepton.task.v1.TaskService/Unknown"), "no row in the table");
+        assert!(
+            !may(Operator, "/lepton.task.v1.TaskService/Unknown"),
+            "no row in the table"
+        );
     }
 
     #[test]

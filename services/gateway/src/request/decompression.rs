@@ -11,8 +11,8 @@ use http::{HeaderMap, Request};
 use lepton_mesh::memory_budget::MemoryBudget;
 
 use super::body::Incoming;
-use crate::request::error::EdgeError;
 use super::grpc_framing::{self, PREFIX_BYTES};
+use crate::request::error::EdgeError;
 
 pub(super) mod decoder;
 

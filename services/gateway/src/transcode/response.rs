@@ -17,8 +17,8 @@ use lepton_proto::proto_json::{self, PrintError};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use super::table::Binding;
-use crate::request::grpc_framing::MessageStream;
 use crate::offload;
+use crate::request::grpc_framing::MessageStream;
 
 /// Longest silence of a stream of events. Proxies close silent connections after 30 to 60 s.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
