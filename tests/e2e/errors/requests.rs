@@ -315,7 +315,8 @@ async fn values_that_break_a_rule_name_their_field() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_of_one_value_is_given_once() {
-    let rest = shared().await.rest();
+    let mesh = shared().await;
+    let rest = mesh.rest();
     for query in ["pageSize=5&pageSize=6", "pageSize=5&page_size=5"] {
         let answer = rest.get(&format!("/api/v1/tasks?{query}")).await;
         refused(&answer, invalid("FIELD_INVALID"));

@@ -55,7 +55,8 @@ async fn submits_without_an_id_get_one_each() {
 /// What a proxy sends to a second gateway, because the first one died over it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_names_submits_that_have_no_id() {
-    let rest = shared().await.rest();
+    let mesh = shared().await;
+    let rest = mesh.rest();
     let send = async |path: &str, body: Value| {
         let mut request = rest.request(Method::POST, path, body.to_string().into());
         let key = HeaderValue::from_static("repeat-key");
