@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use lepton_mesh::entry::refusal;
+use lepton_mesh::entry::{colour_choice, refusal};
 
 use crate::up;
 use model::{BenchInfer, Infer, Model, Train};
@@ -276,7 +276,11 @@ pub struct BenchAnalyze {
 
 /// Parses the command line into [`Parsed`]; an exit code means that there is nothing left to do.
 pub fn parse(arguments: Vec<OsString>) -> Result<Parsed, ExitCode> {
-    Parsed::try_parse_from(arguments).map_err(|error| refusal::usage(&error))
+    let mut command = Parsed::command().color(colour_choice());
+    let matches = command.try_get_matches_from_mut(arguments);
+    let parsed =
+        matches.and_then(|matches| Parsed::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    parsed.map_err(|error| refusal::usage(&error))
 }
 
 /// Returns the script by which a [`Shell`] completes this command line.

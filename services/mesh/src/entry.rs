@@ -22,7 +22,7 @@ use lepton_core::shutdown::Shutdown;
 use refusal::fail;
 
 pub use bootstrap::{Bound, bind, bootstrap, warn_if_open};
-pub use flags::Flag;
+pub use flags::{Flag, colour_choice};
 
 mod bootstrap;
 mod flags;

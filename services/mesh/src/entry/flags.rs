@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, ColorChoice, Command, value_parser};
 
 use super::Service;
 use crate::config::{self, ConfigError, Settings};
@@ -83,7 +83,9 @@ const COMMON: &[Flag] = &[
 
 /// The command of a service's binary.
 pub(super) fn command<S: Service>(version: &'static str) -> Command {
-    let command = Command::new(format!("lepton-{}", S::NAME)).version(version);
+    let command = Command::new(format!("lepton-{}", S::NAME))
+        .version(version)
+        .color(colour_choice());
     let file = Arg::new("config")
         .long("config")
         .value_name("FILE")
@@ -97,6 +99,15 @@ pub(super) fn command<S: Service>(version: &'static str) -> Command {
                 .help(flag.help),
         )
     })
+}
+
+/// Returns the colours of help and usage errors: none on a dumb terminal, which clap would colour all the same where
+/// `CI` is set.
+pub fn colour_choice() -> ColorChoice {
+    match std::env::var_os("TERM").is_some_and(|name| name == "dumb") {
+        true => ColorChoice::Never,
+        false => ColorChoice::Auto,
+    }
 }
 
 /// The configuration that a command line asks for.
