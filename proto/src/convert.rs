@@ -4,7 +4,7 @@
 //! panics. The same value always gives the same bytes. Leaves limits of size and length to the domain's own checks.
 
 use lepton_domain::ids::{AttemptId, ContentDigest, TaskId};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 pub mod analysis;
 #[cfg(test)]
@@ -68,9 +68,9 @@ impl ConvertError {
     }
 }
 
-impl From<ConvertError> for Fault {
+impl From<ConvertError> for ApiError {
     fn from(error: ConvertError) -> Self {
-        Fault::field(error.field, error.problem.to_string())
+        ApiError::field(error.field, error.problem.to_string())
     }
 }
 

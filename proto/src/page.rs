@@ -10,7 +10,7 @@ use std::fmt::{Display, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use sha2::{Digest as _, Sha256};
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ impl Listing {
 
     /// Returns the key in a token of this listing; `None` for the empty token of a first page. Fails with
     /// PAGE_TOKEN_INVALID.
-    pub fn key<K: PageKey>(&self, page_token: &str) -> Result<Option<K>, Fault> {
+    pub fn key<K: PageKey>(&self, page_token: &str) -> Result<Option<K>, ApiError> {
         if page_token.is_empty() {
             return Ok(None);
         }
@@ -90,14 +90,14 @@ impl Listing {
         };
         decode().map(Some).ok_or_else(|| {
             let rule = "is not the nextPageToken of a listing with the same filter; begin without one";
-            Fault::new(Reason::PageTokenInvalid, format!("pageToken {rule}")).violation("page_token", rule)
+            ApiError::new(Reason::PageTokenInvalid, format!("pageToken {rule}")).violation("page_token", rule)
         })
     }
 }
 
 impl<K: PageKey> PageRequest<K> {
     /// Page that a request asks for; `page_size` 0 stands for all items. Fails with PAGE_TOKEN_INVALID.
-    pub fn new(listing: Listing, page_size: u32, page_token: &str) -> Result<Self, Fault> {
+    pub fn new(listing: Listing, page_size: u32, page_token: &str) -> Result<Self, ApiError> {
         Ok(Self {
             listing,
             size: usize::try_from(page_size).ok().filter(|size| *size > 0),

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use prost::Message;
 use prost_protovalidate::{Error, Validator};
 use prost_reflect::DynamicMessage;
@@ -16,12 +16,12 @@ use crate::proto_json;
 mod tests;
 
 /// Checks a message by the rules of its fields. Fails with FIELD_INVALID.
-pub fn check(message: &DynamicMessage) -> Result<(), Fault> {
+pub fn check(message: &DynamicMessage) -> Result<(), ApiError> {
     static VALIDATOR: LazyLock<Validator> = LazyLock::new(Validator::new);
     match VALIDATOR.validate(message) {
         Ok(()) => Ok(()),
-        Err(Error::Validation(broken)) => Err(fault(broken.violations())),
-        Err(other) => Err(Fault::new(
+        Err(Error::Validation(broken)) => Err(error(broken.violations())),
+        Err(other) => Err(ApiError::new(
             Reason::Internal,
             format!("a rule of the contract cannot be applied: {other}"),
         )),
@@ -30,17 +30,17 @@ pub fn check(message: &DynamicMessage) -> Result<(), Fault> {
 
 /// Checks a typed message by its full name, such as `lepton.task.v1.ListTasksRequest`, as [`check`] does. Encodes it
 /// once, so large payloads should be taken out before.
-pub fn check_typed(name: &str, message: &impl Message) -> Result<(), Fault> {
+pub fn check_typed(name: &str, message: &impl Message) -> Result<(), ApiError> {
     let dynamic =
-        proto_json::dynamic(name, message).map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
+        proto_json::dynamic(name, message).map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
     check(&dynamic)
 }
 
-fn fault(violations: &[prost_protovalidate::Violation]) -> Fault {
+fn error(violations: &[prost_protovalidate::Violation]) -> ApiError {
     let say = |it: &prost_protovalidate::Violation| format!("{}: {}", it.field_path(), it.message());
     let message = violations.iter().map(say).collect::<Vec<_>>().join("; ");
-    let fault = Fault::new(Reason::FieldInvalid, message);
+    let error = ApiError::new(Reason::FieldInvalid, message);
     violations
         .iter()
-        .fold(fault, |fault, it| fault.violation(it.field_path(), it.message()))
+        .fold(error, |error, it| error.violation(it.field_path(), it.message()))
 }

@@ -117,8 +117,8 @@ fn perform(fixture: &mut Fixture, event: &Event, out: &mut Vec<String>) {
 }
 
 fn refusal(fixture: &Fixture, rejection: &Rejection) -> String {
-    let fault = rejection.fault();
-    let text = format!("! {} {} {}", fault.code().name(), fault.reason, fault.message);
+    let error = rejection.api_error();
+    let text = format!("! {} {} {}", error.code().name(), error.reason, error.message);
     named(fixture, &text)
 }
 

@@ -8,7 +8,7 @@ use lepton_coordination::etcd::Etcd;
 use lepton_core::blob::{Area, Blobs};
 use lepton_core::context::Context;
 use lepton_domain::model::{Change, Model, Signature};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_models::Models;
 use lepton_tests::etcd::RealEtcd;
 use lepton_tests::proxy::{Direction, Flow, Proxy};
@@ -42,7 +42,7 @@ impl Scene {
         Models::start(self.etcd.connect(&self.context, "test"), &self.context)
     }
 
-    async fn push(&self, models: &Models, content: &str) -> Result<(Model, u32), Fault> {
+    async fn push(&self, models: &Models, content: &str) -> Result<(Model, u32), ApiError> {
         let content = Bytes::from(content.to_owned());
         let (signature, lineage) = (Signature::default(), BTreeMap::new());
         models.push(&self.blobs, "m", content, signature, lineage, None).await
@@ -87,8 +87,8 @@ async fn writers_do_not_undo_each_other_and_every_file_has_its_version() {
             .delete(&scene.blobs, "m", 2)
             .await
             .map(drop)
-            .unwrap_or_else(|fault| {
-                assert_eq!(fault.reason, Reason::ModelNotFound, "{fault}");
+            .unwrap_or_else(|error| {
+                assert_eq!(error.reason, Reason::ModelNotFound, "{error}");
             });
     }
     assert_eq!(scene.files().await.len(), 3);
@@ -107,7 +107,7 @@ async fn deployed_twice() -> (Scene, Models, Proxy) {
 }
 
 /// Runs a rollback whose answer is held back until it has been made; then its connections are cut.
-async fn rollback_unanswered(scene: &Scene, proxy: &Proxy, again: bool) -> Result<Model, Fault> {
+async fn rollback_unanswered(scene: &Scene, proxy: &Proxy, again: bool) -> Result<Model, ApiError> {
     let etcd = Etcd::connect(&scene.context, &[proxy.address().to_owned()], "test");
     let (direct, behind) = (scene.models(), Models::start(etcd, &scene.context));
     proxy.refuse(false);
@@ -145,9 +145,9 @@ async fn without_any_answer_the_outcome_is_said_to_be_unknown() {
     let (scene, models, proxy) = deployed_twice().await;
     for _ in 0..TRIES_MAX {
         match rollback_unanswered(&scene, &proxy, false).await {
-            Err(fault) => {
-                assert_eq!(fault.reason, Reason::OutcomeUnknown, "{fault}");
-                assert!(fault.retry_after.is_some());
+            Err(error) => {
+                assert_eq!(error.reason, Reason::OutcomeUnknown, "{error}");
+                assert!(error.retry_after.is_some());
                 return;
             }
             // The answer came just when those before it were let pass.

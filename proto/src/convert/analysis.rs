@@ -3,7 +3,7 @@
 //! Promises: one pass, and memory for the columns alone, in proportion to the message; columns stand in order of first
 //! appearance. Leaves the meaning of columns to `lepton-analysis`.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use prost_types::Struct;
 use prost_types::value::Kind;
 
@@ -49,7 +49,7 @@ impl TableBuilder {
 
     /// Sets a value of the current row. Of two for the same column the last stands. Fails with INVALID_ROW where a new
     /// column makes the table too wide or too sparse; it is of no further use then.
-    pub fn set(&mut self, column: &str, cell: Cell) -> Result<(), Fault> {
+    pub fn set(&mut self, column: &str, cell: Cell) -> Result<(), ApiError> {
         let index = match self.columns.get(self.next) {
             Some(expected) if expected.name() == column => self.next,
             _ => self.find(column)?,
@@ -60,14 +60,14 @@ impl TableBuilder {
         Ok(())
     }
 
-    fn find(&mut self, name: &str) -> Result<usize, Fault> {
+    fn find(&mut self, name: &str) -> Result<usize, ApiError> {
         if let Some(index) = self.by_name.get(name) {
             return Ok(*index);
         }
         let index = self.columns.len();
         // Before the row ends: one row behind many may name many columns, each of which fills up to that row.
         bounds::check(self.rows, index + 1, self.cells_set)
-            .map_err(|fault| fault.with("row", self.rows.to_string()).with("column", name))?;
+            .map_err(|error| error.with("row", self.rows.to_string()).with("column", name))?;
         self.columns.push(Column::new(name));
         self.by_name.insert(name.to_owned(), index);
         Ok(index)
@@ -75,9 +75,9 @@ impl TableBuilder {
 
     /// Ends the current row; columns that it did not name have no value in it. Fails with INVALID_ROW where that makes
     /// the table too sparse.
-    pub fn end_row(&mut self) -> Result<(), Fault> {
+    pub fn end_row(&mut self) -> Result<(), ApiError> {
         bounds::check(self.rows + 1, self.columns.len(), self.cells_set)
-            .map_err(|fault| fault.with("row", self.rows.to_string()))?;
+            .map_err(|error| error.with("row", self.rows.to_string()))?;
         self.rows += 1;
         self.next = 0;
         Ok(())
@@ -89,15 +89,15 @@ impl TableBuilder {
     }
 
     /// Returns the table. Fails with NO_ROWS when it has none.
-    pub fn finish(self) -> Result<Table, Fault> {
+    pub fn finish(self) -> Result<Table, ApiError> {
         if self.rows == 0 {
-            return Err(Fault::new(
+            return Err(ApiError::new(
                 Reason::NoRows,
                 "there are no rows: give at least one object in `data`",
             ));
         }
         let row_count = u32::try_from(self.rows)
-            .map_err(|_| Fault::field("data", format!("{} rows, at most {} are taken", self.rows, u32::MAX)))?;
+            .map_err(|_| ApiError::field("data", format!("{} rows, at most {} are taken", self.rows, u32::MAX)))?;
         let columns = self
             .columns
             .into_iter()
@@ -109,7 +109,7 @@ impl TableBuilder {
 
 /// Converts the rows of a gRPC request. Fails with NO_ROWS, or with INVALID_ROW where a value is nested or not finite,
 /// or where the table is too wide or too sparse.
-pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, Fault> {
+pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, ApiError> {
     let mut table = TableBuilder::new();
     for row in rows {
         for (name, value) in row.fields {
@@ -135,14 +135,14 @@ fn cell(kind: Option<Kind>) -> Result<Cell, &'static str> {
 
 /// Error of a row that is not a flat object. Rows count from 0, as in `data[0]`; `column` is absent when the row itself
 /// is wrong.
-pub fn invalid_row(row: usize, column: Option<&str>, what: &str) -> Fault {
+pub fn invalid_row(row: usize, column: Option<&str>, what: &str) -> ApiError {
     let place = match column {
         Some(column) => format!("data[{row}].{column}"),
         None => format!("data[{row}]"),
     };
-    let fault = Fault::new(Reason::InvalidRow, format!("{place} is {what}")).with("row", row.to_string());
+    let error = ApiError::new(Reason::InvalidRow, format!("{place} is {what}")).with("row", row.to_string());
     match column {
-        Some(column) => fault.with("column", column),
-        None => fault,
+        Some(column) => error.with("column", column),
+        None => error,
     }
 }

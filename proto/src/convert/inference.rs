@@ -4,7 +4,7 @@
 //! Promises: gateway and worker read a version in the same way. Leaves tensors to the worker.
 
 use lepton_domain::model::{Signature, Tensor};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use tonic::metadata::MetadataMap;
 
 use crate::inference::ModelMetadataResponse;
@@ -25,9 +25,9 @@ const SHOWN_CHARS_MAX: usize = 40;
 #[error("{0:?} is no version; versions are 1, 2, 3, ...")]
 pub struct VersionError(String);
 
-impl From<VersionError> for Fault {
+impl From<VersionError> for ApiError {
     fn from(error: VersionError) -> Self {
-        Fault::field("model_version", error.to_string())
+        ApiError::field("model_version", error.to_string())
     }
 }
 
@@ -80,9 +80,9 @@ mod tests {
     fn versions_are_numbers_and_an_empty_one_leaves_the_choice() {
         assert_eq!((parse_version(""), parse_version("7")), (Ok(None), Ok(Some(7))));
         for bad in ["x", "-1", "1.0", "4294967296", " 1"] {
-            let fault = Fault::from(parse_version(bad).expect_err(bad));
-            assert!(fault.message.contains(bad), "{fault}");
-            assert_eq!(fault.violations[0].field, "model_version");
+            let error = ApiError::from(parse_version(bad).expect_err(bad));
+            assert!(error.message.contains(bad), "{error}");
+            assert_eq!(error.violations[0].field, "model_version");
         }
         let mut metadata = MetadataMap::new();
         assert_eq!(requested_version(&metadata, "7"), Ok(Some(7)));

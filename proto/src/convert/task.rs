@@ -8,12 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lepton_domain::ids::{ContentDigest, RequestId, TaskId, Tenant, Version};
 use lepton_domain::ledger::Submission;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::task::{Content, Encoding, Payload, Priority, RetryPolicy, Spec, State, Task, TaskError};
 use sha2::{Digest as _, Sha256};
 
 use super::time::{micros, read_duration, read_timestamp, timestamp};
-use super::value::{self, JsonFault};
+use super::value::{self, JsonError};
 use super::{ConvertError, Problem};
 use crate::task::v1 as wire;
 
@@ -36,7 +36,7 @@ pub struct Envelope {
 }
 
 /// Input of a request, as [canonical JSON](super::value::canonical) or as it is; JSON null when there is none.
-pub fn input(request: &wire::SubmitTaskRequest) -> Result<(Encoding, Bytes), JsonFault> {
+pub fn input(request: &wire::SubmitTaskRequest) -> Result<(Encoding, Bytes), JsonError> {
     match &request.payload {
         Some(wire::submit_task_request::Payload::Input(json)) => Ok((Encoding::Json, value::from_value(json)?)),
         Some(wire::submit_task_request::Payload::InputBytes(bytes)) => Ok((Encoding::Binary, bytes.clone())),
@@ -48,7 +48,11 @@ pub fn input(request: &wire::SubmitTaskRequest) -> Result<(Encoding, Bytes), Jso
 ///
 /// `input` replaces the request's payload, which is not looked at: it has been checked, and lies in the blob store when
 /// it is large. Fails with FIELD_INVALID, which names the field.
-pub fn submission(request: &wire::SubmitTaskRequest, envelope: Envelope, input: Payload) -> Result<Submission, Fault> {
+pub fn submission(
+    request: &wire::SubmitTaskRequest,
+    envelope: Envelope,
+    input: Payload,
+) -> Result<Submission, ApiError> {
     let spec = spec(request, input)?;
     let submission = Submission {
         id: envelope.id,
@@ -62,7 +66,7 @@ pub fn submission(request: &wire::SubmitTaskRequest, envelope: Envelope, input: 
     Ok(submission)
 }
 
-fn spec(request: &wire::SubmitTaskRequest, input: Payload) -> Result<Spec, Fault> {
+fn spec(request: &wire::SubmitTaskRequest, input: Payload) -> Result<Spec, ApiError> {
     Ok(Spec {
         kind: request.kind.as_str().into(),
         input,
@@ -89,12 +93,12 @@ fn spec(request: &wire::SubmitTaskRequest, input: Payload) -> Result<Spec, Fault
     })
 }
 
-fn priority(number: u32) -> Result<Priority, Fault> {
+fn priority(number: u32) -> Result<Priority, ApiError> {
     if number == 0 {
         return Ok(Priority::default());
     }
     let priority = u8::try_from(number).ok().and_then(Priority::new);
-    priority.ok_or_else(|| Fault::field("priority", format!("{number} is not in 1..=5")))
+    priority.ok_or_else(|| ApiError::field("priority", format!("{number} is not in 1..=5")))
 }
 
 /// The policy with what is absent filled in. A bound that is given moves the default of the other one, so that naming
@@ -250,7 +254,7 @@ fn content<'a>(
 }
 
 fn json(field: &'static str, bytes: &[u8]) -> Result<prost_types::Value, ConvertError> {
-    value::to_value(bytes).map_err(|fault| ConvertError::new(field, Problem::NotJson(fault.to_string())))
+    value::to_value(bytes).map_err(|error| ConvertError::new(field, Problem::NotJson(error.to_string())))
 }
 
 /// Trace id of a [W3C trace context](https://www.w3.org/TR/trace-context/), if it is well-formed.

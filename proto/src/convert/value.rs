@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
@@ -34,7 +34,7 @@ pub const INTEGER_MAX: u64 = 1 << 53;
 /// Text that is not JSON, or that cannot be kept exactly.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (line {line}, column {column})")]
-pub struct JsonFault {
+pub struct JsonError {
     /// `INVALID_JSON` or `NUMBER_NOT_EXACT`.
     pub reason: Reason,
     /// Problem and remedy.
@@ -45,11 +45,11 @@ pub struct JsonFault {
     pub column: usize,
 }
 
-impl From<JsonFault> for Fault {
-    fn from(fault: JsonFault) -> Self {
-        Fault::new(fault.reason, fault.to_string())
-            .with("line", fault.line.to_string())
-            .with("column", fault.column.to_string())
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        ApiError::new(error.reason, error.to_string())
+            .with("line", error.line.to_string())
+            .with("column", error.column.to_string())
     }
 }
 
@@ -63,16 +63,16 @@ enum Order {
 }
 
 /// Canonical form of a JSON text.
-pub fn canonical(text: &[u8]) -> Result<Bytes, JsonFault> {
+pub fn canonical(text: &[u8]) -> Result<Bytes, JsonError> {
     rewrite(text, Order::Sorted)
 }
 
 /// Canonical form, but with the keys in the order of the input: the form that is stored and returned.
-pub fn compact(text: &[u8]) -> Result<Bytes, JsonFault> {
+pub fn compact(text: &[u8]) -> Result<Bytes, JsonError> {
     rewrite(text, Order::Given)
 }
 
-fn rewrite(text: &[u8], order: Order) -> Result<Bytes, JsonFault> {
+fn rewrite(text: &[u8], order: Order) -> Result<Bytes, JsonError> {
     let mut reader = Reader::new(text)?;
     let mut out = Vec::with_capacity(text.len());
     write(&mut reader, order, 0, &mut out)?;
@@ -81,7 +81,7 @@ fn rewrite(text: &[u8], order: Order) -> Result<Bytes, JsonFault> {
 }
 
 /// Copies one value, whatever it is.
-fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
     match reader.peek()? {
         b'{' => object::write(reader, order, depth, out),
         b'[' => {
@@ -111,21 +111,21 @@ fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>)
     }
 }
 
-fn copy_word(reader: &mut Reader<'_>, word: &'static str, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+fn copy_word(reader: &mut Reader<'_>, word: &'static str, out: &mut Vec<u8>) -> Result<(), JsonError> {
     reader.word(word)?;
     out.extend_from_slice(word.as_bytes());
     Ok(())
 }
 
 /// Parses a JSON text into [`Value`].
-pub fn to_value(text: &[u8]) -> Result<Value, JsonFault> {
+pub fn to_value(text: &[u8]) -> Result<Value, JsonError> {
     let mut reader = Reader::new(text)?;
     let value = read_value(&mut reader, 0)?;
     reader.end()?;
     Ok(value)
 }
 
-fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, JsonFault> {
+fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, JsonError> {
     let kind = match reader.peek()? {
         b'{' => {
             reader.open(depth)?;
@@ -155,13 +155,13 @@ fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, JsonFault>
 
 /// Canonical text of a [`Value`]. A value without a kind is null. Fails on NaN and the infinities, which JSON does not
 /// have.
-pub fn from_value(value: &Value) -> Result<Bytes, JsonFault> {
+pub fn from_value(value: &Value) -> Result<Bytes, JsonError> {
     let mut out = Vec::new();
     write_value(value, 0, &mut out)?;
     Ok(out.into())
 }
 
-fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+fn write_value(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
     match &value.kind {
         None | Some(Kind::NullValue(_)) => out.extend_from_slice(b"null"),
         Some(Kind::BoolValue(true)) => out.extend_from_slice(b"true"),
@@ -205,8 +205,8 @@ fn too_deep() -> String {
 }
 
 /// Error of a value that was never text.
-fn unplaced(message: String) -> JsonFault {
-    JsonFault {
+fn unplaced(message: String) -> JsonError {
+    JsonError {
         reason: Reason::InvalidJson,
         message,
         line: 0,

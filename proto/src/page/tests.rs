@@ -75,9 +75,9 @@ fn a_token_of_another_listing_is_refused_and_the_field_is_named() {
         Listing::new("ListThings", &[&"open", &""]),
         Listing::new("ListThings", &[]),
     ] {
-        let fault = other.key::<u64>(&token).expect_err("foreign");
-        assert_eq!(fault.reason, Reason::PageTokenInvalid);
-        assert_eq!(fault.violations[0].field, "page_token");
+        let error = other.key::<u64>(&token).expect_err("foreign");
+        assert_eq!(error.reason, Reason::PageTokenInvalid);
+        assert_eq!(error.violations[0].field, "page_token");
     }
     assert_ne!(Listing::new("a", &[&"b\n1:c"]), Listing::new("a", &[&"b", &"c"]));
     listing().key::<u128>(&token).expect_err("a key of another kind");

@@ -6,9 +6,9 @@ use crate::task::v1 as task;
 fn fields(name: &str, message: &impl Message) -> Vec<String> {
     match check_typed(name, message) {
         Ok(()) => Vec::new(),
-        Err(fault) => {
-            assert_eq!(fault.reason, Reason::FieldInvalid, "{fault}");
-            fault.violations.into_iter().map(|violation| violation.field).collect()
+        Err(error) => {
+            assert_eq!(error.reason, Reason::FieldInvalid, "{error}");
+            error.violations.into_iter().map(|violation| violation.field).collect()
         }
     }
 }

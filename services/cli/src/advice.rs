@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{ApiError, Code, Reason};
 use lepton_domain::text::redacted;
 
 /// Done.
@@ -19,22 +19,22 @@ pub const EXIT_USAGE: u8 = 2;
 /// Unavailable, or the outcome is unknown.
 pub const EXIT_UNAVAILABLE: u8 = 3;
 
-/// The exit code of a [`Fault`].
-pub fn exit_code(fault: &Fault) -> u8 {
-    match (fault.reason, fault.code()) {
+/// The exit code of an [`ApiError`].
+pub fn exit_code(error: &ApiError) -> u8 {
+    match (error.reason, error.code()) {
         (Reason::ConfigInvalid | Reason::FileUnreadable, _) => EXIT_USAGE,
         (_, Code::Unavailable | Code::DeadlineExceeded) => EXIT_UNAVAILABLE,
         _ => EXIT_FAILED,
     }
 }
 
-/// Prints a [`Fault`] and the advice on it on stderr.
-pub(crate) fn fail(fault: &Fault) -> ExitCode {
-    eprintln!("error: {}: {}", fault.reason.as_str(), redacted(&fault.message));
-    if let Some(advice) = advice(fault.reason) {
+/// Prints an [`ApiError`] and the advice on it on stderr.
+pub(crate) fn fail(api_error: &ApiError) -> ExitCode {
+    eprintln!("error: {}: {}", api_error.reason.as_str(), redacted(&api_error.message));
+    if let Some(advice) = advice(api_error.reason) {
         eprintln!("{advice}");
     }
-    ExitCode::from(exit_code(fault))
+    ExitCode::from(exit_code(api_error))
 }
 
 /// Advice on a [`Reason`], where the message does not hold it itself.

@@ -1,6 +1,6 @@
 //! A client of the gateway's REST.
 //!
-//! Promises: an error of the gateway comes back as the [`Fault`] that it was; one that cannot be reached is
+//! Promises: an error of the gateway comes back as the [`ApiError`] that it was; one that cannot be reached is
 //! [`Reason::GatewayUnreachable`]. Every call has a deadline, except streams. Leaves printing to [`crate::output`].
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use lepton_core::net::Net;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::config::address::authority;
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt;
@@ -33,7 +33,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client of the gateway at this URL.
-    pub fn new(net: Net, address: &str) -> Result<Self, Fault> {
+    pub fn new(net: Net, address: &str) -> Result<Self, ApiError> {
         Ok(Self {
             net,
             authority: authority(address, "a gateway", HTTP_PORT)?,
@@ -46,26 +46,26 @@ impl Client {
     }
 
     /// Reads a path.
-    pub async fn get(&self, path: &str) -> Result<Bytes, Fault> {
+    pub async fn get(&self, path: &str) -> Result<Bytes, ApiError> {
         self.call(Method::GET, path, Bytes::new(), Duration::ZERO).await
     }
 
     /// Reads a path that the gateway answers only after a wait of up to `wait`.
-    pub async fn get_after(&self, path: &str, wait: Duration) -> Result<Bytes, Fault> {
+    pub async fn get_after(&self, path: &str, wait: Duration) -> Result<Bytes, ApiError> {
         self.call(Method::GET, path, Bytes::new(), wait).await
     }
 
     /// Sends a body to a path.
-    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Bytes, Fault> {
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Bytes, ApiError> {
         self.call(Method::POST, path, body.into(), Duration::ZERO).await
     }
 
     /// Deletes the resource of a path.
-    pub async fn delete(&self, path: &str) -> Result<Bytes, Fault> {
+    pub async fn delete(&self, path: &str) -> Result<Bytes, ApiError> {
         self.call(Method::DELETE, path, Bytes::new(), Duration::ZERO).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Bytes, wait: Duration) -> Result<Bytes, Fault> {
+    async fn call(&self, method: Method, path: &str, body: Bytes, wait: Duration) -> Result<Bytes, ApiError> {
         let call = async {
             let response = self.send(method, path, body).await?;
             collect(response).await
@@ -75,8 +75,8 @@ impl Client {
             .unwrap_or_else(|_elapsed| Err(self.timed_out()))
     }
 
-    /// Reads the data of each server-sent event, as long as the gateway sends. An event `error` is the [`Fault`] in it.
-    pub async fn events(&self, path: &str) -> Result<impl Stream<Item = Result<String, Fault>> + use<>, Fault> {
+    /// Reads the data of each server-sent event, as long as the gateway sends. An event `error` is the [`ApiError`] in it.
+    pub async fn events(&self, path: &str) -> Result<impl Stream<Item = Result<String, ApiError>> + use<>, ApiError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         let pieces = BodyExt::into_data_stream(response.into_body()).map_err(std::io::Error::other);
         let lines = LinesStream::new(StreamReader::new(pieces).lines());
@@ -89,7 +89,7 @@ impl Client {
                     None
                 }
                 Some(("data", data)) if name == "error" => {
-                    return Err(read_fault(StatusCode::INTERNAL_SERVER_ERROR, data.as_bytes()));
+                    return Err(read_error(StatusCode::INTERNAL_SERVER_ERROR, data.as_bytes()));
                 }
                 Some(("data", data)) => Some(data.trim_start().to_owned()),
                 _ => None,
@@ -98,9 +98,9 @@ impl Client {
         Ok(events.filter_map(|event| async { event.transpose() }))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Fault> {
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ApiError> {
         let unreachable = |error: &dyn std::fmt::Display| {
-            Fault::new(
+            ApiError::new(
                 Reason::GatewayUnreachable,
                 format!("no gateway answers at {}: {error}", self.authority),
             )
@@ -120,7 +120,7 @@ impl Client {
             .header(http::header::HOST, &self.authority)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| Fault::new(Reason::FieldInvalid, format!("{path:?} cannot be requested: {error}")))?;
+            .map_err(|error| ApiError::new(Reason::FieldInvalid, format!("{path:?} cannot be requested: {error}")))?;
         let response = sender
             .send_request(request)
             .await
@@ -131,13 +131,13 @@ impl Client {
         let (status, named) = (response.status(), reason_header(&response));
         let body = collect(response).await?;
         Err(match named {
-            Some(reason) => short_fault(reason, &body),
-            None => read_fault(status, &body),
+            Some(reason) => short_error(reason, &body),
+            None => read_error(status, &body),
         })
     }
 
-    fn timed_out(&self) -> Fault {
-        Fault::new(
+    fn timed_out(&self) -> ApiError {
+        ApiError::new(
             Reason::OutcomeUnknown,
             format!("{} did not answer in time", self.authority),
         )
@@ -165,7 +165,7 @@ pub(crate) fn escape(text: &str) -> String {
         .collect()
 }
 
-async fn collect(response: Response<Incoming>) -> Result<Bytes, Fault> {
+async fn collect(response: Response<Incoming>) -> Result<Bytes, ApiError> {
     Ok(response
         .into_body()
         .collect()
@@ -175,17 +175,17 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, Fault> {
 }
 
 /// The connection ended before the answer: [`Reason::OutcomeUnknown`].
-fn interrupted(error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(
+fn interrupted(error: &dyn std::fmt::Display) -> ApiError {
+    ApiError::new(
         Reason::OutcomeUnknown,
         format!("the connection ended before the answer: {error}"),
     )
 }
 
 /// Parses a body that the gateway promises to be JSON as a [`Value`].
-pub(crate) fn read_json(body: &[u8]) -> Result<Value, Fault> {
+pub(crate) fn read_json(body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body)
-        .map_err(|error| Fault::new(Reason::Internal, format!("the gateway's answer is not JSON: {error}")))
+        .map_err(|error| ApiError::new(Reason::Internal, format!("the gateway's answer is not JSON: {error}")))
 }
 
 /// The reason that errors under `/v2` carry beside their body.
@@ -193,18 +193,18 @@ fn reason_header(response: &Response<Incoming>) -> Option<Reason> {
     response.headers().get("lepton-reason")?.to_str().ok()?.parse().ok()
 }
 
-/// The [`Fault`] of a failed call under `/v2`, whose body has a text only.
-fn short_fault(reason: Reason, body: &[u8]) -> Fault {
+/// The [`ApiError`] of a failed call under `/v2`, whose body has a text only.
+fn short_error(reason: Reason, body: &[u8]) -> ApiError {
     let answer = serde_json::from_slice::<Value>(body).ok();
     let message = answer
         .as_ref()
         .and_then(|answer| answer["error"].as_str())
         .unwrap_or_default();
-    Fault::new(reason, message)
+    ApiError::new(reason, message)
 }
 
-/// The [`Fault`] in the body of a failed call.
-fn read_fault(status: StatusCode, body: &[u8]) -> Fault {
+/// The [`ApiError`] in the body of a failed call.
+fn read_error(status: StatusCode, body: &[u8]) -> ApiError {
     // The answers of a proxy that did not reach a gateway, or got no answer of it.
     let proxied = [
         StatusCode::BAD_GATEWAY,
@@ -216,16 +216,16 @@ fn read_fault(status: StatusCode, body: &[u8]) -> Fault {
         false => Reason::Internal,
     };
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return Fault::new(unnamed, format!("the gateway answered {status}"));
+        return ApiError::new(unnamed, format!("the gateway answered {status}"));
     };
     let error = &value["error"];
     let details = error["details"].as_array().cloned().unwrap_or_default();
     let named = details.iter().find_map(|detail| detail["reason"].as_str());
     let message = error["message"].as_str().unwrap_or_default();
     match named.and_then(|name| name.parse::<Reason>().ok()) {
-        Some(reason) => Fault::new(reason, message),
-        None if message.is_empty() => Fault::new(unnamed, format!("the gateway answered {status}")),
-        None => Fault::new(unnamed, format!("{} {message}", named.unwrap_or_default()).trim_start()),
+        Some(reason) => ApiError::new(reason, message),
+        None if message.is_empty() => ApiError::new(unnamed, format!("the gateway answered {status}")),
+        None => ApiError::new(unnamed, format!("{} {message}", named.unwrap_or_default()).trim_start()),
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     fn what_a_proxy_says_leaves_the_outcome_open() {
         let read = |status: u16, body: &str| {
             let status = StatusCode::from_u16(status).expect("a status");
-            read_fault(status, body.as_bytes()).reason
+            read_error(status, body.as_bytes()).reason
         };
         for status in [502, 503, 504] {
             for body in ["<html>no upstream</html>", "", "{}", r#"{"error":"no upstream"}"#] {

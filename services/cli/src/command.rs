@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lepton_core::context::Context;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::Value;
 
 use crate::advice::{EXIT_DONE, fail};
@@ -34,7 +34,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Prints the body for programs, or shows it to people.
-    pub fn print(&self, body: &[u8], show: impl FnOnce(&Value)) -> Result<(), Fault> {
+    pub fn print(&self, body: &[u8], show: impl FnOnce(&Value)) -> Result<(), ApiError> {
         match self.format {
             Format::Json => line(&output::body(body)),
             Format::Table => show(&read_json(body)?),
@@ -43,7 +43,7 @@ impl Session {
     }
 
     /// Prints the body like [`Session::print`] and exits with `code`, also when the reader has gone.
-    pub fn conclude(&self, body: &[u8], code: u8, render: impl FnOnce(&Value) -> String) -> Result<ExitCode, Fault> {
+    pub fn conclude(&self, body: &[u8], code: u8, render: impl FnOnce(&Value) -> String) -> Result<ExitCode, ApiError> {
         let text = match self.format {
             Format::Json => output::body(body),
             Format::Table => render(&read_json(body)?),
@@ -57,16 +57,18 @@ pub(crate) fn run(parsed: Parsed) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return fail(&Fault::new(
+            return fail(&ApiError::new(
                 Reason::Internal,
                 format!("the system refuses threads: {error}"),
             ));
         }
     };
-    runtime.block_on(dispatch(parsed)).unwrap_or_else(|fault| fail(&fault))
+    runtime
+        .block_on(dispatch(parsed))
+        .unwrap_or_else(|api_error| fail(&api_error))
 }
 
-async fn dispatch(parsed: Parsed) -> Result<ExitCode, Fault> {
+async fn dispatch(parsed: Parsed) -> Result<ExitCode, ApiError> {
     let context = Context::system();
     let client = Client::new(context.net, &parsed.address)?;
     let session = Session {

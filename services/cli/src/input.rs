@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::value::RawValue;
 
 mod delimited;
@@ -36,17 +36,17 @@ pub(crate) enum Content {
 }
 
 /// Reads `path`, or standard input for `-`, and recognises the [`Content`].
-pub(crate) fn content(path: &Path) -> Result<Content, Fault> {
+pub(crate) fn content(path: &Path) -> Result<Content, ApiError> {
     recognise(name(path), text(path)?)
 }
 
 /// Returns the text of `path`, or of standard input for `-`: UTF-8 or UTF-16, gzipped or not, without a byte order mark.
-pub(crate) fn text(path: &Path) -> Result<String, Fault> {
+pub(crate) fn text(path: &Path) -> Result<String, ApiError> {
     text::decode(bytes(path)?).map_err(|why| unreadable(&name(path), &why))
 }
 
 /// Returns the bytes of `path`, or of standard input for `-`.
-pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, ApiError> {
     let read = match path == Path::new(STDIN) {
         true => {
             let stdin = io::stdin();
@@ -71,12 +71,12 @@ fn bounded(reader: impl Read, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn recognise(name: String, text: String) -> Result<Content, Fault> {
+fn recognise(name: String, text: String) -> Result<Content, ApiError> {
     match text.trim_start().chars().next() {
-        None => Err(Fault::new(Reason::NoRows, format!("{name}: it is empty"))),
+        None => Err(ApiError::new(Reason::NoRows, format!("{name}: it is empty"))),
         Some('[') => json::array(&text).map(Content::Rows).map_err(|error| {
             let message = format!("{name}: it begins with `[`, but is no array of rows in JSON: {error}");
-            Fault::new(Reason::InvalidJson, message)
+            ApiError::new(Reason::InvalidJson, message)
         }),
         Some('{') => json::objects(&name, text),
         Some(_) => Ok(Content::Delimited(Delimited::new(name, text))),
@@ -91,6 +91,6 @@ fn name(path: &Path) -> String {
     }
 }
 
-fn unreadable(name: &str, why: &dyn std::fmt::Display) -> Fault {
-    Fault::new(Reason::FileUnreadable, format!("{name}: {why}"))
+fn unreadable(name: &str, why: &dyn std::fmt::Display) -> ApiError {
+    ApiError::new(Reason::FileUnreadable, format!("{name}: {why}"))
 }

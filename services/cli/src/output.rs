@@ -5,7 +5,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use crate::advice::{EXIT_FAILED, fail};
 
@@ -24,7 +24,7 @@ pub(crate) fn last(text: &str, code: u8) -> ExitCode {
         Ok(()) => ExitCode::from(code),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(code.into()),
         Err(error) => {
-            fail(&Fault::new(
+            fail(&ApiError::new(
                 Reason::Internal,
                 format!("stdout cannot be written: {error}"),
             ));

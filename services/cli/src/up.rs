@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::config::{Machine, Settings};
 use lepton_mesh::{collector, memory};
 
@@ -96,7 +96,7 @@ pub fn run(options: Options) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return fail(&Fault::new(
+            return fail(&ApiError::new(
                 Reason::Internal,
                 format!("the system refuses threads: {error}"),
             ));
@@ -107,11 +107,11 @@ pub fn run(options: Options) -> ExitCode {
     runtime.shutdown_timeout(LEFT_OVER_MAX);
     match ended {
         Ok(()) => EXIT_DONE,
-        Err(fault) => fail(&fault),
+        Err(api_error) => fail(&api_error),
     }
 }
 
-async fn observed(options: Options) -> Result<(), Fault> {
+async fn observed(options: Options) -> Result<(), ApiError> {
     let context = Context::system();
     let plan = LaunchPlan::new(options, Machine.variables())?;
     let mut guard = lepton_telemetry::init(
@@ -125,9 +125,9 @@ async fn observed(options: Options) -> Result<(), Fault> {
     result
 }
 
-async fn serve(plan: LaunchPlan, context: Context, traces: &mut lepton_telemetry::Guard) -> Result<(), Fault> {
+async fn serve(plan: LaunchPlan, context: Context, traces: &mut lepton_telemetry::Guard) -> Result<(), ApiError> {
     let shutdown = Shutdown::on_signals()
-        .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
+        .map_err(|error| ApiError::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
     let mesh = mesh::Mesh::assemble(&plan, context.clone()).await?;
     traces.follow(|addresses| collector::follow(mesh.etcd(), context.clone(), addresses));
     mesh.run(shutdown).await

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use lepton_domain::ids::{ContentDigest, TaskId};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::task::sha256;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -43,13 +43,13 @@ pub struct Blobs {
 impl Blobs {
     /// Opens the store at `location`: a directory, which is made, or a `file://` URL. The first to open it marks it
     /// with the cluster's incarnation; afterwards only the same incarnation opens it.
-    pub async fn open(location: &str, incarnation: &str) -> Result<Self, Fault> {
+    pub async fn open(location: &str, incarnation: &str) -> Result<Self, ApiError> {
         let directory = match location.split_once("://") {
             None => location,
             Some(("file", path)) => path,
             Some((scheme, _)) => {
                 let message = format!("blob: {scheme}:// is not built into this program; give a shared directory");
-                return Err(Fault::new(Reason::ConfigInvalid, message));
+                return Err(ApiError::new(Reason::ConfigInvalid, message));
             }
         };
         let blobs = Self {
@@ -60,18 +60,18 @@ impl Blobs {
     }
 
     /// Stores a content for a task and gives its digest. Doing it again changes nothing.
-    pub async fn put(&self, task: TaskId, content: Bytes) -> Result<ContentDigest, Fault> {
+    pub async fn put(&self, task: TaskId, content: Bytes) -> Result<ContentDigest, ApiError> {
         let digest = digest_of(&content).await;
         self.write(&blob_path(task, digest), content).await?;
         Ok(digest)
     }
 
     /// The content with this digest that was stored for the task.
-    pub async fn get(&self, task: TaskId, digest: ContentDigest) -> Result<Bytes, Fault> {
+    pub async fn get(&self, task: TaskId, digest: ContentDigest) -> Result<Bytes, ApiError> {
         let path = blob_path(task, digest);
         let content = self.read(&path).await?.ok_or_else(|| absent(&path))?;
         if digest_of(&content).await != digest {
-            return Err(Fault::new(
+            return Err(ApiError::new(
                 Reason::DataCorrupt,
                 format!("blob {path} does not match its digest"),
             ));
@@ -80,7 +80,7 @@ impl Blobs {
     }
 
     /// Deletes whatever was stored for a task.
-    pub async fn delete_task(&self, task: TaskId) -> Result<(), Fault> {
+    pub async fn delete_task(&self, task: TaskId) -> Result<(), ApiError> {
         let prefix = Path::from(task.to_string());
         let found = self.store.list(Some(&prefix)).map_ok(|object| object.location);
         let paths: Vec<Path> = found
@@ -98,21 +98,21 @@ impl Blobs {
     }
 
     /// Stores an archived object under a name such as `journal/0001`. The last content wins.
-    pub async fn put_named(&self, name: &str, content: Bytes) -> Result<(), Fault> {
+    pub async fn put_named(&self, name: &str, content: Bytes) -> Result<(), ApiError> {
         self.write(&named_path(name), content).await
     }
 
     /// An archived object, if there is one of this name.
-    pub async fn get_named(&self, name: &str) -> Result<Option<Bytes>, Fault> {
+    pub async fn get_named(&self, name: &str) -> Result<Option<Bytes>, ApiError> {
         self.read(&named_path(name)).await
     }
 
-    async fn write(&self, path: &Path, content: Bytes) -> Result<(), Fault> {
+    async fn write(&self, path: &Path, content: Bytes) -> Result<(), ApiError> {
         let put = self.store.put(path, PutPayload::from_bytes(content)).await;
         put.map(|_| ()).map_err(|error| unavailable(path, &error))
     }
 
-    async fn read(&self, path: &Path) -> Result<Option<Bytes>, Fault> {
+    async fn read(&self, path: &Path) -> Result<Option<Bytes>, ApiError> {
         let content = match self.store.get(path).await {
             Ok(object) => object.bytes().await,
             Err(error) => Err(error),
@@ -135,13 +135,13 @@ pub async fn digest_of(content: &Bytes) -> ContentDigest {
     hashing.await.expect("hashing neither panics nor is aborted")
 }
 
-async fn local(directory: &FsPath) -> Result<LocalFileSystem, Fault> {
+async fn local(directory: &FsPath) -> Result<LocalFileSystem, ApiError> {
     let refused = |error: &dyn std::fmt::Display| {
         let message = format!(
             "blob directory {}: {error}; make it writable or give another",
             directory.display()
         );
-        Fault::new(Reason::DataDirNotWritable, message)
+        ApiError::new(Reason::DataDirNotWritable, message)
     };
     tokio::fs::create_dir_all(directory)
         .await
@@ -158,13 +158,13 @@ fn named_path(name: &str) -> Path {
     Path::from(format!("{ARCHIVE}/{name}"))
 }
 
-fn absent(path: &Path) -> Fault {
-    Fault::new(
+fn absent(path: &Path) -> ApiError {
+    ApiError::new(
         Reason::BlobNotFound,
         format!("there is no blob {path}; its task may have been purged"),
     )
 }
 
-fn unavailable(path: &Path, error: &object_store::Error) -> Fault {
-    Fault::new(Reason::BlobUnavailable, format!("blob {path}: {error}")).retry_after(RETRY)
+fn unavailable(path: &Path, error: &object_store::Error) -> ApiError {
+    ApiError::new(Reason::BlobUnavailable, format!("blob {path}: {error}")).retry_after(RETRY)
 }

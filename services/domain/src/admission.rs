@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::reason::{Fault, Reason};
+use crate::reason::{ApiError, Reason};
 
 #[cfg(test)]
 mod tests;
@@ -57,17 +57,17 @@ pub struct Usage {
 }
 
 /// Refuses a submit with QUOTA_EXCEEDED where the tenant holds as much as the [`Limits`] allow.
-pub fn admit(usage: &Usage, limits: &Limits) -> Result<(), Fault> {
+pub fn admit(usage: &Usage, limits: &Limits) -> Result<(), ApiError> {
     check("stored", usage.stored, limits.stored_tasks_per_tenant)?;
     check("pending", usage.pending, limits.pending_tasks_per_tenant)
 }
 
-fn check(what: &str, used: u64, limit: u64) -> Result<(), Fault> {
+fn check(what: &str, used: u64, limit: u64) -> Result<(), ApiError> {
     if used < limit {
         return Ok(());
     }
     let message = format!("the tenant has {used} {what} tasks, the limit is {limit}; wait until some have gone");
-    Err(Fault::new(Reason::QuotaExceeded, message)
+    Err(ApiError::new(Reason::QuotaExceeded, message)
         .quota(format!("tasks:{what}"), format!("{used} of {limit}"))
         .retry_after(QUOTA_RETRY))
 }
@@ -86,10 +86,10 @@ impl Gate {
     }
 
     /// Counts one more call, or refuses it with OVERLOADED.
-    pub fn enter(&mut self) -> Result<(), Fault> {
+    pub fn enter(&mut self) -> Result<(), ApiError> {
         if self.inside >= self.limit {
             let message = format!("{} calls are under way, the limit; try again shortly", self.inside);
-            return Err(Fault::new(Reason::Overloaded, message).retry_after(OVERLOAD_RETRY));
+            return Err(ApiError::new(Reason::Overloaded, message).retry_after(OVERLOAD_RETRY));
         }
         self.inside += 1;
         Ok(())

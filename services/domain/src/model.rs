@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::ContentDigest;
-use crate::reason::{Fault, Reason};
+use crate::reason::{ApiError, Reason};
 use crate::text::excerpt;
 use crate::time::Timestamp;
 
@@ -144,7 +144,7 @@ impl Model {
 }
 
 /// Checks that a name matches `[a-z0-9][a-z0-9_.-]{0,63}`. Fails with FIELD_INVALID.
-pub fn check_name(name: &str) -> Result<(), Fault> {
+pub fn check_name(name: &str) -> Result<(), ApiError> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let mut bytes = name.bytes();
     let starts = bytes.next().is_some_and(plain);
@@ -155,18 +155,18 @@ pub fn check_name(name: &str) -> Result<(), Fault> {
         "{:?} is no name for a model; names match [a-z0-9][a-z0-9_.-]{{0,63}}",
         excerpt(name)
     );
-    Err(Fault::field("name", message))
+    Err(ApiError::field("name", message))
 }
 
 /// Error of a model that does not exist.
-pub fn not_found(name: &str) -> Fault {
-    Fault::new(Reason::ModelNotFound, format!("there is no model {name:?}")).with("model", name)
+pub fn not_found(name: &str) -> ApiError {
+    ApiError::new(Reason::ModelNotFound, format!("there is no model {name:?}")).with("model", name)
 }
 
 /// Error of a version that does not exist.
-pub fn version_not_found(name: &str, number: u32) -> Fault {
+pub fn version_not_found(name: &str, number: u32) -> ApiError {
     let message = format!("model {name:?} has no version {number}");
-    Fault::new(Reason::ModelNotFound, message)
+    ApiError::new(Reason::ModelNotFound, message)
         .with("model", name)
         .with("version", number.to_string())
 }

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use api_error::{ApiError, FieldViolation, QuotaViolation};
 pub use code::Code;
-pub use fault::{Fault, FieldViolation, QuotaViolation};
 
+pub mod api_error;
 pub mod code;
-pub mod fault;
 #[cfg(test)]
 mod tests;
 

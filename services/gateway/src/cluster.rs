@@ -9,7 +9,7 @@ use lepton_coordination::election::{Leader, LeaderWatch};
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::{self, Directory, Instance};
 use lepton_core::error;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_journal::follow::FollowError;
 use lepton_journal::inspect;
 use lepton_proto::cluster::v1::cluster_service_server::ClusterService;
@@ -77,7 +77,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl ClusterService for Cluster {
     async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
-        let request = nodes_page(request.get_ref()).map_err(|fault| error::status(&fault))?;
+        let request = nodes_page(request.get_ref()).map_err(|error| error::status(&error))?;
         let mut nodes: Vec<_> = self
             .directory
             .view()
@@ -95,7 +95,7 @@ impl ClusterService for Cluster {
 }
 
 /// Returns the page of instances, which are listed by service and id, that a request asks for.
-fn nodes_page(request: &ListNodesRequest) -> Result<PageRequest<(String, String)>, Fault> {
+fn nodes_page(request: &ListNodesRequest) -> Result<PageRequest<(String, String)>, ApiError> {
     validate::check_typed("lepton.cluster.v1.ListNodesRequest", request)?;
     PageRequest::new(Listing::new("ListNodes", &[]), request.page_size, &request.page_token)
 }
@@ -126,6 +126,6 @@ impl JournalService for Cluster {
 }
 
 fn refused(failure: FollowError) -> Status {
-    let fault: Fault = failure.fault();
-    error::status(&fault)
+    let error: ApiError = failure.api_error();
+    error::status(&error)
 }

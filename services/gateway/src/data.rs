@@ -7,7 +7,7 @@ use lepton_core::blob::{Area, digest_of};
 use lepton_core::context::Context;
 use lepton_core::error;
 use lepton_domain::ids::Tenant;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::data::v1::data_service_server::DataService;
@@ -53,11 +53,11 @@ pub struct Data {
 }
 
 impl Data {
-    async fn upload(&self, caller: &Caller, request: UploadBlobRequest) -> Result<UploadBlobResponse, Fault> {
+    async fn upload(&self, caller: &Caller, request: UploadBlobRequest) -> Result<UploadBlobResponse, ApiError> {
         let content = request.content;
         if content.is_empty() {
             let message = "the body is empty; send CSV with a header line, or JSON rows";
-            return Err(Fault::field("content", message));
+            return Err(ApiError::field("content", message));
         }
         let blobs = self.store.store()?;
         let kept = blobs.list_objects(Area::Uploads).await?;
@@ -75,7 +75,7 @@ impl Data {
     }
 
     /// Refuses an upload that there is no room for. Uploads at the same moment may go a little beyond.
-    fn check_room(&self, tenant: &Tenant, count: usize, bytes: u64, more: u64) -> Result<(), Fault> {
+    fn check_room(&self, tenant: &Tenant, count: usize, bytes: u64, more: u64) -> Result<(), ApiError> {
         let DataConfig {
             uploads_max,
             uploads_bytes_max,
@@ -85,15 +85,15 @@ impl Data {
         }
         let used = format!("{count} of {uploads_max} uploads, {bytes} of {uploads_bytes_max} bytes");
         let message = format!("there is no room for {more} more bytes ({used}); delete uploads that no task needs");
-        Err(Fault::new(Reason::QuotaExceeded, message).quota(format!("tenant:{tenant}"), used))
+        Err(ApiError::new(Reason::QuotaExceeded, message).quota(format!("tenant:{tenant}"), used))
     }
 
-    async fn delete(&self, request: DeleteBlobRequest) -> Result<DeleteBlobResponse, Fault> {
+    async fn delete(&self, request: DeleteBlobRequest) -> Result<DeleteBlobResponse, ApiError> {
         let name = request.blob;
         if !is_upload(&name) {
             let shown = excerpt(&name);
             let message = format!("{shown:?} is no upload; their names are {PREFIX} and a UUID");
-            return Err(Fault::field("blob", message));
+            return Err(ApiError::field("blob", message));
         }
         let blobs = self.store.store()?;
         blobs.delete_object(Area::Uploads, &name).await?;
@@ -115,12 +115,12 @@ impl DataService for Data {
             self.upload(&caller, request.into_inner()).await
         };
         let answer = upload.await;
-        answer.map(Response::new).map_err(|fault| error::status(&fault))
+        answer.map(Response::new).map_err(|error| error::status(&error))
     }
 
     async fn delete_blob(&self, request: Request<DeleteBlobRequest>) -> Result<Response<DeleteBlobResponse>, Status> {
         let answer = self.delete(request.into_inner()).await;
-        answer.map(Response::new).map_err(|fault| error::status(&fault))
+        answer.map(Response::new).map_err(|error| error::status(&error))
     }
 }
 

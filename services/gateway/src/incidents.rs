@@ -8,7 +8,7 @@ use std::time::Duration;
 use lepton_coordination::registry::{Directory, Instance, NodeState};
 use lepton_core::error;
 use lepton_core::net::Net;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
 use lepton_proto::monitor::v1::{GetTraceRequest, GetTraceResponse, ListIncidentsRequest, ListIncidentsResponse};
@@ -62,12 +62,14 @@ impl Incidents {
         monitors
     }
 
-    async fn ask(&self, monitor: &Instance, request: ListIncidentsRequest) -> Result<ListIncidentsResponse, Fault> {
+    async fn ask(&self, monitor: &Instance, request: ListIncidentsRequest) -> Result<ListIncidentsResponse, ApiError> {
         let channel = Propagate::to("monitor", self.net.channel(&monitor.address));
         let mut client = MonitorServiceClient::new(channel);
         match tokio::time::timeout(ANSWER_WAIT, client.list_incidents(request)).await {
-            Ok(answer) => answer.map(Response::into_inner).map_err(|status| error::fault(&status)),
-            Err(_) => Err(Fault::new(
+            Ok(answer) => answer
+                .map(Response::into_inner)
+                .map_err(|status| error::from_status(&status)),
+            Err(_) => Err(ApiError::new(
                 Reason::OutcomeUnknown,
                 format!("{} did not answer in time", monitor.id),
             )),
@@ -83,17 +85,17 @@ impl MonitorService for Incidents {
     ) -> Result<Response<ListIncidentsResponse>, Status> {
         let request = request.into_inner();
         let checked = validate::check_typed("lepton.monitor.v1.ListIncidentsRequest", &request);
-        checked.map_err(|fault| error::status(&fault))?;
+        checked.map_err(|error| error::status(&error))?;
         let message = "no monitor answers; start one, or try again shortly";
-        let mut last = Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
+        let mut last = ApiError::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
         for monitor in self.monitors() {
             match self.ask(&monitor, request.clone()).await {
                 Ok(answer) => return Ok(Response::new(answer)),
-                Err(fault) if error::is_retryable(&fault) => {
-                    let delay = fault.retry_after.unwrap_or(RETRY);
-                    last = fault.retry_after(delay);
+                Err(error) if error::is_retryable(&error) => {
+                    let delay = error.retry_after.unwrap_or(RETRY);
+                    last = error.retry_after(delay);
                 }
-                Err(fault) => return Err(error::status(&fault)),
+                Err(error) => return Err(error::status(&error)),
             }
         }
         Err(error::status(&last))
@@ -102,18 +104,18 @@ impl MonitorService for Incidents {
     async fn get_trace(&self, request: Request<GetTraceRequest>) -> Result<Response<GetTraceResponse>, Status> {
         let request = request.into_inner();
         let checked = validate::check_typed("lepton.monitor.v1.GetTraceRequest", &request);
-        checked.map_err(|fault| error::status(&fault))?;
+        checked.map_err(|error| error::status(&error))?;
         let trace = traces::get(self.net, &self.monitors(), &request).await;
-        let trace = trace.map_err(|fault| error::status(&fault))?;
+        let trace = trace.map_err(|error| error::status(&error))?;
         Ok(Response::new(GetTraceResponse { trace: Some(trace) }))
     }
 
     async fn list_traces(&self, request: Request<ListTracesRequest>) -> Result<Response<ListTracesResponse>, Status> {
         let request = request.into_inner();
         let checked = validate::check_typed("lepton.monitor.v1.ListTracesRequest", &request);
-        checked.map_err(|fault| error::status(&fault))?;
+        checked.map_err(|error| error::status(&error))?;
         let page = traces::list(self.net, &self.monitors(), &request).await;
-        let page = page.map_err(|fault| error::status(&fault))?;
+        let page = page.map_err(|error| error::status(&error))?;
         Ok(Response::new(ListTracesResponse {
             traces: page.items,
             next_page_token: page.next_page_token,

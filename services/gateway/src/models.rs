@@ -6,7 +6,7 @@
 use lepton_coordination::registry::Directory;
 use lepton_core::error::status;
 use lepton_domain::model::{Change, Model as Kept, check_name, not_found};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_models::Models as Registry;
 use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
@@ -53,12 +53,14 @@ pub struct Models {
 
 type Answer<T> = Result<Response<T>, Status>;
 
-fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
-    result.map(Response::new).map_err(|fault| status(&fault))
+fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
+    result.map(Response::new).map_err(|error| status(&error))
 }
 
 /// Makes a change to its end, also when its caller has gone: what it is made of belongs together.
-async fn whole<T: Send + 'static>(change: impl Future<Output = Result<T, Fault>> + Send + 'static) -> Result<T, Fault> {
+async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
     let ended = tokio::spawn(change.in_current_span()).await;
     ended.unwrap_or_else(|panic| Err(PushError::BrokeOff(panic.to_string()).into()))
 }
@@ -68,7 +70,7 @@ impl Models {
         Some(show::model(model, &self.routing.build_view()))
     }
 
-    async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, Fault> {
+    async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, ApiError> {
         let PushModelRequest { name, content } = request;
         let (model, number, _) = self.intake.push(&name, content, None).await?;
         let version = model.version(number);
@@ -76,7 +78,7 @@ impl Models {
         Ok(PushModelResponse { version })
     }
 
-    async fn list(&self, request: &ListModelsRequest) -> Result<ListModelsResponse, Fault> {
+    async fn list(&self, request: &ListModelsRequest) -> Result<ListModelsResponse, ApiError> {
         validate::check_typed("lepton.model.v1.ListModelsRequest", request)?;
         let listing = Listing::new("ListModels", &[]);
         let request = PageRequest::new(listing, request.page_size, &request.page_token)?;
@@ -89,7 +91,7 @@ impl Models {
         })
     }
 
-    async fn get(&self, name: &str) -> Result<GetModelResponse, Fault> {
+    async fn get(&self, name: &str) -> Result<GetModelResponse, ApiError> {
         check_known(name)?;
         let model = self.registry.read(name).await?.ok_or_else(|| not_found(name))?;
         Ok(GetModelResponse {
@@ -97,7 +99,7 @@ impl Models {
         })
     }
 
-    async fn deploy(&self, request: DeployModelRequest) -> Result<DeployModelResponse, Fault> {
+    async fn deploy(&self, request: DeployModelRequest) -> Result<DeployModelResponse, ApiError> {
         let DeployModelRequest { name, version } = request;
         check_known(&name)?;
         let version = (version != 0).then_some(version);
@@ -110,7 +112,7 @@ impl Models {
         })
     }
 
-    async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, Fault> {
+    async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, ApiError> {
         check_known(name)?;
         let model = self.registry.change(name, Change::Undeploy).await?;
         self.routing.settled(&model).await;
@@ -119,7 +121,7 @@ impl Models {
         })
     }
 
-    async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, Fault> {
+    async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, ApiError> {
         check_known(name)?;
         let (name, wait) = (name.to_owned(), self.config.deploy_wait);
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
@@ -130,7 +132,7 @@ impl Models {
         })
     }
 
-    async fn delete(&self, request: DeleteModelVersionRequest) -> Result<DeleteModelVersionResponse, Fault> {
+    async fn delete(&self, request: DeleteModelVersionRequest) -> Result<DeleteModelVersionResponse, ApiError> {
         let DeleteModelVersionRequest { name, version } = request;
         check_known(&name)?;
         let view = self.routing.view();
@@ -146,7 +148,7 @@ impl Models {
 }
 
 /// Refuses what is no name as the name of no model.
-fn check_known(name: &str) -> Result<(), Fault> {
+fn check_known(name: &str) -> Result<(), ApiError> {
     check_name(name).map_err(|_| not_found(name))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: small work is done at once, as handing it over would take longer. Leaves the work to its callers.
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use tracing::Span;
 
 use crate::request::error::EdgeError;
@@ -13,8 +13,8 @@ const LARGE_BYTES: usize = 1 << 20;
 /// Does the work on a body of this many bytes.
 pub async fn run<T: Send + 'static>(
     bytes: usize,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     if bytes < LARGE_BYTES {
         return work();
     }

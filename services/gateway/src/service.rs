@@ -13,7 +13,7 @@ use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::channel::pool::{Pool, PoolConfig};
 use lepton_mesh::entry::{self, Flag, Sockets};
@@ -59,7 +59,7 @@ pub struct Gateway {
 }
 
 /// The gateway's work beside requests; it ends with the first failure or with its owner.
-type Background = JoinSet<Result<(), Fault>>;
+type Background = JoinSet<Result<(), ApiError>>;
 
 /// The gateway's view of the rest of the mesh.
 struct Mesh {
@@ -82,10 +82,10 @@ impl entry::Service for Gateway {
     }];
     type Config = Config;
 
-    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+    async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
         let instance = InstanceId::new(config.common.instance.as_deref().unwrap_or(Self::NAME));
         let table = Table::of(lepton_proto::descriptors::pool());
-        let table = table.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
+        let table = table.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
         Ok(Self {
             config,
             context,
@@ -99,7 +99,7 @@ impl entry::Service for Gateway {
         self.readiness.clone()
     }
 
-    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), ApiError> {
         let mesh = Mesh::join(&self.config, &self.context);
         let registrar = Registrar::start(mesh.etcd.clone(), &self.context, self.entry());
         let mut background = Background::new();
@@ -329,17 +329,17 @@ async fn announce(registrar: &Registrar, readiness: &Readiness, shutdown: &Shutd
 }
 
 /// Waits for a failure in the background; success, and the end of all of it, is no news.
-async fn first_failure(background: &mut Background) -> Fault {
+async fn first_failure(background: &mut Background) -> ApiError {
     while let Some(ended) = background.join_next().await {
         match ended {
             Ok(Ok(())) => {}
-            Ok(Err(fault)) => return fault,
-            Err(panic) => return Fault::new(Reason::Internal, format!("a part of the gateway ended: {panic}")),
+            Ok(Err(error)) => return error,
+            Err(panic) => return ApiError::new(Reason::Internal, format!("a part of the gateway ended: {panic}")),
         }
     }
     std::future::pending().await
 }
 
-fn not_served(error: io::Error) -> Fault {
-    Fault::new(Reason::Internal, format!("the gateway cannot serve any more: {error}"))
+fn not_served(error: io::Error) -> ApiError {
+    ApiError::new(Reason::Internal, format!("the gateway cannot serve any more: {error}"))
 }

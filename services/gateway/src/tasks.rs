@@ -15,7 +15,7 @@ use lepton_core::context::Context;
 use lepton_core::error::is_retryable;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::{ContentDigest, RequestId, TaskId};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::Encoding;
 use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::server::deadline::Deadline;
@@ -129,7 +129,7 @@ impl Tasks {
     }
 
     /// Submits a task and answers when it is durable.
-    pub async fn submit(&self, caller: &Caller, submit: Submit, deadline: Option<Deadline>) -> Result<View, Fault> {
+    pub async fn submit(&self, caller: &Caller, submit: Submit, deadline: Option<Deadline>) -> Result<View, ApiError> {
         self.submit_below(trace::current(), caller, submit, deadline).await
     }
 
@@ -140,7 +140,7 @@ impl Tasks {
         caller: &Caller,
         submit: Submit,
         deadline: Option<Deadline>,
-    ) -> Result<View, Fault> {
+    ) -> Result<View, ApiError> {
         let Submit {
             mut request,
             encoding,
@@ -171,14 +171,14 @@ impl Tasks {
                 let submit = Request::Submit(Box::new((&submission).into()));
                 self.ask(submit, dispatch, deadline).await
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         };
         if let Some(draft) = draft
             && has_no_task(&submitted, id)
         {
             draft.discard().await;
         }
-        let task = submitted.map_err(|fault| with_request_id(fault, &request.request_id))?;
+        let task = submitted.map_err(|error| with_request_id(error, &request.request_id))?;
         let resolved = self.payloads.resolve(&task.task, known.as_ref()).await?;
         Ok(View::new(task, resolved))
     }
@@ -190,7 +190,7 @@ impl Tasks {
         id: &str,
         view: TaskView,
         deadline: Option<Deadline>,
-    ) -> Result<View, Fault> {
+    ) -> Result<View, ApiError> {
         let query = GetQuery {
             task: task_id_bytes(parse_id(id)?),
             tenant: caller.tenant.as_str().to_owned(),
@@ -209,7 +209,7 @@ impl Tasks {
         id: &str,
         message: String,
         deadline: Option<Deadline>,
-    ) -> Result<View, Fault> {
+    ) -> Result<View, ApiError> {
         let command = CancelCommand {
             task: task_id_bytes(parse_id(id)?),
             tenant: caller.tenant.as_str().to_owned(),
@@ -228,7 +228,7 @@ impl Tasks {
         id: &str,
         timeout: Duration,
         deadline: Option<Deadline>,
-    ) -> Result<View, Fault> {
+    ) -> Result<View, ApiError> {
         let clock = self.context.clock;
         // A little before the caller gives up, so that it gets the task and not an error.
         let timeout = deadline.map_or(timeout, |deadline| timeout.min(deadline.remaining(&clock).mul_f64(0.9)));
@@ -253,12 +253,12 @@ impl Tasks {
     }
 
     /// The committed states of a task, the present one first, and its progress in between, until it has ended. The last
-    /// item may be a fault.
+    /// item may be an error.
     pub fn watch(
         &self,
         caller: &Caller,
         id: &str,
-    ) -> Result<impl Stream<Item = Result<View, Fault>> + Send + use<>, Fault> {
+    ) -> Result<impl Stream<Item = Result<View, ApiError>> + Send + use<>, ApiError> {
         let states = Box::pin(self.follow(caller, parse_id(id)?)?);
         Ok(progress_throttle::views(
             states,
@@ -273,7 +273,7 @@ impl Tasks {
         &self,
         caller: &Caller,
         task: TaskId,
-    ) -> Result<impl Stream<Item = Result<TaskSnapshot, Fault>> + Send + use<>, CallError> {
+    ) -> Result<impl Stream<Item = Result<TaskSnapshot, ApiError>> + Send + use<>, CallError> {
         let permit = self.watches.clone().try_acquire_owned();
         let limit = self.config.watches_max;
         let permit = permit.map_err(|_| CallError::WatchesExhausted { limit })?;
@@ -288,7 +288,7 @@ impl Tasks {
         request: Request,
         dispatch: DispatchState,
         deadline: Option<Deadline>,
-    ) -> Result<TaskSnapshot, Fault> {
+    ) -> Result<TaskSnapshot, ApiError> {
         let is_read = matches!(request, Request::Get(_));
         tokio::select! {
             answer = self.intake.ask(request, dispatch.clone()) => {
@@ -314,7 +314,7 @@ impl Tasks {
             .min(deadline.remaining(&self.context.clock).mul_f64(0.95))
     }
 
-    async fn view(&self, snapshot: TaskSnapshot) -> Result<View, Fault> {
+    async fn view(&self, snapshot: TaskSnapshot) -> Result<View, ApiError> {
         let resolved = self.payloads.resolve(&snapshot.task, None).await?;
         Ok(View::new(snapshot, resolved))
     }
@@ -325,19 +325,19 @@ fn parse_id(id: &str) -> Result<TaskId, CallError> {
 }
 
 /// True where no task with this id can have come of a submit.
-fn has_no_task(submitted: &Result<TaskSnapshot, Fault>, id: TaskId) -> bool {
+fn has_no_task(submitted: &Result<TaskSnapshot, ApiError>, id: TaskId) -> bool {
     use Reason::{FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused};
     match submitted {
         Ok(snapshot) => snapshot.task.id != id,
-        Err(fault) => [FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused].contains(&fault.reason),
+        Err(error) => [FieldInvalid, JournalFull, Overloaded, QuotaExceeded, RequestIdReused].contains(&error.reason),
     }
 }
 
 /// Adds the request id, which this gateway may have chosen, so that a repetition is recognised.
-fn with_request_id(fault: Fault, request_id: &str) -> Fault {
-    if is_retryable(&fault) {
-        fault.with("requestId", request_id)
+fn with_request_id(error: ApiError, request_id: &str) -> ApiError {
+    if is_retryable(&error) {
+        error.with("requestId", request_id)
     } else {
-        fault
+        error
     }
 }

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use lepton_coordination::registry::Instance;
 use lepton_core::error;
 use lepton_core::net::Net;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::trace::{self, TraceKey, assemble};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::{GetTraceRequest, ListTracesRequest, ListTracesResponse, Trace};
@@ -39,7 +39,7 @@ fn client(net: Net, monitor: &Instance) -> Client {
 }
 
 /// The trace, with the spans of every monitor that keeps some.
-pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> Result<Trace, Fault> {
+pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> Result<Trace, ApiError> {
     let id = &request.trace_id;
     let asked = monitors.iter().map(|monitor| async move {
         let mut client = client(net, monitor);
@@ -51,8 +51,8 @@ pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> 
     for answer in join_all(asked).await {
         match answer {
             Ok(trace) => parts.extend(trace),
-            Err(fault) if fault.reason == Reason::TraceNotFound => {}
-            Err(fault) => silent.push(fault),
+            Err(error) if error.reason == Reason::TraceNotFound => {}
+            Err(error) => silent.push(error),
         }
     }
     if !parts.is_empty() {
@@ -63,7 +63,7 @@ pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> 
             "trace {id} is not kept: it was not sampled (a header `traceparent` ending in -01 asks for it), it made room \
              for newer ones, or its spans are on their way, which takes some seconds"
         );
-        return Err(Fault::new(Reason::TraceNotFound, message).with("trace", id));
+        return Err(ApiError::new(Reason::TraceNotFound, message).with("trace", id));
     }
     Err(nobody(silent))
 }
@@ -71,7 +71,7 @@ pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> 
 /// Returns a page of the traces of every monitor, without their spans. Fails with PAGE_TOKEN_INVALID.
 ///
 /// Each monitor gives the same page of its own traces: the page of all begins and ends within those.
-pub async fn list(net: Net, monitors: &[Instance], request: &ListTracesRequest) -> Result<Page<Trace>, Fault> {
+pub async fn list(net: Net, monitors: &[Instance], request: &ListTracesRequest) -> Result<Page<Trace>, ApiError> {
     let page = PageRequest::new(trace::listing(request), request.page_size, &request.page_token)?.or_size(PAGE_SIZE);
     let asked = monitors.iter().map(|monitor| async move {
         let mut client = client(net, monitor);
@@ -82,7 +82,7 @@ pub async fn list(net: Net, monitors: &[Instance], request: &ListTracesRequest) 
     for answer in join_all(asked).await {
         match answer {
             Ok(answer) => lists.push(answer),
-            Err(fault) => silent.push(fault),
+            Err(error) => silent.push(error),
         }
     }
     if lists.is_empty() {
@@ -94,22 +94,24 @@ pub async fn list(net: Net, monitors: &[Instance], request: &ListTracesRequest) 
 fn answered<T>(
     monitor: &Instance,
     answer: Result<Result<Response<T>, tonic::Status>, tokio::time::error::Elapsed>,
-) -> Result<T, Fault> {
+) -> Result<T, ApiError> {
     let late = |_| {
         let message = format!("{} did not answer in time", monitor.id);
-        Fault::new(Reason::OutcomeUnknown, message)
+        ApiError::new(Reason::OutcomeUnknown, message)
     };
     let answer = answer.map_err(late)?;
-    answer.map(Response::into_inner).map_err(|status| error::fault(&status))
+    answer
+        .map(Response::into_inner)
+        .map_err(|status| error::from_status(&status))
 }
 
 /// Nobody could say anything.
-fn nobody(silent: Vec<Fault>) -> Fault {
+fn nobody(silent: Vec<ApiError>) -> ApiError {
     let message = "no monitor answers; start one, or try again shortly";
-    let none = Fault::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
+    let none = ApiError::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
     silent
         .into_iter()
-        .find(|fault| !error::is_retryable(fault))
+        .find(|error| !error::is_retryable(error))
         .unwrap_or(none)
 }
 

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 
 use self::path::Fields;
@@ -41,7 +41,7 @@ pub struct Bound<'a> {
 }
 
 /// Calls the RPC of a request and gives its answer as REST.
-pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
+pub async fn serve(grpc: Router, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, ApiError> {
     let Bound {
         binding,
         caller,

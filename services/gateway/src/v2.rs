@@ -8,7 +8,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 use lepton_proto::inference::{ModelInferRequest, ModelInferResponse};
@@ -56,7 +56,7 @@ impl V2 {
         target: &Target,
         request: &Request<()>,
         body: &mut Incoming,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ApiError> {
         let deadline = request.extensions().get().copied();
         match target {
             Target::Server => Ok(response::json(server().to_string())),
@@ -71,7 +71,7 @@ impl V2 {
         }
     }
 
-    async fn describe(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<Response<Body>, Fault> {
+    async fn describe(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<Response<Body>, ApiError> {
         let model = self.inference.describe(model_ref, deadline).await?;
         let described = json!({
             "name": model.name,
@@ -88,7 +88,7 @@ impl V2 {
         model_ref: &ModelRef,
         request: &Request<()>,
         body: &mut Incoming,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ApiError> {
         let deadline = request.extensions().get().copied();
         // A body is not read for a model that is not there, nor while all places are taken.
         self.inference.enter().map(drop)?;
@@ -111,9 +111,9 @@ impl V2 {
 }
 
 /// A worker's answer in the form that was asked for.
-fn printed(encoded: Bytes, form: &Form) -> Result<answer::Written, Fault> {
+fn printed(encoded: Bytes, form: &Form) -> Result<answer::Written, ApiError> {
     let decoded = ModelInferResponse::decode(encoded);
-    let decoded = decoded.map_err(|error| Fault::new(Reason::Internal, format!("a worker's answer: {error}")))?;
+    let decoded = decoded.map_err(|error| ApiError::new(Reason::Internal, format!("a worker's answer: {error}")))?;
     answer::write(&decoded, form)
 }
 
@@ -132,12 +132,12 @@ fn message(model_ref: &ModelRef, asked: Asked) -> (WorkerRequest, Form) {
 }
 
 /// Bytes of JSON in the body, where the client gives their number.
-fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Fault> {
+fn json_length(headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
     let Some(length) = headers.get(JSON_LENGTH) else {
         return Ok(None);
     };
     let number = length.to_str().ok().and_then(|text| text.trim().parse().ok());
-    let refused = || Fault::field(JSON_LENGTH, format!("{length:?} is no number of bytes"));
+    let refused = || ApiError::field(JSON_LENGTH, format!("{length:?} is no number of bytes"));
     number.map(Some).ok_or_else(refused)
 }
 

@@ -8,7 +8,7 @@
 use etcd_client::TxnOp;
 use lepton_domain::ids::{Epoch, Seq};
 use lepton_domain::ledger::{Event, StateDigest};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::snapshot::state_digest_bytes;
 use lepton_proto::journal::v1::{self as wire, Manifest, Mark};
@@ -98,20 +98,20 @@ pub enum AppendError {
 
 impl AppendError {
     /// Converts to the error that the mesh's caller receives.
-    pub fn fault(&self) -> Fault {
+    pub fn api_error(&self) -> ApiError {
         match self {
-            Self::Etcd(error) => error.fault(),
+            Self::Etcd(error) => error.api_error(),
             Self::Fenced {
                 definitely_not_committed: true,
             }
-            | Self::Closed => Fault::new(Reason::NotLeader, self.to_string()),
+            | Self::Closed => ApiError::new(Reason::NotLeader, self.to_string()),
             Self::Fenced {
                 definitely_not_committed: false,
             }
-            | Self::Unsettled => Fault::new(Reason::OutcomeUnknown, self.to_string()),
-            Self::Conflict(_) => Fault::new(Reason::DataCorrupt, self.to_string()),
-            Self::TooLarge { .. } => Fault::new(Reason::RequestTooLarge, self.to_string()),
-            Self::OutOfOrder { .. } => Fault::new(Reason::Internal, self.to_string()),
+            | Self::Unsettled => ApiError::new(Reason::OutcomeUnknown, self.to_string()),
+            Self::Conflict(_) => ApiError::new(Reason::DataCorrupt, self.to_string()),
+            Self::TooLarge { .. } => ApiError::new(Reason::RequestTooLarge, self.to_string()),
+            Self::OutOfOrder { .. } => ApiError::new(Reason::Internal, self.to_string()),
         }
     }
 }

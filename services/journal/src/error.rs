@@ -5,7 +5,7 @@
 
 use lepton_coordination::etcd::EtcdError;
 use lepton_domain::ledger::{Mismatch, StateDigest};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use super::codec::Damage;
 
@@ -66,11 +66,11 @@ impl FollowError {
     }
 
     /// Converts to the error that the mesh's caller receives.
-    pub fn fault(&self) -> Fault {
+    pub fn api_error(&self) -> ApiError {
         match self {
-            Self::Etcd(error) => error.fault(),
-            Self::UnknownEvent { .. } => Fault::new(Reason::FormatUnsupported, self.to_string()),
-            _ => Fault::new(Reason::DataCorrupt, self.to_string()),
+            Self::Etcd(error) => error.api_error(),
+            Self::UnknownEvent { .. } => ApiError::new(Reason::FormatUnsupported, self.to_string()),
+            _ => ApiError::new(Reason::DataCorrupt, self.to_string()),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use lepton_domain::ledger::Event;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
 use lepton_proto::journal::v1::Mark;
 
@@ -59,13 +59,13 @@ impl From<EtcdError> for TakeoverError {
 
 impl TakeoverError {
     /// Converts to the error that the mesh's caller receives.
-    pub fn fault(&self) -> Fault {
+    pub fn api_error(&self) -> ApiError {
         match self {
-            Self::Fenced => Fault::new(Reason::NotLeader, self.to_string()),
-            Self::Follow(error) => error.fault(),
-            Self::Append(error) => error.fault(),
+            Self::Fenced => ApiError::new(Reason::NotLeader, self.to_string()),
+            Self::Follow(error) => error.api_error(),
+            Self::Append(error) => error.api_error(),
             Self::Lacks(_) | Self::Diverged { .. } | Self::Refused(_) => {
-                Fault::new(Reason::DataCorrupt, self.to_string())
+                ApiError::new(Reason::DataCorrupt, self.to_string())
             }
         }
     }

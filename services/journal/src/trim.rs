@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use etcd_client::{DeleteOptions, TxnOp};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 use super::append::{AppendError, Pending, Writer};
 use super::fence::{Conflict, found};
@@ -25,12 +25,12 @@ pub enum TrimError {
     #[error(transparent)]
     Append(#[from] AppendError),
     /// The archive did not take a segment.
-    #[error("the archive did not take segment {segment}: {fault}")]
+    #[error("the archive did not take segment {segment}: {error}")]
     Archive {
         /// The segment.
         segment: u64,
         /// Why.
-        fault: Fault,
+        error: ApiError,
     },
 }
 
@@ -66,7 +66,7 @@ pub async fn archive(etcd: &Etcd, archive: &Blobs, incarnation: &str, segments: 
         for stored in range.into_iter().filter(|stored| stored.number < segments.end) {
             let (name, segment) = (archive_name(incarnation, stored.number), stored.number);
             let kept = archive.put_named(&name, stored.bytes).await;
-            kept.map_err(|fault| TrimError::Archive { segment, fault })?;
+            kept.map_err(|error| TrimError::Archive { segment, error })?;
         }
     }
     Ok(())

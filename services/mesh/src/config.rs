@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::redacted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ impl Common {
     /// Refuses what could only fail later, or reach another mesh's keys, and writes etcd's addresses out in full.
     fn settle(&mut self) -> Result<(), ConfigError> {
         self.etcd =
-            address::etcd_members(&self.etcd).map_err(|fault| ConfigError::new(format!("etcd: {}", fault.message)))?;
+            address::etcd_members(&self.etcd).map_err(|error| ConfigError::new(format!("etcd: {}", error.message)))?;
         if self.cluster.is_empty() || self.cluster.contains('/') {
             let message = format!("cluster: {:?} is no name: give one without slashes", self.cluster);
             return Err(ConfigError::new(message));
@@ -125,9 +125,9 @@ impl ConfigError {
         Self(redacted(message.as_ref()).into_owned())
     }
 
-    /// The error as a fault.
-    pub fn fault(&self) -> Fault {
-        Fault::new(Reason::ConfigInvalid, self.0.clone())
+    /// The error as an error.
+    pub fn api_error(&self) -> ApiError {
+        ApiError::new(Reason::ConfigInvalid, self.0.clone())
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use crate::config::{Machine, ServiceConfig};
 use crate::server::health::Readiness;
@@ -50,13 +50,13 @@ pub trait Service: Sized + Send + 'static {
 
     /// Makes the service from its configuration, in which `instance` and `advertise` are filled in. Must not wait
     /// for others: etcd may be away.
-    fn build(config: Self::Config, context: Context) -> impl Future<Output = Result<Self, Fault>> + Send;
+    fn build(config: Self::Config, context: Context) -> impl Future<Output = Result<Self, ApiError>> + Send;
 
     /// Readiness: true when a request would succeed.
     fn readiness(&self) -> Readiness;
 
     /// Serves until `shutdown`, then drains. Everything that it started has ended when it returns.
-    fn run(self, sockets: Sockets, shutdown: Shutdown) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn run(self, sockets: Sockets, shutdown: Shutdown) -> impl Future<Output = Result<(), ApiError>> + Send;
 }
 
 /// The `main` of a service. `arguments` are those of the process, its name first; `version` is what `--version` prints,
@@ -69,14 +69,14 @@ pub fn main<S: Service>(version: &'static str, arguments: impl IntoIterator<Item
     };
     let config = match flags::load::<S>(&matches, &Machine) {
         Ok(config) => config,
-        Err(error) => return fail(&error.fault()),
+        Err(error) => return fail(&error.api_error()),
     };
     memory::settle();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let fault = Fault::new(Reason::Internal, format!("the system refuses threads: {error}"));
-            return fail(&fault);
+            let api_error = ApiError::new(Reason::Internal, format!("the system refuses threads: {error}"));
+            return fail(&api_error);
         }
     };
     let ended = runtime.block_on(run::<S>(config));
@@ -84,12 +84,12 @@ pub fn main<S: Service>(version: &'static str, arguments: impl IntoIterator<Item
     runtime.shutdown_timeout(Duration::from_millis(500));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => fail(&fault),
+        Err(api_error) => fail(&api_error),
     }
 }
 
 /// Runs a service to its end in a process of its own.
-async fn run<S: Service>(mut config: S::Config) -> Result<(), Fault> {
+async fn run<S: Service>(mut config: S::Config) -> Result<(), ApiError> {
     let context = Context::system();
     let instance = name_instance::<S>(&mut config, &context);
     let common = config.common();
@@ -101,9 +101,9 @@ async fn run<S: Service>(mut config: S::Config) -> Result<(), Fault> {
     result
 }
 
-async fn run_bound<S: Service>(config: S::Config, context: Context) -> Result<(), Fault> {
+async fn run_bound<S: Service>(config: S::Config, context: Context) -> Result<(), ApiError> {
     let shutdown = Shutdown::on_signals()
-        .map_err(|error| Fault::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
+        .map_err(|error| ApiError::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
     let bound = bootstrap::<S>(config, context).await?;
     let (readiness, line) = (bound.readiness(), bound.ready_line());
     let mut running = std::pin::pin!(bound.run(shutdown));

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, stream};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::fleet::v1::fleet_service_server::FleetService;
 use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
 use tonic::{Request, Response, Status};
@@ -111,19 +111,19 @@ impl<S: StatsSource> FleetService for StatsService<S> {
         &self,
         request: Request<WatchStatsRequest>,
     ) -> Result<Response<Self::WatchStatsStream>, Status> {
-        let interval = interval(request.get_ref().interval_ms).map_err(|fault| status(&fault))?;
+        let interval = interval(request.get_ref().interval_ms).map_err(|error| status(&error))?;
         let messages = futures::StreamExt::map(self.watch(interval), Ok);
         Ok(Response::new(Box::pin(messages)))
     }
 }
 
-fn interval(requested_ms: u32) -> Result<Duration, Fault> {
+fn interval(requested_ms: u32) -> Result<Duration, ApiError> {
     let interval_ms = match requested_ms {
         0 => INTERVAL_MS_DEFAULT,
         requested if INTERVAL_MS.contains(&requested) => requested,
         requested => {
             let message = format!("{requested} is not 0 or 50 to 60,000");
-            return Err(Fault::field("interval_ms", message));
+            return Err(ApiError::field("interval_ms", message));
         }
     };
     Ok(Duration::from_millis(interval_ms.into()))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use etcd_client::{Compare, CompareOp, TxnOp};
 use lepton_domain::model::{Change, Decision, Model, check_name, decide};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use super::record::{self, CHANGES_MAX, Record};
 use super::{MODELS_MAX, Models};
@@ -38,11 +38,11 @@ enum Swap {
 
 impl Models {
     /// Changes the model called `name` and gives it as it is then.
-    pub async fn change(&self, name: &str, change: Change) -> Result<Model, Fault> {
+    pub async fn change(&self, name: &str, change: Change) -> Result<Model, ApiError> {
         Ok(self.make(name, change).await?.decision.model)
     }
 
-    pub(super) async fn make(&self, name: &str, change: Change) -> Result<Made, Fault> {
+    pub(super) async fn make(&self, name: &str, change: Change) -> Result<Made, ApiError> {
         check_name(name)?;
         for _ in 0..CONFLICTS_MAX {
             let found = self.fetch(name).await?;
@@ -63,20 +63,20 @@ impl Models {
             }
         }
         let message = format!("model {name:?} is changed by others all the time; look at it, then try again");
-        Err(Fault::new(Reason::ModelChanged, message).with("model", name))
+        Err(ApiError::new(Reason::ModelChanged, message).with("model", name))
     }
 
     /// Refuses a further model when there are enough. The view may lag, so some more may come through.
-    fn check_room(&self) -> Result<(), Fault> {
+    fn check_room(&self) -> Result<(), ApiError> {
         let count = self.view.borrow().len();
         if count < MODELS_MAX {
             return Ok(());
         }
         let message = format!("the mesh keeps {count} models, which is the most; delete some");
-        Err(Fault::new(Reason::QuotaExceeded, message).quota("models", format!("{count} of {MODELS_MAX} models")))
+        Err(ApiError::new(Reason::QuotaExceeded, message).quota("models", format!("{count} of {MODELS_MAX} models")))
     }
 
-    async fn swap(&self, base: Option<(Record, i64)>, model: &Model) -> Result<Swap, Fault> {
+    async fn swap(&self, base: Option<(Record, i64)>, model: &Model) -> Result<Swap, ApiError> {
         let (mut changes, revision) = base.map_or((Vec::new(), 0), |(record, revision)| (record.changes, revision));
         let last = changes.last().cloned();
         let nonce = self.random.token();
@@ -99,7 +99,7 @@ impl Models {
                     continue;
                 }
                 // This try did nothing, yet an earlier one may have.
-                Err(error) if unanswered.is_none() => return Err(error.fault()),
+                Err(error) if unanswered.is_none() => return Err(error.api_error()),
                 Err(error) => return Err(unknown(&model.name, &error)),
             };
             if answer.succeeded() {
@@ -127,8 +127,8 @@ fn remembers(record: &Record, last: Option<&str>) -> bool {
     })
 }
 
-fn unknown(name: &str, why: &dyn std::fmt::Display) -> Fault {
+fn unknown(name: &str, why: &dyn std::fmt::Display) -> ApiError {
     let message = format!("whether model {name:?} was changed is not known: {why}; look at it before trying again");
-    let fault = Fault::new(Reason::OutcomeUnknown, message).with("model", name);
-    fault.retry_after(Duration::from_secs(1))
+    let error = ApiError::new(Reason::OutcomeUnknown, message).with("model", name);
+    error.retry_after(Duration::from_secs(1))
 }

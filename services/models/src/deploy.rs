@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_domain::model::{Change, Model};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tokio::time::timeout;
 
 use super::change::Made;
@@ -61,27 +61,33 @@ impl Models {
         name: &str,
         version: Option<u32>,
         patience: Duration,
-    ) -> Result<Model, Fault> {
+    ) -> Result<Model, ApiError> {
         let made = self.make(name, Change::Deploy { version }).await?;
         self.settle(directory, name, made, patience).await
     }
 
     /// Serves the version that was served before, like [`Models::deploy`].
-    pub async fn rollback(&self, directory: &Directory, name: &str, patience: Duration) -> Result<Model, Fault> {
+    pub async fn rollback(&self, directory: &Directory, name: &str, patience: Duration) -> Result<Model, ApiError> {
         let made = self.make(name, Change::Rollback).await?;
         self.settle(directory, name, made, patience).await
     }
 
     /// Waits for what was deployed; takes it back when it cannot be served.
-    async fn settle(&self, directory: &Directory, name: &str, made: Made, patience: Duration) -> Result<Model, Fault> {
+    async fn settle(
+        &self,
+        directory: &Directory,
+        name: &str,
+        made: Made,
+        patience: Duration,
+    ) -> Result<Model, ApiError> {
         let Made { before, decision } = made;
         let version = decision.version;
         let waited = self.deployed_when_ready(directory, name, version, patience).await;
-        let Err(mut fault) = waited else {
+        let Err(mut api_error) = waited else {
             return Ok(decision.model);
         };
-        if !decision.changed || fault.reason == Reason::ModelChanged {
-            return Err(fault);
+        if !decision.changed || api_error.reason == Reason::ModelChanged {
+            return Err(api_error);
         }
         let revert = Change::Revert {
             version,
@@ -91,13 +97,13 @@ impl Models {
         match self.change(name, revert).await {
             Ok(Model {
                 deployed: Some(kept), ..
-            }) => fault.message.push_str(&format!("; version {kept} is deployed")),
-            Ok(_) => fault.message.push_str("; no version is deployed"),
-            Err(error) => fault.message.push_str(&format!(
+            }) => api_error.message.push_str(&format!("; version {kept} is deployed")),
+            Ok(_) => api_error.message.push_str("; no version is deployed"),
+            Err(error) => api_error.message.push_str(&format!(
                 "; and it stays deployed, because the deploy cannot be taken back: {error}"
             )),
         }
-        Err(fault)
+        Err(api_error)
     }
 
     /// Waits until a request to the deployed version would succeed: every live worker has loaded it or failed to, and
@@ -108,7 +114,7 @@ impl Models {
         name: &str,
         version: u32,
         patience: Duration,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let (mut instances, mut models) = (directory.view(), self.view());
         let begun = self.clock.monotonic();
         let settled = async {
@@ -141,8 +147,8 @@ impl Models {
                 let message = format!(
                     "version {version} of model {name:?} was not loaded within {patience:?}; {loading} workers are still at it"
                 );
-                let fault = Fault::new(Reason::ModelNotReady, message).with("model", name);
-                Err(fault.retry_after(RETRY_AFTER))
+                let error = ApiError::new(Reason::ModelNotReady, message).with("model", name);
+                Err(error.retry_after(RETRY_AFTER))
             }
             _ => Ok(()),
         }
@@ -154,10 +160,10 @@ fn is_other(found: Option<Model>, version: u32) -> bool {
     found.and_then(|model| model.deployed) != Some(version)
 }
 
-fn overtaken(name: &str, version: u32) -> Fault {
+fn overtaken(name: &str, version: u32) -> ApiError {
     let message =
         format!("version {version} of model {name:?} is not the deployed one any more: somebody else changed it");
-    Fault::new(Reason::ModelChanged, message).with("model", name)
+    ApiError::new(Reason::ModelChanged, message).with("model", name)
 }
 
 fn deployed(models: &Arc<ModelMap>, name: &str) -> Option<u32> {
@@ -183,15 +189,15 @@ fn standing(instances: &Arc<Instances>, name: &str, version: u32) -> Standing {
     standing
 }
 
-fn failed(name: &str, version: u32, standing: &Standing) -> Fault {
+fn failed(name: &str, version: u32, standing: &Standing) -> ApiError {
     if standing.failed == 0 {
         let message = format!("no worker has begun to load version {version} of model {name:?}; is one running?");
-        return Fault::new(Reason::NoWorker, message).retry_after(RETRY_AFTER);
+        return ApiError::new(Reason::NoWorker, message).retry_after(RETRY_AFTER);
     }
     let (count, why) = (standing.failed, &standing.message);
     let message = format!("version {version} of model {name:?} could not be loaded by any of {count} workers ({why})");
-    let fault = Fault::new(Reason::ModelLoadFailed, message).with("model", name);
-    fault.with("version", version.to_string())
+    let error = ApiError::new(Reason::ModelLoadFailed, message).with("model", name);
+    error.with("version", version.to_string())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lepton_domain::model::Model;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -84,7 +84,7 @@ impl Models {
     }
 
     /// The model of this name, from etcd itself.
-    pub async fn read(&self, name: &str) -> Result<Option<Model>, Fault> {
+    pub async fn read(&self, name: &str) -> Result<Option<Model>, ApiError> {
         let found = self.fetch(name).await?;
         Ok(found
             .map(|(record, _)| record.model)
@@ -92,24 +92,28 @@ impl Models {
     }
 
     /// Every model, by name, from etcd itself.
-    pub async fn list(&self) -> Result<Vec<Model>, Fault> {
+    pub async fn list(&self) -> Result<Vec<Model>, ApiError> {
         let models = self.records().await?.into_iter().map(|(record, _)| record.model);
         Ok(models.filter(|model| !model.is_deleted()).collect())
     }
 
     /// The record of a model and the revision of its last change; also that of a deleted one.
-    async fn fetch(&self, name: &str) -> Result<Option<(Record, i64)>, Fault> {
+    async fn fetch(&self, name: &str) -> Result<Option<(Record, i64)>, ApiError> {
         let found = self.etcd.get(self.etcd.keys().model(name)).await;
-        let Some(found) = found.map_err(|error| error.fault())? else {
+        let Some(found) = found.map_err(|error| error.api_error())? else {
             return Ok(None);
         };
         Ok(Some((record::decode(name, found.value())?, found.mod_revision())))
     }
 
     /// Every record, also those of deleted models, with its revision.
-    async fn records(&self) -> Result<Vec<(Record, i64)>, Fault> {
+    async fn records(&self) -> Result<Vec<(Record, i64)>, ApiError> {
         let prefix = self.etcd.keys().models_prefix();
-        let listing = self.etcd.prefix(prefix.as_str()).await.map_err(|error| error.fault())?;
+        let listing = self
+            .etcd
+            .prefix(prefix.as_str())
+            .await
+            .map_err(|error| error.api_error())?;
         let read = |entry: &etcd_client::KeyValue| {
             let key = String::from_utf8_lossy(entry.key());
             let name = key.strip_prefix(&prefix).unwrap_or(&key);
@@ -164,8 +168,8 @@ impl Follower {
         let name = key.strip_prefix(&self.prefix)?;
         match record::decode(name, &entry.value) {
             Ok(record) => Some(Arc::new(record.model)).filter(|model| !model.is_deleted()),
-            Err(fault) => {
-                tracing::warn!(key, %fault, "a model's record is left out");
+            Err(error) => {
+                tracing::warn!(key, %error, "a model's record is left out");
                 None
             }
         }

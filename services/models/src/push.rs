@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lepton_domain::model::{Change, Model, NewVersion, Signature, check_name};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use uuid::Uuid;
 
 use super::Models;
@@ -35,7 +35,7 @@ impl Models {
         signature: Signature,
         lineage: BTreeMap<String, String>,
         number: Option<u32>,
-    ) -> Result<(Model, u32), Fault> {
+    ) -> Result<(Model, u32), ApiError> {
         check_name(name)?;
         let digest = digest_of(&content).await;
         let known = self.read(name).await?;
@@ -50,7 +50,7 @@ impl Models {
     }
 
     /// Puts a file under a fresh name.
-    pub async fn store(&self, blobs: &Blobs, name: &str, content: Bytes) -> Result<File, Fault> {
+    pub async fn store(&self, blobs: &Blobs, name: &str, content: Bytes) -> Result<File, ApiError> {
         check_name(name)?;
         let id = uuid::Builder::from_random_bytes(self.random.next_u128().to_be_bytes()).into_uuid();
         let file = File {
@@ -71,7 +71,7 @@ impl Models {
         signature: Signature,
         lineage: BTreeMap<String, String>,
         number: Option<u32>,
-    ) -> Result<(Model, u32), Fault> {
+    ) -> Result<(Model, u32), ApiError> {
         let new = NewVersion {
             number,
             digest: file.digest,
@@ -88,18 +88,18 @@ impl Models {
                 }
                 Ok((made.decision.model, made.decision.version))
             }
-            Err(fault) => {
+            Err(error) => {
                 // A record may name it all the same where the outcome is not known.
-                if fault.reason != Reason::OutcomeUnknown {
+                if error.reason != Reason::OutcomeUnknown {
                     discard(blobs, &file.blob).await;
                 }
-                Err(fault)
+                Err(error)
             }
         }
     }
 
     /// Forgets a version, then deletes its file. Fails with MODEL_IN_USE while it is deployed.
-    pub async fn delete(&self, blobs: &Blobs, name: &str, version: u32) -> Result<Model, Fault> {
+    pub async fn delete(&self, blobs: &Blobs, name: &str, version: u32) -> Result<Model, ApiError> {
         let made = self.make(name, Change::Delete { version }).await?;
         if let Some(orphan) = &made.decision.orphan {
             discard(blobs, orphan).await;
@@ -110,8 +110,8 @@ impl Models {
 
 /// Deletes a file that no record names. What cannot be deleted now is swept later.
 pub async fn discard(blobs: &Blobs, blob: &str) {
-    if let Err(fault) = blobs.delete_object(Area::Models, blob).await {
-        tracing::warn!(blob, %fault, "a model's file stays for now");
+    if let Err(error) = blobs.delete_object(Area::Models, blob).await {
+        tracing::warn!(blob, %error, "a model's file stays for now");
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use lepton_domain::ids::ContentDigest;
 use lepton_domain::model::{DataType, Model, Signature, Tensor, Version};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ struct Format {
 }
 
 /// The value to store.
-pub(super) fn encode(record: &Record) -> Result<Vec<u8>, Fault> {
+pub(super) fn encode(record: &Record) -> Result<Vec<u8>, ApiError> {
     let Record { model, changes } = record;
     let stored = Stored {
         format: FORMAT,
@@ -84,23 +84,23 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, Fault> {
             "what is kept about model {name:?} would take {length} of {RECORD_BYTES_MAX} bytes; delete some versions"
         );
         let quota = format!("{length} of {RECORD_BYTES_MAX} bytes");
-        return Err(Fault::new(Reason::QuotaExceeded, message).quota(format!("model:{name}"), quota));
+        return Err(ApiError::new(Reason::QuotaExceeded, message).quota(format!("model:{name}"), quota));
     }
     Ok(value)
 }
 
 /// Reads the record of the model called `name`.
-pub(super) fn decode(name: &str, value: &[u8]) -> Result<Record, Fault> {
+pub(super) fn decode(name: &str, value: &[u8]) -> Result<Record, ApiError> {
     let corrupt = |why: String| {
         let message = format!("what is kept about model {name:?} is not readable: {why}");
-        Fault::new(Reason::DataCorrupt, message).with("model", name)
+        ApiError::new(Reason::DataCorrupt, message).with("model", name)
     };
     let Format { format } = serde_json::from_slice(value).map_err(|error| corrupt(error.to_string()))?;
     if format != FORMAT {
         let message = format!(
             "what is kept about model {name:?} has format {format}; this program knows {FORMAT}: use the newer one"
         );
-        return Err(Fault::new(Reason::FormatUnsupported, message).with("model", name));
+        return Err(ApiError::new(Reason::FormatUnsupported, message).with("model", name));
     }
     let stored: Stored = serde_json::from_slice(value).map_err(|error| corrupt(error.to_string()))?;
     let versions: Result<Vec<Version>, String> = stored.versions.into_iter().map(version).collect();

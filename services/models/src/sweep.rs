@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use etcd_client::{Compare, CompareOp, TxnOp};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 use super::Models;
 use super::push::discard;
@@ -21,7 +21,7 @@ const DELETED_MAX: usize = 1_000;
 
 impl Models {
     /// Deletes files that no record refers to; returns their number.
-    pub async fn sweep(&self, blobs: &Blobs) -> Result<usize, Fault> {
+    pub async fn sweep(&self, blobs: &Blobs) -> Result<usize, ApiError> {
         let now = self.clock.now();
         let mut abandoned = blobs.list_objects(Area::Models).await?;
         abandoned.retain(|object| now.since(object.modified) > ABANDONED_AFTER);
@@ -45,11 +45,11 @@ impl Models {
     }
 
     /// Removes the record of a deleted model unless it has changed.
-    async fn forget(&self, name: &str, revision: i64) -> Result<(), Fault> {
+    async fn forget(&self, name: &str, revision: i64) -> Result<(), ApiError> {
         let key = self.etcd.keys().model(name);
         let unchanged = vec![Compare::mod_revision(key.as_str(), CompareOp::Equal, revision)];
         let delete = vec![TxnOp::delete(key, None)];
         let answer = self.etcd.txn(unchanged, delete, Vec::new()).await;
-        answer.map(drop).map_err(|error| error.fault())
+        answer.map(drop).map_err(|error| error.api_error())
     }
 }

@@ -70,8 +70,8 @@ fn a_record_has_a_size_limit() {
     for version in &mut large.model.versions {
         version.lineage.insert("k".into(), "v".repeat(1_000));
     }
-    let fault = record::encode(&large).expect_err("large");
-    assert_eq!(fault.reason, Reason::QuotaExceeded);
+    let error = record::encode(&large).expect_err("large");
+    assert_eq!(error.reason, Reason::QuotaExceeded);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use lepton_core::error::status;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::ConvertError;
 use lepton_proto::convert::incident::{self, read_state};
 use lepton_proto::monitor::v1::monitor_service_server::MonitorService;
@@ -34,7 +34,7 @@ impl MonitorApi {
     }
 
     /// Returns the page of incidents that a request asks for.
-    fn incidents(&self, request: &ListIncidentsRequest) -> Result<Page<Incident>, ApiError> {
+    fn incidents(&self, request: &ListIncidentsRequest) -> Result<Page<Incident>, QueryError> {
         validate::check_typed("lepton.monitor.v1.ListIncidentsRequest", request)?;
         let state = read_state("state", request.state)?;
         let page = PageRequest::new(incident::listing(request), request.page_size, &request.page_token)?;
@@ -47,7 +47,7 @@ impl MonitorApi {
     }
 
     /// Returns the page of traces that a request asks for.
-    fn traces(&self, request: &ListTracesRequest) -> Result<Page<Trace>, ApiError> {
+    fn traces(&self, request: &ListTracesRequest) -> Result<Page<Trace>, QueryError> {
         validate::check_typed("lepton.monitor.v1.ListTracesRequest", request)?;
         Ok(self.traces.list(request)?)
     }
@@ -55,10 +55,10 @@ impl MonitorApi {
 
 /// Rejection of a request.
 #[derive(Debug, thiserror::Error)]
-enum ApiError {
+enum QueryError {
     /// Field or page token that breaks the contract.
     #[error(transparent)]
-    Request(#[from] Fault),
+    Request(#[from] ApiError),
     /// Field without a meaning.
     #[error(transparent)]
     Field(#[from] ConvertError),
@@ -67,13 +67,13 @@ enum ApiError {
     TraceNotStored(String),
 }
 
-impl From<ApiError> for Status {
-    fn from(error: ApiError) -> Self {
+impl From<QueryError> for Status {
+    fn from(error: QueryError) -> Self {
         let message = error.to_string();
         status(&match error {
-            ApiError::Request(fault) => fault,
-            ApiError::Field(error) => error.into(),
-            ApiError::TraceNotStored(_) => Fault::new(Reason::TraceNotFound, message),
+            QueryError::Request(api_error) => api_error,
+            QueryError::Field(error) => error.into(),
+            QueryError::TraceNotStored(_) => ApiError::new(Reason::TraceNotFound, message),
         })
     }
 }
@@ -94,7 +94,7 @@ impl MonitorService for MonitorApi {
     async fn get_trace(&self, request: Request<GetTraceRequest>) -> Result<Response<GetTraceResponse>, Status> {
         let GetTraceRequest { trace_id } = request.into_inner();
         let trace = self.traces.get(&trace_id);
-        let trace = trace.ok_or(ApiError::TraceNotStored(trace_id))?;
+        let trace = trace.ok_or(QueryError::TraceNotStored(trace_id))?;
         Ok(Response::new(GetTraceResponse { trace: Some(trace) }))
     }
 

@@ -37,7 +37,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use lepton_core::error::{is_retryable, rest};
 use lepton_core::net::Net;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_telemetry::trace::TRACEPARENT;
 use maud::Markup;
 use tokio::sync::{Semaphore, watch};
@@ -191,18 +191,23 @@ async fn show(console: Console, headers: HeaderMap, page: Result<Page, ConsoleEr
     }
     match console.render(&page).await {
         Ok(content) => html(layout::page(&console, Some(&page), &content)),
-        Err(fault) => error_response(&console, &headers, Some(&page).filter(|_| is_transient(&fault)), &fault),
+        Err(api_error) => error_response(
+            &console,
+            &headers,
+            Some(&page).filter(|_| is_transient(&api_error)),
+            &api_error,
+        ),
     }
 }
 
 /// Reports whether the page may exist a little later: outages end, and a trace arrives some seconds after its request.
-fn is_transient(fault: &Fault) -> bool {
-    is_retryable(fault) || fault.reason.http_status() >= 500 || fault.reason == Reason::TraceNotFound
+fn is_transient(error: &ApiError) -> bool {
+    is_retryable(error) || error.reason.http_status() >= 500 || error.reason == Reason::TraceNotFound
 }
 
 impl Console {
     /// Renders a page in its present state.
-    async fn render(&self, page: &Page) -> Result<PageContent, Fault> {
+    async fn render(&self, page: &Page) -> Result<PageContent, ApiError> {
         let view = self.view.borrow().clone();
         match page {
             Page::Overview => Ok(overview::page(self, &view)),
@@ -227,12 +232,12 @@ pub(crate) async fn mark_unsampled(mut request: Request<Body>) -> Request<Body> 
 
 /// Renders an error, as a page for browsers and as [`rest`] does for programs. A page with an address is refreshed, so
 /// that it recovers by itself.
-fn error_response(console: &Console, headers: &HeaderMap, page: Option<&Page>, fault: &Fault) -> Response {
+fn error_response(console: &Console, headers: &HeaderMap, page: Option<&Page>, error: &ApiError) -> Response {
     if !accepts(headers, "text/html") {
-        return (HEADERS, rest(fault)).into_response();
+        return (HEADERS, rest(error)).into_response();
     }
-    let status = StatusCode::from_u16(fault.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, html(layout::page(console, page, &layout::error(fault)))).into_response()
+    let status = StatusCode::from_u16(error.reason.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, html(layout::page(console, page, &layout::error(error)))).into_response()
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {

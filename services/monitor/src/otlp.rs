@@ -16,7 +16,7 @@ use std::time::Duration;
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
 use lepton_core::metrics::{Counter, Gauge};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::convert::trace::{self, assemble};
 use lepton_proto::monitor::v1::{ListTracesRequest, Trace};
 use lepton_proto::page::{Page, PageRequest};
@@ -66,7 +66,7 @@ impl Traces {
     }
 
     /// Returns a page of traces without their spans, the newest first. Fails with PAGE_TOKEN_INVALID.
-    pub fn list(&self, request: &ListTracesRequest) -> Result<Page<Trace>, Fault> {
+    pub fn list(&self, request: &ListTracesRequest) -> Result<Page<Trace>, ApiError> {
         let page = PageRequest::new(trace::listing(request), request.page_size, &request.page_token)?;
         Ok(self.lock().list(request, &page.or_size(PAGE_SIZE)))
     }

@@ -15,7 +15,7 @@ use lepton_core::context::Context;
 use lepton_core::net::Listener;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::admin;
 use lepton_mesh::collector::OTLP;
 use lepton_mesh::config::Common;
@@ -69,7 +69,7 @@ impl Service for Monitor {
     }];
     type Config = Config;
 
-    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+    async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
         let common = &config.common;
         let receiver = entry::bind(context.net, &config.otlp.listen).await?;
         entry::warn_if_open(context.net, receiver.local_addr());
@@ -103,7 +103,7 @@ impl Service for Monitor {
         self.readiness.clone()
     }
 
-    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), ApiError> {
         let (view_sender, view) = watch::channel(Arc::new(MeshView::default()));
         let (epoch, held) = watch::channel(None);
         let (etcd_results, etcd_health) = watch::channel(EtcdHealth::default());
@@ -142,7 +142,7 @@ impl Service for Monitor {
         served
             .and(probed)
             .and(received)
-            .map_err(|error| Fault::new(Reason::Internal, format!("the server failed: {error}")))
+            .map_err(|error| ApiError::new(Reason::Internal, format!("the server failed: {error}")))
     }
 }
 

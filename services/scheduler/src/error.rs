@@ -7,7 +7,7 @@ use std::time::Duration;
 use lepton_coordination::election::Leader;
 use lepton_core::error::status;
 use lepton_domain::ledger::{IllegalEvent, Mismatch, Rejection};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_journal::append::AppendError;
 use lepton_proto::convert::ConvertError;
 use tokio::task::JoinError;
@@ -66,20 +66,22 @@ impl CallError {
     }
 }
 
-impl From<CallError> for Fault {
+impl From<CallError> for ApiError {
     fn from(error: CallError) -> Self {
         let message = error.to_string();
         match error {
-            CallError::JournalUnavailable => Fault::new(Reason::JournalUnavailable, message).retry_after(JOURNAL_RETRY),
-            CallError::Resigned | CallError::NotLeader(None) => Fault::new(Reason::NotLeader, message),
-            CallError::NotLeader(Some(leader)) => Fault::new(Reason::NotLeader, message)
+            CallError::JournalUnavailable => {
+                ApiError::new(Reason::JournalUnavailable, message).retry_after(JOURNAL_RETRY)
+            }
+            CallError::Resigned | CallError::NotLeader(None) => ApiError::new(Reason::NotLeader, message),
+            CallError::NotLeader(Some(leader)) => ApiError::new(Reason::NotLeader, message)
                 .with("leader", leader.instance.as_str())
                 .with("epoch", leader.epoch.0.to_string()),
-            CallError::TooManyWatchers => Fault::new(Reason::Overloaded, message),
-            CallError::Rejected(rejection) => rejection.fault(),
+            CallError::TooManyWatchers => ApiError::new(Reason::Overloaded, message),
+            CallError::Rejected(rejection) => rejection.api_error(),
             CallError::Malformed(error) => error.into(),
-            CallError::Invalid { field, problem } => Fault::field(field, problem),
-            CallError::HelloMissing | CallError::HelloRepeated => Fault::new(Reason::FieldInvalid, message),
+            CallError::Invalid { field, problem } => ApiError::field(field, problem),
+            CallError::HelloMissing | CallError::HelloRepeated => ApiError::new(Reason::FieldInvalid, message),
         }
     }
 }
@@ -131,7 +133,7 @@ pub(crate) enum RunError {
     },
     /// The blob store belongs to another etcd.
     #[error(transparent)]
-    ForeignBlobStore(Fault),
+    ForeignBlobStore(ApiError),
     /// A server gave up its socket. It serves until this service closes it, so that this is a defect.
     #[error("the server ended badly: {0}")]
     Server(#[from] io::Error),
@@ -140,13 +142,13 @@ pub(crate) enum RunError {
     Panicked(#[from] JoinError),
 }
 
-impl From<RunError> for Fault {
+impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
         match error {
-            RunError::DataDir { .. } => Fault::new(Reason::DataDirNotWritable, message),
-            RunError::ForeignBlobStore(fault) => fault,
-            RunError::Server(_) | RunError::Panicked(_) => Fault::new(Reason::Internal, message),
+            RunError::DataDir { .. } => ApiError::new(Reason::DataDirNotWritable, message),
+            RunError::ForeignBlobStore(api_error) => api_error,
+            RunError::Server(_) | RunError::Panicked(_) => ApiError::new(Reason::Internal, message),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::Stream;
 use lepton_domain::ids::Tenant;
 use lepton_domain::ledger::{Rejection, Submission};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::convert;
 use lepton_proto::journal::v1::Submitted;
 use lepton_proto::scheduler::v1 as proto;
@@ -50,10 +50,10 @@ impl PendingResponse {
         let (outcome, progress) = match outcome {
             Ok(TaskView { task, progress }) => (Outcome::Task(Box::new(task.as_ref().into())), progress),
             Err(error) => {
-                let fault = Fault::from(error);
+                let api_error = ApiError::from(error);
                 self.span.record("otel.status_code", "error");
-                self.span.record("otel.status_description", fault.reason.as_str());
-                (Outcome::Refusal((&fault).into()), None)
+                self.span.record("otel.status_description", api_error.reason.as_str());
+                (Outcome::Refusal((&api_error).into()), None)
             }
         };
         // The gateway may have left; then nobody waits for the response.

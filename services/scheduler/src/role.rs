@@ -83,15 +83,17 @@ impl RoleLoop {
                 Ok(found) => Blobs::open(&self.config.common.blob_store(), &found)
                     .await
                     .map(|blobs| (found, blobs)),
-                Err(error) => Err(error.fault()),
+                Err(error) => Err(error.api_error()),
             };
             match opened {
                 Ok(opened) => return Ok(opened),
-                Err(fault) if fault.reason == Reason::BlobStoreMismatch => {
-                    return Err(RunError::ForeignBlobStore(fault));
+                Err(api_error) if api_error.reason == Reason::BlobStoreMismatch => {
+                    return Err(RunError::ForeignBlobStore(api_error));
                 }
-                Err(fault) if fault.reason == Reason::JournalUnavailable => tracing::debug!(%fault, "etcd is away"),
-                Err(fault) => tracing::error!(%fault, "the blob store cannot be used"),
+                Err(api_error) if api_error.reason == Reason::JournalUnavailable => {
+                    tracing::debug!(%api_error, "etcd is away")
+                }
+                Err(api_error) => tracing::error!(%api_error, "the blob store cannot be used"),
             }
             tokio::time::sleep(backoff.delay()).await;
         }

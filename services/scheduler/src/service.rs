@@ -13,7 +13,7 @@ use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::admin;
 use lepton_mesh::entry::{Service, Sockets};
@@ -70,7 +70,7 @@ impl Service for Scheduler {
     const NAME: &'static str = LEADER_SERVICE;
     type Config = Config;
 
-    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+    async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
         let instance = InstanceId::new(config.common.instance.clone().unwrap_or_default());
         Ok(Self {
             config,
@@ -84,7 +84,7 @@ impl Service for Scheduler {
         self.readiness.clone()
     }
 
-    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), ApiError> {
         let directory = self.config.common.data_dir.join("scheduler");
         let high_water = HighWaterMark::open(&directory, &self.config.common.cluster, &self.instance)
             .await

@@ -5,11 +5,11 @@
 //! Modules that fail in one way own their type, as [`TensorError`]; types of modules that fail in many stand here.
 
 use lepton_domain::model::{not_found, version_not_found};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::ConvertError;
 use lepton_proto::convert::analysis::invalid_row;
 use lepton_proto::convert::inference::VersionError;
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 
 use crate::admission::AdmissionError;
 use crate::model::cache::CacheError;
@@ -30,7 +30,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-/// Any failure of the worker; a [`Fault`] on the wire.
+/// Any failure of the worker; an [`ApiError`] on the wire.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A request that does not fit beside those under way.
@@ -47,7 +47,7 @@ pub(crate) enum Error {
     Convert(#[from] ConvertError),
     /// A failure of a crate below, which knows its [`Reason`].
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Api(#[from] ApiError),
     /// An inference request that no model could take.
     #[error(transparent)]
     Infer(#[from] InferError),
@@ -56,7 +56,7 @@ pub(crate) enum Error {
     Input(#[from] InputError),
     /// Text that is not JSON.
     #[error(transparent)]
-    Json(#[from] JsonFault),
+    Json(#[from] JsonError),
     /// A failure of a kind of task.
     #[error(transparent)]
     Kind(#[from] KindError),
@@ -89,12 +89,12 @@ pub(crate) enum Error {
     Version(#[from] VersionError),
 }
 
-impl From<Error> for Fault {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
-            Error::Fault(fault) => fault,
-            Error::Admission(error) => Fault::new(Reason::Overloaded, message).retry_after(error.retry_after()),
+            Error::Api(api_error) => api_error,
+            Error::Admission(error) => ApiError::new(Reason::Overloaded, message).retry_after(error.retry_after()),
             Error::Analysis(error) => analysis(error, message),
             Error::Cache(error) => cache(error, message),
             Error::Convert(error) => error.into(),
@@ -105,7 +105,7 @@ impl From<Error> for Fault {
             Error::Load(error) => load(error, message),
             Error::Predict(error) => predict(error, message),
             Error::Run(RunError::Tensor(error)) | Error::Tensor(error) => tensor(error, message),
-            Error::Run(RunError::Stopped) | Error::Stopped(_) => Fault::new(Reason::Cancelled, message),
+            Error::Run(RunError::Stopped) | Error::Stopped(_) => ApiError::new(Reason::Cancelled, message),
             Error::Run(RunError::Panicked(_)) | Error::Service(_) => broken(message),
             Error::Training(error) => training(error, message),
             Error::Validation(error) => validation(error, message),
@@ -114,69 +114,69 @@ impl From<Error> for Fault {
     }
 }
 
-/// The fault of a broken invariant, [`Reason::Internal`].
-fn broken(message: String) -> Fault {
-    Fault::new(Reason::Internal, message)
+/// The error of a broken invariant, [`Reason::Internal`].
+fn broken(message: String) -> ApiError {
+    ApiError::new(Reason::Internal, message)
 }
 
-fn analysis(error: lepton_analysis::Error, message: String) -> Fault {
+fn analysis(error: lepton_analysis::Error, message: String) -> ApiError {
     use lepton_analysis::Error;
     match error {
-        Error::NoRows => Fault::new(Reason::NoRows, message),
+        Error::NoRows => ApiError::new(Reason::NoRows, message),
         Error::NotFinite { column, row } => invalid_row(
             row,
             Some(&column),
             "a number that is not finite: send null for a missing value",
         ),
-        Error::TooManyColumns { .. } | Error::TooSparse { .. } => Fault::new(Reason::InvalidRow, message),
-        Error::ColumnLength { .. } | Error::DuplicateColumn { .. } => Fault::field("table.columns", message),
-        Error::TargetNotFound { target, .. } => Fault::new(Reason::TargetNotFound, message).with("target", target),
-        Error::TargetNotNumeric { target, kind } => Fault::new(Reason::TargetNotNumeric, message)
+        Error::TooManyColumns { .. } | Error::TooSparse { .. } => ApiError::new(Reason::InvalidRow, message),
+        Error::ColumnLength { .. } | Error::DuplicateColumn { .. } => ApiError::field("table.columns", message),
+        Error::TargetNotFound { target, .. } => ApiError::new(Reason::TargetNotFound, message).with("target", target),
+        Error::TargetNotNumeric { target, kind } => ApiError::new(Reason::TargetNotNumeric, message)
             .with("target", target)
             .with("type", kind.to_string()),
-        Error::Cancelled => Fault::new(Reason::Cancelled, message),
+        Error::Cancelled => ApiError::new(Reason::Cancelled, message),
     }
 }
 
-fn training(error: lepton_analysis::train::Error, message: String) -> Fault {
+fn training(error: lepton_analysis::train::Error, message: String) -> ApiError {
     use lepton_analysis::train::Error;
     match error {
         Error::Table(error) => analysis(error, message),
         Error::FeatureNotFound { .. }
         | Error::FeatureNotNumeric { .. }
         | Error::FeatureIsTarget { .. }
-        | Error::FeatureTwice { .. } => Fault::field("features", message),
+        | Error::FeatureTwice { .. } => ApiError::field("features", message),
         Error::NoFeature | Error::TooFewRows { .. } | Error::TargetConstant { .. } | Error::OutOfRange { .. } => {
-            Fault::new(Reason::TrainingDataInsufficient, message)
+            ApiError::new(Reason::TrainingDataInsufficient, message)
         }
         Error::Diverged {
             learning_rate, epoch, ..
-        } => Fault::new(Reason::TrainingDiverged, message)
+        } => ApiError::new(Reason::TrainingDiverged, message)
             .with("learningRate", learning_rate.to_string())
             .with("epoch", epoch.to_string()),
     }
 }
 
-fn cache(error: CacheError, message: String) -> Fault {
+fn cache(error: CacheError, message: String) -> ApiError {
     match error {
         CacheError::NotFound { name } => not_found(&name),
-        CacheError::RegistryUnread { name } => Fault::new(Reason::ModelNotReady, message).with("model", name),
-        CacheError::NotDeployed { name } => Fault::new(Reason::ModelNotDeployed, message).with("model", name),
-        CacheError::NotReady { name, version, .. } => Fault::new(Reason::ModelNotReady, message)
+        CacheError::RegistryUnread { name } => ApiError::new(Reason::ModelNotReady, message).with("model", name),
+        CacheError::NotDeployed { name } => ApiError::new(Reason::ModelNotDeployed, message).with("model", name),
+        CacheError::NotReady { name, version, .. } => ApiError::new(Reason::ModelNotReady, message)
             .with("model", name)
             .with("version", version.to_string())
             .retry_after(CacheError::RETRY_AFTER),
     }
 }
 
-fn tensor(error: TensorError, message: String) -> Fault {
-    let made = |reason, name: String| Fault::new(reason, message.clone()).with("tensor", name);
+fn tensor(error: TensorError, message: String) -> ApiError {
+    let made = |reason, name: String| ApiError::new(reason, message.clone()).with("tensor", name);
     match error {
         TensorError::UnknownInput { name, .. } | TensorError::UnknownOutput { name, .. } => {
             made(Reason::TensorUnknown, name)
         }
         TensorError::Missing { name, .. } => made(Reason::TensorMissing, name),
-        TensorError::Twice { name } => Fault::field("inputs", format!("{name:?} is given twice")),
+        TensorError::Twice { name } => ApiError::field("inputs", format!("{name:?} is given twice")),
         TensorError::Type { name, expected, given } => made(Reason::TensorType, name)
             .with("expected", expected.as_str())
             .with("given", given),
@@ -190,69 +190,71 @@ fn tensor(error: TensorError, message: String) -> Fault {
             .with("expected", error.expected.to_string())
             .with("given", error.given.to_string()),
         TensorError::Data { name, .. } => made(Reason::TensorData, name),
-        TensorError::Memory { limit, .. } => Fault::new(Reason::TensorShape, message).with("limit", limit.to_string()),
-        TensorError::Unusable(_) => Fault::new(Reason::TensorData, message),
+        TensorError::Memory { limit, .. } => {
+            ApiError::new(Reason::TensorShape, message).with("limit", limit.to_string())
+        }
+        TensorError::Unusable(_) => ApiError::new(Reason::TensorData, message),
     }
 }
 
-fn infer(error: InferError, message: String) -> Fault {
+fn infer(error: InferError, message: String) -> ApiError {
     match error {
-        InferError::TooManyTensors { .. } => Fault::field("inputs", message),
-        InferError::RawEntries { .. } => Fault::new(Reason::TensorData, message),
-        InferError::OutputTwice { .. } => Fault::field("outputs", message),
-        InferError::Unsupported { tensor, .. } => Fault::new(Reason::NotBuilt, message).with("tensor", tensor),
+        InferError::TooManyTensors { .. } => ApiError::field("inputs", message),
+        InferError::RawEntries { .. } => ApiError::new(Reason::TensorData, message),
+        InferError::OutputTwice { .. } => ApiError::field("outputs", message),
+        InferError::Unsupported { tensor, .. } => ApiError::new(Reason::NotBuilt, message).with("tensor", tensor),
     }
 }
 
-fn input(error: InputError, message: String) -> Fault {
+fn input(error: InputError, message: String) -> ApiError {
     match error {
-        InputError::NotJson(_) => Fault::new(Reason::InvalidJson, message),
-        InputError::Field { field, problem } => Fault::field(field, problem),
-        InputError::UnknownField { name } => Fault::new(Reason::UnknownField, message).with("field", name),
-        InputError::NoRows(_) => Fault::new(Reason::NoRows, message),
+        InputError::NotJson(_) => ApiError::new(Reason::InvalidJson, message),
+        InputError::Field { field, problem } => ApiError::field(field, problem),
+        InputError::UnknownField { name } => ApiError::new(Reason::UnknownField, message).with("field", name),
+        InputError::NoRows(_) => ApiError::new(Reason::NoRows, message),
         InputError::Row { row, column, problem } => invalid_row(row, column.as_deref(), &problem),
-        InputError::RowJson { row, source } => Fault::from(source).with("row", row.to_string()),
-        InputError::NotExact { row, shown_column, .. } => Fault::new(Reason::NumberNotExact, message)
+        InputError::RowJson { row, source } => ApiError::from(source).with("row", row.to_string()),
+        InputError::NotExact { row, shown_column, .. } => ApiError::new(Reason::NumberNotExact, message)
             .with("row", row.to_string())
             .with("column", shown_column),
-        InputError::Consistency => Fault::new(Reason::ConsistencyUnsupported, message),
+        InputError::Consistency => ApiError::new(Reason::ConsistencyUnsupported, message),
     }
 }
 
-fn kind(error: KindError, message: String) -> Fault {
+fn kind(error: KindError, message: String) -> ApiError {
     match error {
         KindError::ModelNotFound { name } => not_found(&name),
         KindError::VersionNotFound { name, version } => version_not_found(&name, version),
-        KindError::BlobStoreClosed => Fault::new(Reason::BlobUnavailable, message),
-        KindError::NoCompleteRow => Fault::new(Reason::NoRows, message),
+        KindError::BlobStoreClosed => ApiError::new(Reason::BlobUnavailable, message),
+        KindError::NoCompleteRow => ApiError::new(Reason::NoRows, message),
         KindError::Output(_) | KindError::ExportDiffers { .. } => broken(message),
     }
 }
 
-fn load(error: LoadError, message: String) -> Fault {
+fn load(error: LoadError, message: String) -> ApiError {
     match error {
-        LoadError::Unreadable(_) | LoadError::Unsupported(_) => Fault::new(Reason::ModelInvalid, message),
-        LoadError::Operators(operators) => Fault::new(Reason::ModelInvalid, message).with("operators", operators),
-        LoadError::Stopped => Fault::new(Reason::Cancelled, message),
+        LoadError::Unreadable(_) | LoadError::Unsupported(_) => ApiError::new(Reason::ModelInvalid, message),
+        LoadError::Operators(operators) => ApiError::new(Reason::ModelInvalid, message).with("operators", operators),
+        LoadError::Stopped => ApiError::new(Reason::Cancelled, message),
     }
 }
 
-fn predict(error: PredictError, message: String) -> Fault {
-    let fault = Fault::new(Reason::ModelMismatch, message);
+fn predict(error: PredictError, message: String) -> ApiError {
+    let api_error = ApiError::new(Reason::ModelMismatch, message);
     match error.column() {
-        Some(column) => fault.with("column", column),
-        None => fault,
+        Some(column) => api_error.with("column", column),
+        None => api_error,
     }
 }
 
-fn validation(error: ValidationError, message: String) -> Fault {
+fn validation(error: ValidationError, message: String) -> ApiError {
     match error {
-        ValidationError::Refused(_) | ValidationError::Unsupported(_) => Fault::new(Reason::ModelInvalid, message),
-        ValidationError::Busy => Fault::new(Reason::Overloaded, message).retry_after(ValidationError::RETRY_AFTER),
-        ValidationError::Draining => Fault::new(Reason::InstanceDraining, message),
-        ValidationError::BlobStoreClosed => Fault::new(Reason::BlobUnavailable, message),
+        ValidationError::Refused(_) | ValidationError::Unsupported(_) => ApiError::new(Reason::ModelInvalid, message),
+        ValidationError::Busy => ApiError::new(Reason::Overloaded, message).retry_after(ValidationError::RETRY_AFTER),
+        ValidationError::Draining => ApiError::new(Reason::InstanceDraining, message),
+        ValidationError::BlobStoreClosed => ApiError::new(Reason::BlobUnavailable, message),
         ValidationError::Process(error) if is_exhausted(&error) => {
-            Fault::new(Reason::Overloaded, message).retry_after(ValidationError::RETRY_AFTER)
+            ApiError::new(Reason::Overloaded, message).retry_after(ValidationError::RETRY_AFTER)
         }
         ValidationError::Process(_) | ValidationError::NoVerdict { .. } => broken(message),
     }

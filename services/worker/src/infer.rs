@@ -9,7 +9,7 @@ use std::sync::Arc;
 use lepton_core::clock::Clock;
 use lepton_core::error::status;
 use lepton_core::metrics::{Counters, Histograms, Metrics, SECONDS, own};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::health::Readiness;
 use lepton_proto::convert::inference::{SERVER_NAME, model_metadata, requested_version};
 use lepton_proto::inference::grpc_inference_service_server::GrpcInferenceService;
@@ -138,7 +138,7 @@ impl Inference {
         Ok(self.run(served, request).instrument(span).await?)
     }
 
-    async fn run(&self, served: ServedModel, mut request: ModelInferRequest) -> Result<ModelInferResponse, Fault> {
+    async fn run(&self, served: ServedModel, mut request: ModelInferRequest) -> Result<ModelInferResponse, ApiError> {
         let ServedModel { name, version, model } = served;
         let waiting = self.stats.enqueue();
         let (clock, id) = (self.clock, std::mem::take(&mut request.id));
@@ -147,7 +147,7 @@ impl Inference {
         let cancel = CancellationToken::new();
         let computed = self.cpu_pool.run(&cancel, move |stop| {
             let running = waiting.start(clock);
-            let response = infer(&model, request, stop).map_err(Fault::from);
+            let response = infer(&model, request, stop).map_err(ApiError::from);
             running.finish(KIND, RunOutcome::classify(&response));
             response
         });

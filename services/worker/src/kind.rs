@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use lepton_core::error::is_retryable;
 use lepton_domain::ids::AttemptId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::{Encoding, TaskError};
 use tokio_util::sync::CancellationToken;
 
@@ -71,10 +71,10 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let fault = Fault::from(error);
-        let retryable = is_retryable(&fault);
+        let api_error = ApiError::from(error);
+        let retryable = is_retryable(&api_error);
         Self {
-            error: TaskError::new(fault.reason, fault.message).shortened(),
+            error: TaskError::new(api_error.reason, api_error.message).shortened(),
             retryable,
         }
     }

@@ -5,7 +5,7 @@
 
 use lepton_core::clock::Clock;
 use lepton_core::error::status;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::analysis::v1::analysis_service_server::AnalysisService;
 use lepton_proto::analysis::v1::{AnalyzeRequest, AnalyzeResponse, Consistency};
 use lepton_proto::convert::inference::requested_version;
@@ -61,7 +61,7 @@ impl OnlineAnalysis {
         params: AnalyzeParams,
         served: Option<ServedModel>,
         request: AnalyzeRequest,
-    ) -> Result<AnalyzeResponse, Fault> {
+    ) -> Result<AnalyzeResponse, ApiError> {
         let waiting = self.stats.enqueue();
         let (clock, trace_id) = (self.clock, trace::trace_id().unwrap_or_default());
         // Dropped with the call, when nobody waits for it any more, it stops the work.
@@ -69,7 +69,7 @@ impl OnlineAnalysis {
         let computed = self.cpu_pool.run(&cancel, move |cancelled| {
             let running = waiting.start(clock);
             let model = served.as_ref().map(|ServedModel { model, .. }| &**model);
-            let response = analyze(&params, request, model, trace_id, cancelled).map_err(Fault::from);
+            let response = analyze(&params, request, model, trace_id, cancelled).map_err(ApiError::from);
             running.finish(KIND, RunOutcome::classify(&response));
             response
         });

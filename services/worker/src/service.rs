@@ -13,7 +13,7 @@ use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::entry::{self, Flag, Sockets};
 use lepton_mesh::memory_budget::MemoryBudget;
 use lepton_mesh::server::health::Readiness;
@@ -83,7 +83,7 @@ impl entry::Service for Worker {
     ];
     type Config = Config;
 
-    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+    async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
         let etcd = Etcd::connect(&context, &config.common.etcd, &config.common.cluster);
         let stats = Stats::new(config.tasks.slots_here(), &context.metrics);
         let (opened, blobs) = watch::channel(None);
@@ -106,7 +106,7 @@ impl entry::Service for Worker {
         self.readiness.clone()
     }
 
-    async fn run(mut self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+    async fn run(mut self, sockets: Sockets, shutdown: Shutdown) -> Result<(), ApiError> {
         let (draining, closing) = (shutdown.child(), Shutdown::new());
         let mut tasks = JoinSet::new();
         // Apart from the tasks that a drain waits for: models answer until no request comes any more.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use lepton_core::backoff::Backoff;
 use lepton_core::context::Context;
-use lepton_core::error::fault;
+use lepton_core::error::from_status;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_mesh::server::health::Readiness;
 use lepton_proto::convert::ConvertError;
@@ -77,7 +77,7 @@ pub(crate) struct Session {
 #[derive(Debug, thiserror::Error)]
 enum SessionEnd {
     #[error("{0}")]
-    Fault(Fault),
+    Api(ApiError),
     #[error("the leader sent a message that cannot be read: {0}")]
     Unreadable(#[from] ConvertError),
     #[error("the leader closed the session")]
@@ -152,7 +152,7 @@ impl Session {
         let opened = timeout(SILENCE_MAX, client.open_session(ReceiverStream::new(outgoing))).await;
         let response = opened
             .map_err(|_| SessionEnd::Silent)?
-            .map_err(|status| SessionEnd::Fault(fault(&status)))?;
+            .map_err(|status| SessionEnd::Api(from_status(&status)))?;
         let mut incoming = response.into_inner();
         match next(&mut incoming).await? {
             LeaderMessage::Welcome(welcome) => guard.admit(&welcome)?,
@@ -234,7 +234,7 @@ async fn next(incoming: &mut Incoming) -> Result<LeaderMessage, SessionEnd> {
         .await
         .map_err(|_| SessionEnd::Silent)?;
     let response = received
-        .map_err(|status| SessionEnd::Fault(fault(&status)))?
+        .map_err(|status| SessionEnd::Api(from_status(&status)))?
         .ok_or(SessionEnd::Closed)?;
     let message = response.message.ok_or(SessionEnd::Unwelcome)?;
     Ok(message.try_into()?)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lepton_core::clock::Clock;
 use lepton_core::metrics::{Counters, Histograms, Metrics, SECONDS, own};
-use lepton_domain::reason::{Code, Fault};
+use lepton_domain::reason::{ApiError, Code};
 use lepton_mesh::stats_service::latency::Latencies;
 
 pub mod fleet;
@@ -29,10 +29,10 @@ pub enum RunOutcome {
 
 impl RunOutcome {
     /// Classifies a result.
-    pub(crate) fn classify<T>(result: &Result<T, Fault>) -> Self {
+    pub(crate) fn classify<T>(result: &Result<T, ApiError>) -> Self {
         match result {
             Ok(_) => Self::Success,
-            Err(fault) if matches!(fault.code(), Code::InvalidArgument | Code::Cancelled) => Self::Refused,
+            Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Cancelled) => Self::Refused,
             Err(_) => Self::Failed,
         }
     }

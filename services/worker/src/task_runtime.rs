@@ -12,7 +12,7 @@ use lepton_coordination::registry::Directory;
 use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_journal::LEADER_SERVICE;
 use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::memory_budget::MemoryBudget;
@@ -88,15 +88,15 @@ impl TaskRuntime {
     }
 
     /// Waits for etcd, which knows the incarnation, and opens the store of that incarnation.
-    async fn open_blobs(&self) -> Result<Blobs, Fault> {
+    async fn open_blobs(&self) -> Result<Blobs, ApiError> {
         loop {
             let opened = match incarnation(&self.etcd, &self.context.random).await {
                 Ok(incarnation) => Blobs::open(&self.blob_store, &incarnation).await,
-                Err(error) => Err(error.fault()),
+                Err(error) => Err(error.api_error()),
             };
             match opened {
-                Err(fault) if matches!(fault.reason, Reason::JournalUnavailable | Reason::BlobUnavailable) => {
-                    tracing::debug!(%fault, "waiting for etcd and the blob store");
+                Err(api_error) if matches!(api_error.reason, Reason::JournalUnavailable | Reason::BlobUnavailable) => {
+                    tracing::debug!(%api_error, "waiting for etcd and the blob store");
                     tokio::time::sleep(OPEN_RETRY).await;
                 }
                 decided => return decided,

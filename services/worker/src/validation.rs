@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lepton_core::blob::{Area, Blobs};
 use lepton_core::error::status;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::model::v1::Tensor;
 use lepton_proto::worker::v1::model_host_service_server::ModelHostService;
 use lepton_proto::worker::v1::{InspectModelRequest, InspectModelResponse};
@@ -31,7 +31,7 @@ impl ModelHostService for ModelValidation {
         let validated = self.validate(&request.get_ref().blob).await;
         validated
             .map(Response::new)
-            .map_err(|error| status(&Fault::from(error)))
+            .map_err(|error| status(&ApiError::from(error)))
     }
 }
 

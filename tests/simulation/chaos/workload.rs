@@ -165,7 +165,7 @@ fn answer(answered: Result<Result<Option<Task>, Status>, tokio::time::error::Ela
         Ok(Ok(None)) => Answer::Unknown("an answer without a task".to_owned()),
         Ok(Err(status)) if status.code() == Code::NotFound => Answer::NotFound,
         Ok(Err(status))
-            if lepton_core::error::fault(&status).reason == lepton_domain::reason::Reason::RequestIdReused =>
+            if lepton_core::error::from_status(&status).reason == lepton_domain::reason::Reason::RequestIdReused =>
         {
             Answer::Reused
         }

@@ -3,34 +3,34 @@
 //! Promises: one pass, no tree; memory in proportion to the text; lowerCamelCase and snake_case names are both taken,
 //! and null stands for an absent field, as everywhere. Leaves the lengths of the lists to whoever analyses them.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 
 use super::bounds;
 use crate::analysis::v1::{Table, TableColumn};
-use crate::convert::value::JsonFault;
+use crate::convert::value::JsonError;
 use crate::convert::value::read::Reader;
 
 /// Why a table was not taken.
 #[derive(Debug)]
 pub enum BadTable {
     /// Its text is not JSON, or a number in it is not exact.
-    Text(JsonFault),
+    Text(JsonError),
     /// It is JSON of the wrong shape, or too wide.
-    Shape(Fault),
+    Shape(ApiError),
 }
 
-impl From<JsonFault> for BadTable {
-    fn from(fault: JsonFault) -> Self {
-        Self::Text(fault)
+impl From<JsonError> for BadTable {
+    fn from(error: JsonError) -> Self {
+        Self::Text(error)
     }
 }
 
-impl From<BadTable> for Fault {
+impl From<BadTable> for ApiError {
     fn from(bad: BadTable) -> Self {
         match bad {
-            BadTable::Text(fault) => fault.into(),
-            BadTable::Shape(fault) => fault,
+            BadTable::Text(error) => error.into(),
+            BadTable::Shape(error) => error,
         }
     }
 }
@@ -85,7 +85,7 @@ fn column(reader: &mut Reader<'_>) -> Result<TableColumn, BadTable> {
 fn open(reader: &mut Reader<'_>, with: u8, depth: usize, field: &str) -> Result<(), BadTable> {
     if reader.peek()? != with {
         let what = if with == b'[' { "not a list" } else { "not an object" };
-        return Err(BadTable::Shape(Fault::field(field, what)));
+        return Err(BadTable::Shape(ApiError::field(field, what)));
     }
     Ok(reader.open(depth)?)
 }
@@ -93,7 +93,7 @@ fn open(reader: &mut Reader<'_>, with: u8, depth: usize, field: &str) -> Result<
 fn list<'a, T>(
     reader: &mut Reader<'a>,
     field: &str,
-    one: impl Fn(&mut Reader<'a>) -> Result<T, JsonFault>,
+    one: impl Fn(&mut Reader<'a>) -> Result<T, JsonError>,
 ) -> Result<Vec<T>, BadTable> {
     open(reader, b'[', 4, field)?;
     let mut list = Vec::new();
@@ -105,14 +105,14 @@ fn list<'a, T>(
 }
 
 /// Steps over a null, which stands for an absent field.
-fn is_null(reader: &mut Reader<'_>) -> Result<bool, JsonFault> {
+fn is_null(reader: &mut Reader<'_>) -> Result<bool, JsonError> {
     match reader.peek()? {
         b'n' => reader.word("null").map(|()| true),
         _ => Ok(false),
     }
 }
 
-fn boolean(reader: &mut Reader<'_>) -> Result<bool, JsonFault> {
+fn boolean(reader: &mut Reader<'_>) -> Result<bool, JsonError> {
     if reader.peek()? == b't' {
         reader.word("true").map(|()| true)
     } else {
@@ -127,11 +127,11 @@ fn count(reader: &mut Reader<'_>) -> Result<u32, BadTable> {
         return Ok(number as u32);
     }
     let message = format!("{number} is not a number of rows");
-    Err(BadTable::Shape(Fault::field("table.row_count", message)))
+    Err(BadTable::Shape(ApiError::field("table.row_count", message)))
 }
 
 fn unknown_field(name: &str) -> BadTable {
     let shown = excerpt(name);
-    let fault = Fault::new(Reason::UnknownField, format!("`table` has no field {shown:?}"));
-    BadTable::Shape(fault.with("field", shown))
+    let error = ApiError::new(Reason::UnknownField, format!("`table` has no field {shown:?}"));
+    BadTable::Shape(error.with("field", shown))
 }

@@ -85,12 +85,12 @@ fn the_last_of_two_values_stands() {
 fn faults_name_row_and_column() {
     assert_eq!(rows_to_table(Vec::new()).unwrap_err().reason, Reason::NoRows);
     for json in [r#"{"b":[1]}"#, r#"{"b":{}}"#] {
-        let fault = rows_to_table(rows(&[r#"{"b":1}"#, json])).unwrap_err();
+        let error = rows_to_table(rows(&[r#"{"b":1}"#, json])).unwrap_err();
         assert_eq!(
-            (fault.reason, &*fault.metadata["row"], &*fault.metadata["column"]),
+            (error.reason, &*error.metadata["row"], &*error.metadata["column"]),
             (Reason::InvalidRow, "1", "b")
         );
-        assert!(fault.message.starts_with("data[1].b is an "), "{fault}");
+        assert!(error.message.starts_with("data[1].b is an "), "{error}");
     }
     let nan = prost_types::Value {
         kind: Some(Kind::NumberValue(f64::NAN)),
@@ -119,10 +119,10 @@ fn a_new_column_in_every_row_is_refused_early() {
         rows_to_table((0..2_000).map(row).collect()).is_ok(),
         "small tables may be sparse"
     );
-    let fault = rows_to_table((0..10_000).map(row).collect()).unwrap_err();
-    let refused: usize = fault.metadata["row"].parse().unwrap();
-    assert_eq!(fault.reason, Reason::InvalidRow);
-    assert!((2_040..2_060).contains(&refused), "{fault}");
+    let error = rows_to_table((0..10_000).map(row).collect()).unwrap_err();
+    let refused: usize = error.metadata["row"].parse().unwrap();
+    assert_eq!(error.reason, Reason::InvalidRow);
+    assert!((2_040..2_060).contains(&refused), "{error}");
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn one_wide_row_behind_many_empty_ones_is_refused() {
         table.end_row().unwrap();
     }
     let refused = (0..100).find_map(|column| table.set(&format!("c{column}"), Cell::Missing).err());
-    let fault = refused.expect("before the row ends");
-    assert_eq!((fault.reason, &*fault.metadata["column"]), (Reason::InvalidRow, "c4"));
+    let error = refused.expect("before the row ends");
+    assert_eq!((error.reason, &*error.metadata["column"]), (Reason::InvalidRow, "c4"));
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn tables_have_a_widest_row() {
     for column in 0..bounds::COLUMNS_MAX {
         table.set(&column.to_string(), Cell::Missing).unwrap();
     }
-    let fault = table.set("one more", Cell::Missing).unwrap_err();
-    assert_eq!((fault.reason, &*fault.metadata["row"]), (Reason::InvalidRow, "0"));
+    let error = table.set("one more", Cell::Missing).unwrap_err();
+    assert_eq!((error.reason, &*error.metadata["row"]), (Reason::InvalidRow, "0"));
 }
 
 fn cell() -> impl Strategy<Value = Cell> {

@@ -1,22 +1,22 @@
-//! Faults arrive as they left.
+//! Errors arrive as they left.
 
 use super::*;
 
 #[test]
 fn every_reason_arrives() {
     for reason in Reason::ALL {
-        let fault = Fault::new(*reason, "no").with("key", "value");
-        assert_eq!(Fault::from(Refusal::from(&fault)), fault);
+        let error = ApiError::new(*reason, "no").with("key", "value");
+        assert_eq!(ApiError::from(Refusal::from(&error)), error);
     }
 }
 
 #[test]
 fn all_details_arrive() {
-    let fault = Fault::field("kind", "is empty")
+    let error = ApiError::field("kind", "is empty")
         .violation("retry.max_attempts", "0 is not in 1..=1000")
         .quota("tenant:default", "1000000 tasks stored")
         .retry_after(Duration::from_millis(1_500));
-    assert_eq!(Fault::from(Refusal::from(&fault)), fault);
+    assert_eq!(ApiError::from(Refusal::from(&error)), error);
 }
 
 #[test]
@@ -27,11 +27,11 @@ fn a_reason_of_a_later_version_keeps_its_meaning() {
         message: "no".into(),
         ..Default::default()
     };
-    let retryable = Fault::from(refusal(14));
+    let retryable = ApiError::from(refusal(14));
     assert_eq!(
         (retryable.code(), retryable.metadata["reason"].as_str()),
         (Code::Unavailable, "BRAND_NEW")
     );
-    assert_eq!(Fault::from(refusal(5)).reason, Reason::Internal);
-    assert_eq!(Fault::from(refusal(u32::MAX)).reason, Reason::Internal);
+    assert_eq!(ApiError::from(refusal(5)).reason, Reason::Internal);
+    assert_eq!(ApiError::from(refusal(u32::MAX)).reason, Reason::Internal);
 }

@@ -23,7 +23,7 @@ fn request() -> wire::SubmitTaskRequest {
     }
 }
 
-fn submit(request: &wire::SubmitTaskRequest) -> Result<Submission, Fault> {
+fn submit(request: &wire::SubmitTaskRequest) -> Result<Submission, ApiError> {
     submission(request, envelope(), Payload::json("{}"))
 }
 
@@ -65,9 +65,9 @@ fn one_bound_of_the_backoff_moves_the_other() {
 #[test]
 fn wrong_fields_are_named() {
     let field = |request: wire::SubmitTaskRequest| {
-        let fault = submit(&request).unwrap_err();
-        assert_eq!(fault.reason, Reason::FieldInvalid);
-        fault.violations[0].field.clone()
+        let error = submit(&request).unwrap_err();
+        assert_eq!(error.reason, Reason::FieldInvalid);
+        error.violations[0].field.clone()
     };
     let late = prost_types::Timestamp {
         seconds: i64::MAX,

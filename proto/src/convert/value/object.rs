@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::read::Reader;
 use super::write::write_text;
-use super::{JsonFault, Order, write as write_any};
+use super::{JsonError, Order, write as write_any};
 
 /// A member that lies somewhere in the output, as `"key":value`.
 struct Member<'a> {
@@ -18,7 +18,7 @@ struct Member<'a> {
 }
 
 /// Copies the object that begins here.
-pub(super) fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+pub(super) fn write(reader: &mut Reader<'_>, order: Order, depth: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
     reader.open(depth)?;
     out.push(b'{');
     let start = out.len();

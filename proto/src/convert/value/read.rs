@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use lepton_domain::reason::Reason;
 use lepton_domain::text::cut;
 
-use super::{DEPTH_MAX, INTEGER_MAX, JsonFault, too_deep};
+use super::{DEPTH_MAX, INTEGER_MAX, JsonError, too_deep};
 
 /// Bytes of a number in a message.
 const LITERAL_BYTES_MAX: usize = 43;
@@ -24,19 +24,19 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the beginning; a byte order mark is not JSON. Fails on text that is not UTF-8.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, JsonFault> {
+    pub fn new(bytes: &'a [u8]) -> Result<Self, JsonError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self {
                 text,
                 at: 0,
                 begun: false,
             }),
-            Err(error) => Err(fault(bytes, error.valid_up_to(), "the text is not UTF-8 here")),
+            Err(error) => Err(invalid(bytes, error.valid_up_to(), "the text is not UTF-8 here")),
         }
     }
 
     /// The first byte of the next token.
-    pub fn peek(&mut self) -> Result<u8, JsonFault> {
+    pub fn peek(&mut self) -> Result<u8, JsonError> {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
             self.at += 1;
@@ -44,21 +44,21 @@ impl<'a> Reader<'a> {
         bytes
             .get(self.at)
             .copied()
-            .ok_or_else(|| self.fault("the text ends too early"))
+            .ok_or_else(|| self.error("the text ends too early"))
     }
 
     /// Succeeds when nothing but space is left.
-    pub fn end(mut self) -> Result<(), JsonFault> {
+    pub fn end(mut self) -> Result<(), JsonError> {
         match self.peek() {
-            Ok(_) => Err(self.fault("there is more after the end of the value")),
+            Ok(_) => Err(self.error("there is more after the end of the value")),
             Err(_) => Ok(()),
         }
     }
 
     /// Steps into the array or object that begins here and lies within `depth` others.
-    pub fn open(&mut self, depth: usize) -> Result<(), JsonFault> {
+    pub fn open(&mut self, depth: usize) -> Result<(), JsonError> {
         if depth == DEPTH_MAX {
-            return Err(self.fault(&too_deep()));
+            return Err(self.error(&too_deep()));
         }
         self.at += 1;
         self.begun = false;
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps to the next element, or, at `close`, out of the array or object; returns whether there is one.
-    pub fn element(&mut self, close: u8) -> Result<bool, JsonFault> {
+    pub fn element(&mut self, close: u8) -> Result<bool, JsonError> {
         let next = self.peek()?;
         if next == close {
             self.at += 1;
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         }
         if self.begun {
             if next != b',' {
-                return Err(self.fault(&format!("expected ',' or '{}'", close as char)));
+                return Err(self.error(&format!("expected ',' or '{}'", close as char)));
             }
             self.at += 1;
             self.peek()?;
@@ -86,17 +86,17 @@ impl<'a> Reader<'a> {
     }
 
     /// An object's key and its colon.
-    pub fn key(&mut self) -> Result<Cow<'a, str>, JsonFault> {
+    pub fn key(&mut self) -> Result<Cow<'a, str>, JsonError> {
         let key = self.text()?;
         if self.peek()? != b':' {
-            return Err(self.fault("expected ':' after the key"));
+            return Err(self.error("expected ':' after the key"));
         }
         self.at += 1;
         Ok(key)
     }
 
     /// `true`, `false` or `null`.
-    pub fn word(&mut self, word: &str) -> Result<(), JsonFault> {
+    pub fn word(&mut self, word: &str) -> Result<(), JsonError> {
         if !self.text[self.at..].starts_with(word) {
             return Err(self.not_a_value());
         }
@@ -105,9 +105,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A text, unescaped; borrowed when nothing was escaped.
-    pub fn text(&mut self) -> Result<Cow<'a, str>, JsonFault> {
+    pub fn text(&mut self) -> Result<Cow<'a, str>, JsonError> {
         if self.peek()? != b'"' {
-            return Err(self.fault("expected a text in double quotes"));
+            return Err(self.error("expected a text in double quotes"));
         }
         self.at += 1;
         let plain = self.plain_text()?;
@@ -128,24 +128,24 @@ impl<'a> Reader<'a> {
     }
 
     /// The text up to the next quote or backslash.
-    fn plain_text(&mut self) -> Result<&'a str, JsonFault> {
+    fn plain_text(&mut self) -> Result<&'a str, JsonError> {
         let rest = &self.text.as_bytes()[self.at..];
         let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
         let Some(length) = length else {
             self.at = self.text.len();
-            return Err(self.fault("the text in quotes does not end"));
+            return Err(self.error("the text in quotes does not end"));
         };
         // Ends at an ASCII byte, so never inside a character.
         let plain = &self.text[self.at..self.at + length];
         self.at += length;
         if self.text.as_bytes()[self.at] < 0x20 {
-            return Err(self.fault("a control character must be escaped, as \\n"));
+            return Err(self.error("a control character must be escaped, as \\n"));
         }
         Ok(plain)
     }
 
     /// Character after a backslash.
-    fn escaped(&mut self) -> Result<char, JsonFault> {
+    fn escaped(&mut self) -> Result<char, JsonError> {
         let letter = self.text.as_bytes().get(self.at).copied();
         let unescaped = match letter {
             Some(b'"' | b'\\' | b'/') => letter.map_or('/', char::from),
@@ -155,14 +155,14 @@ impl<'a> Reader<'a> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => return self.code_point(),
-            _ => return Err(self.fault("no such escape: write \\\\ for a backslash")),
+            _ => return Err(self.error("no such escape: write \\\\ for a backslash")),
         };
         self.at += 1;
         Ok(unescaped)
     }
 
     /// `u` and four hexadecimal digits, or two of these that make one character.
-    fn code_point(&mut self) -> Result<char, JsonFault> {
+    fn code_point(&mut self) -> Result<char, JsonError> {
         let first = self.code_unit()?;
         let code = match first {
             0xd800..=0xdbff if self.text[self.at..].starts_with("\\u") => {
@@ -174,10 +174,10 @@ impl<'a> Reader<'a> {
             }
             _ => first,
         };
-        char::from_u32(code).ok_or_else(|| self.fault("half of a surrogate pair stands alone"))
+        char::from_u32(code).ok_or_else(|| self.error("half of a surrogate pair stands alone"))
     }
 
-    fn code_unit(&mut self) -> Result<u32, JsonFault> {
+    fn code_unit(&mut self) -> Result<u32, JsonError> {
         let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).unwrap_or_default();
         let hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
         let text = std::str::from_utf8(digits).unwrap_or_default();
@@ -186,19 +186,19 @@ impl<'a> Reader<'a> {
                 self.at += 5;
                 Ok(unit)
             }
-            _ => Err(self.fault("\\u needs four hexadecimal digits")),
+            _ => Err(self.error("\\u needs four hexadecimal digits")),
         }
     }
 
     /// A number: as the nearest double. Integers beyond 2^53 are refused, for they would change silently.
-    pub fn number(&mut self) -> Result<f64, JsonFault> {
+    pub fn number(&mut self) -> Result<f64, JsonError> {
         let start = self.at;
         let literal = self.literal()?;
         self.exact(start, !literal.contains(['.', 'e', 'E']))
     }
 
     /// The text of a number, for those who know what it has to fit into.
-    pub fn literal(&mut self) -> Result<&'a str, JsonFault> {
+    pub fn literal(&mut self) -> Result<&'a str, JsonError> {
         let start = self.at;
         let negative = usize::from(self.eat(b'-'));
         if self.digits() == 0 {
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over the value that begins here, whatever it is, and lies within `depth` arrays and objects.
-    pub fn skip(&mut self, depth: usize) -> Result<(), JsonFault> {
+    pub fn skip(&mut self, depth: usize) -> Result<(), JsonError> {
         match self.peek()? {
             open @ (b'{' | b'[') => {
                 let close = if open == b'{' { b'}' } else { b']' };
@@ -240,13 +240,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A fault about what stands here, in the words of a caller who knows what was expected.
-    pub fn refuse(&self, message: &str) -> JsonFault {
-        self.fault(message)
+    /// An error about what stands here, in the words of a caller who knows what was expected.
+    pub fn refuse(&self, message: &str) -> JsonError {
+        self.error(message)
     }
 
     /// The double that the number from `start` to here is, if it may be taken for it.
-    fn exact(&self, start: usize, integer: bool) -> Result<f64, JsonFault> {
+    fn exact(&self, start: usize, integer: bool) -> Result<f64, JsonError> {
         let literal = &self.text[start..self.at];
         let digits = literal.trim_start_matches('-');
         if integer && digits.parse::<u64>().map_or(true, |value| value > INTEGER_MAX) {
@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
                 "the integer {} is beyond 2^53: {advice}",
                 cut(literal, LITERAL_BYTES_MAX)
             );
-            return Err(JsonFault {
+            return Err(JsonError {
                 reason: Reason::NumberNotExact,
                 ..self.fault_at(start, &message)
             });
@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
             Ok(number) if number.is_finite() => Ok(number),
             _ => {
                 let message = format!("{} is beyond the largest double", cut(literal, LITERAL_BYTES_MAX));
-                Err(JsonFault {
+                Err(JsonError {
                     reason: Reason::NumberNotExact,
                     ..self.fault_at(start, &message)
                 })
@@ -286,41 +286,41 @@ impl<'a> Reader<'a> {
         count
     }
 
-    fn some_digits(&mut self, message: &str) -> Result<(), JsonFault> {
+    fn some_digits(&mut self, message: &str) -> Result<(), JsonError> {
         if self.digits() == 0 {
-            Err(self.fault(message))
+            Err(self.error(message))
         } else {
             Ok(())
         }
     }
 
     /// Something that begins like no value. The usual suspects get their advice.
-    fn not_a_value(&self) -> JsonFault {
+    fn not_a_value(&self) -> JsonError {
         let rest = &self.text[self.at..];
         let numbers = ["NaN", "nan", "-NaN", "-nan", "Infinity", "-Infinity", "inf", "-inf"];
         match numbers.iter().find(|word| rest.starts_with(**word)) {
-            Some(word) => self.fault(&format!("{word} is not JSON: write null for a missing value")),
-            None => self.fault("expected a value: text, number, object, array, true, false or null"),
+            Some(word) => self.error(&format!("{word} is not JSON: write null for a missing value")),
+            None => self.error("expected a value: text, number, object, array, true, false or null"),
         }
     }
 
-    fn fault(&self, message: &str) -> JsonFault {
+    fn error(&self, message: &str) -> JsonError {
         self.fault_at(self.at, message)
     }
 
-    fn fault_at(&self, at: usize, message: &str) -> JsonFault {
-        fault(self.text.as_bytes(), at, message)
+    fn fault_at(&self, at: usize, message: &str) -> JsonError {
+        invalid(self.text.as_bytes(), at, message)
     }
 }
 
-fn fault(text: &[u8], at: usize, message: &str) -> JsonFault {
+fn invalid(text: &[u8], at: usize, message: &str) -> JsonError {
     let before = &text[..at.min(text.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
     let line_start = before
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |index| index + 1);
-    JsonFault {
+    JsonError {
         reason: Reason::InvalidJson,
         message: message.to_owned(),
         line,

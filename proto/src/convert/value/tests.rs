@@ -6,13 +6,13 @@ use proptest::prelude::*;
 fn text(json: &str) -> String {
     String::from_utf8(
         canonical(json.as_bytes())
-            .unwrap_or_else(|fault| panic!("{json}: {fault}"))
+            .unwrap_or_else(|error| panic!("{json}: {error}"))
             .to_vec(),
     )
     .unwrap()
 }
 
-fn refused(json: &[u8]) -> JsonFault {
+fn refused(json: &[u8]) -> JsonError {
     canonical(json).expect_err("it is taken")
 }
 
@@ -81,9 +81,9 @@ fn what_cannot_be_kept_exactly_is_refused() {
         "1e309",
         "-1e999",
     ] {
-        let fault = refused(format!("{{\"a\":\n  {json}}}").as_bytes());
+        let error = refused(format!("{{\"a\":\n  {json}}}").as_bytes());
         assert_eq!(
-            (fault.reason, fault.line, fault.column),
+            (error.reason, error.line, error.column),
             (Reason::NumberNotExact, 2, 3),
             "{json}"
         );
@@ -130,12 +130,12 @@ fn what_is_not_json_is_refused_where_it_begins() {
         (b"'a'", 1, 1),
     ];
     for (json, line, column) in cases {
-        let fault = refused(json);
-        let place = (fault.reason, fault.line, fault.column);
+        let error = refused(json);
+        let place = (error.reason, error.line, error.column);
         assert_eq!(
             place,
             (Reason::InvalidJson, *line, *column),
-            "{}: {fault}",
+            "{}: {error}",
             String::from_utf8_lossy(json)
         );
     }
@@ -241,7 +241,7 @@ proptest! {
                 prop_assert!(theirs.is_ok(), "{source}");
                 prop_assert_eq!(canonical(bytes).unwrap(), bytes.clone());
             }
-            Err(fault) => prop_assert!(theirs.is_err() || fault.reason == Reason::NumberNotExact, "{source}: {fault}"),
+            Err(error) => prop_assert!(theirs.is_err() || error.reason == Reason::NumberNotExact, "{source}: {error}"),
         }
     }
 
@@ -278,7 +278,7 @@ proptest! {
         // Numbers that cannot be kept exactly are no matter to those who keep nothing.
         match canonical(json.as_bytes()) {
             Ok(_) => prop_assert_eq!(skipped, Ok(())),
-            Err(fault) if fault.reason == Reason::InvalidJson => prop_assert!(skipped.is_err()),
+            Err(error) if error.reason == Reason::InvalidJson => prop_assert!(skipped.is_err()),
             Err(_) => {}
         }
     }

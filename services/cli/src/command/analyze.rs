@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -20,20 +20,20 @@ const TABLE: &str = "table";
 const CORRELATIONS_SHOWN: usize = 10;
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, args: &Analyze) -> Result<(), Fault> {
+pub(super) async fn run(session: &Session, args: &Analyze) -> Result<(), ApiError> {
     let body = request(args)?;
     let answer = session.client.post("/api/v1/analyze", body).await?;
     session.print(&answer, show)
 }
 
 /// The request of the file and the flags, of which flags take precedence.
-fn request(args: &Analyze) -> Result<Vec<u8>, Fault> {
+fn request(args: &Analyze) -> Result<Vec<u8>, ApiError> {
     let mut request = match input::content(&args.file)? {
         Content::Delimited(table) => BTreeMap::from([(DATA.to_owned(), table.rows()?)]),
         Content::Rows(rows) => BTreeMap::from([(DATA.to_owned(), rows)]),
         Content::Object(object) => whole(object)?,
     };
-    let unwritable = |error: serde_json::Error| Fault::new(Reason::Internal, format!("the request: {error}"));
+    let unwritable = |error: serde_json::Error| ApiError::new(Reason::Internal, format!("the request: {error}"));
     for (name, value) in [("target", &args.target), ("model", &args.model)] {
         if let Some(value) = value {
             let quoted = serde_json::value::to_raw_value(value).map_err(unwritable)?;
@@ -44,7 +44,7 @@ fn request(args: &Analyze) -> Result<Vec<u8>, Fault> {
 }
 
 /// The members of an [`Object`] that is a whole request.
-fn whole(object: Object) -> Result<BTreeMap<String, Box<RawValue>>, Fault> {
+fn whole(object: Object) -> Result<BTreeMap<String, Box<RawValue>>, ApiError> {
     if object.members.contains_key(DATA) || object.members.contains_key(TABLE) {
         return Ok(object.members);
     }
@@ -53,7 +53,7 @@ fn whole(object: Object) -> Result<BTreeMap<String, Box<RawValue>>, Fault> {
          numbers, booleans or null",
         object.name
     );
-    Err(Fault::new(Reason::InvalidRow, message))
+    Err(ApiError::new(Reason::InvalidRow, message))
 }
 
 fn show(answer: &Value) {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     /// The request that a file of this content makes, with a target.
-    fn of(name: &str, content: &str) -> Result<Value, Fault> {
+    fn of(name: &str, content: &str) -> Result<Value, ApiError> {
         let file = std::env::temp_dir().join(format!("lepton-analyze-{}-{name}", std::process::id()));
         std::fs::write(&file, content).expect("a file");
         let args = Analyze {

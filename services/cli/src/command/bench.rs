@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lepton_core::clock::Clock;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -38,10 +38,10 @@ impl Load {
 
 /// Calls under a [`Load`]; returns the duration of each call and of all, in seconds. The first failure ends it. With a rate a
 /// call's time begins when it is due: the wait for a free lane counts.
-async fn repeat<C, F>(clock: Clock, load: Load, call: C) -> Result<(Vec<Duration>, f64), Fault>
+async fn repeat<C, F>(clock: Clock, load: Load, call: C) -> Result<(Vec<Duration>, f64), ApiError>
 where
     C: Fn() -> F + Clone + Send + 'static,
-    F: Future<Output = Result<(), Fault>> + Send,
+    F: Future<Output = Result<(), ApiError>> + Send,
 {
     let next = Arc::new(AtomicU32::new(0));
     let bar = Arc::new(Bar::counting("calls", load.count.into()));
@@ -54,7 +54,7 @@ where
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= load.count {
-                    return Ok::<_, Fault>(measured);
+                    return Ok::<_, ApiError>(measured);
                 }
                 let mut begun = clock.monotonic();
                 if let Some(due) = load.due(number) {

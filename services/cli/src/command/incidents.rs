@@ -1,6 +1,6 @@
 //! `lepton incidents`: what went wrong, newest first.
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 use super::Session;
 use crate::args::page::Page;
@@ -8,7 +8,7 @@ use crate::output::line;
 use crate::output::table::{more, print, text};
 
 /// Lists them.
-pub(super) async fn run(session: &Session, page: &Page) -> Result<(), Fault> {
+pub(super) async fn run(session: &Session, page: &Page) -> Result<(), ApiError> {
     let body = session.client.get(&page.of("/api/v1/incidents")).await?;
     session.print(&body, |answer| {
         let incidents = answer["incidents"].as_array().cloned().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `lepton infer MODEL`: runs a deployed model on rows, each of which gets a prediction, or on tensors.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,7 @@ const VALUES_SHOWN: usize = 16;
 mod grpc;
 
 /// Runs the model.
-pub(super) async fn run(session: &Session, args: &Infer) -> Result<(), Fault> {
+pub(super) async fn run(session: &Session, args: &Infer) -> Result<(), ApiError> {
     let object = match input::content(&args.input)? {
         Content::Delimited(table) => return predict(session, args, &table.rows()?).await,
         Content::Rows(rows) => return predict(session, args, &rows).await,
@@ -38,14 +38,14 @@ pub(super) async fn run(session: &Session, args: &Infer) -> Result<(), Fault> {
 }
 
 /// Asks for a prediction a row.
-async fn predict(session: &Session, args: &Infer, rows: &RawValue) -> Result<(), Fault> {
+async fn predict(session: &Session, args: &Infer, rows: &RawValue) -> Result<(), ApiError> {
     let message = match args {
         Infer { version: Some(_), .. } => "rows are answered by the deployed version; send tensors to name another",
         Infer { grpc: true, .. } => "rows go over REST; send tensors with --grpc",
         _ => "",
     };
     if !message.is_empty() {
-        return Err(Fault::new(Reason::ConfigInvalid, message));
+        return Err(ApiError::new(Reason::ConfigInvalid, message));
     }
     let body = format!(
         r#"{{"data":{},"model":{}}}"#,

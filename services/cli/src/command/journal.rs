@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use lepton_coordination::etcd::Etcd;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_journal::inspect;
 use lepton_mesh::config::address::etcd_members;
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
@@ -20,7 +20,7 @@ use crate::output::table::text;
 mod words;
 
 /// Reads what is asked for.
-pub(super) async fn run(session: &Session, args: &Journal) -> Result<ExitCode, Fault> {
+pub(super) async fn run(session: &Session, args: &Journal) -> Result<ExitCode, ApiError> {
     let etcd = match args.etcd.is_empty() {
         true => None,
         false => {
@@ -35,10 +35,10 @@ pub(super) async fn run(session: &Session, args: &Journal) -> Result<ExitCode, F
     }
 }
 
-async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault> {
+async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, ApiError> {
     let body = match etcd {
         Some(etcd) => {
-            let status = inspect::status(&etcd).await.map_err(|error| error.fault())?;
+            let status = inspect::status(&etcd).await.map_err(|error| error.api_error())?;
             encode(
                 "lepton.cluster.v1.GetJournalStatusResponse",
                 &GetJournalStatusResponse::from(status),
@@ -49,10 +49,10 @@ async fn status(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
     session.conclude(&body, DONE, words::status)
 }
 
-async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault> {
+async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, ApiError> {
     let body = match etcd {
         Some(etcd) => {
-            let found = inspect::verify(&etcd).await.map_err(|error| error.fault())?;
+            let found = inspect::verify(&etcd).await.map_err(|error| error.api_error())?;
             encode(
                 "lepton.cluster.v1.VerifyJournalResponse",
                 &VerifyJournalResponse::from(found),
@@ -64,11 +64,11 @@ async fn verify(session: &Session, etcd: Option<Etcd>) -> Result<ExitCode, Fault
     session.conclude(&body, if holds { DONE } else { EXIT_FAILED }, words::verification)
 }
 
-async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> Result<ExitCode, Fault> {
+async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> Result<ExitCode, ApiError> {
     if let Some(etcd) = etcd {
         let mut entries = std::pin::pin!(inspect::dump(etcd, from, limit));
         while let Some(entry) = entries.next().await {
-            let entry = entry.map_err(|error| error.fault())?;
+            let entry = entry.map_err(|error| error.api_error())?;
             event(
                 session,
                 &encode(
@@ -87,7 +87,7 @@ async fn dump(session: &Session, etcd: Option<Etcd>, from: u64, limit: u64) -> R
     Ok(EXIT_DONE)
 }
 
-fn event(session: &Session, body: &[u8]) -> Result<(), Fault> {
+fn event(session: &Session, body: &[u8]) -> Result<(), ApiError> {
     if session.format == Format::Json {
         line(&String::from_utf8_lossy(body));
         return Ok(());
@@ -103,7 +103,7 @@ fn event(session: &Session, body: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-fn encode(name: &str, message: &impl prost::Message) -> Result<Vec<u8>, Fault> {
+fn encode(name: &str, message: &impl prost::Message) -> Result<Vec<u8>, ApiError> {
     proto_json::encode(name, message)
-        .map_err(|error| Fault::new(Reason::Internal, format!("the answer cannot be printed: {error}")))
+        .map_err(|error| ApiError::new(Reason::Internal, format!("the answer cannot be printed: {error}")))
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use serde_json::{Value, json};
 
 use super::Session;
@@ -14,7 +14,7 @@ use crate::output::line;
 use crate::output::table::{more, print, text};
 
 /// Runs one of them.
-pub(super) async fn run(session: &Session, args: Model) -> Result<ExitCode, Fault> {
+pub(super) async fn run(session: &Session, args: Model) -> Result<ExitCode, ApiError> {
     let client = &session.client;
     match args {
         Model::Push { name, file, deploy } => return push(session, &name, &file, deploy).await,
@@ -44,7 +44,7 @@ fn path(name: &str, rest: &str) -> String {
     format!("/api/v1/models/{}{rest}", escape(name))
 }
 
-async fn push(session: &Session, name: &str, file: &std::path::Path, deploy: bool) -> Result<ExitCode, Fault> {
+async fn push(session: &Session, name: &str, file: &std::path::Path, deploy: bool) -> Result<ExitCode, ApiError> {
     let content = input::bytes(file)?;
     let body = session.client.post(&path(name, ":push"), content).await?;
     if !deploy {
@@ -57,7 +57,7 @@ async fn push(session: &Session, name: &str, file: &std::path::Path, deploy: boo
 }
 
 /// Shows one model.
-fn show(session: &Session, body: &[u8]) -> Result<(), Fault> {
+fn show(session: &Session, body: &[u8]) -> Result<(), ApiError> {
     session.print(body, |model| {
         line(&format!("{}  {}", text(&model["name"]), serving(model)));
         versions(&list(&model["versions"]));

@@ -1,13 +1,13 @@
 //! `lepton nodes`: every instance.
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 use super::Session;
 use crate::args::page::Page;
 use crate::output::table::{more, print, text};
 
 /// Lists them.
-pub(super) async fn run(session: &Session, page: &Page) -> Result<(), Fault> {
+pub(super) async fn run(session: &Session, page: &Page) -> Result<(), ApiError> {
     let body = session.client.get(&page.of("/api/v1/nodes")).await?;
     session.print(&body, |answer| {
         let nodes = answer["nodes"].as_array().cloned().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::config::duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ use crate::output::line;
 use crate::output::table::{more, render, text};
 
 /// Runs one of them.
-pub(super) async fn run(session: &Session, args: Task) -> Result<ExitCode, Fault> {
+pub(super) async fn run(session: &Session, args: Task) -> Result<ExitCode, ApiError> {
     match args {
         Task::Submit(submit) => submitted(session, submit).await,
         Task::Get { id } => show(session, &session.client.get(&path(&id, "")).await?),
@@ -42,7 +42,7 @@ fn path(id: &str, verb: &str) -> String {
     format!("/api/v1/tasks/{}{verb}", escape(id))
 }
 
-async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, Fault> {
+async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, ApiError> {
     let mut body: BTreeMap<&'static str, Value> = BTreeMap::from([("kind", json!(submit.kind))]);
     // The id is chosen here, so that a submit of unknown outcome can be repeated by hand.
     let request_id = submit
@@ -69,7 +69,7 @@ async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, Fault>
         .client
         .post("/api/v1/tasks", body)
         .await
-        .map_err(|fault| with_request_id(fault, &request_id))?;
+        .map_err(|api_error| with_request_id(api_error, &request_id))?;
     if submit.wait {
         let id = text(&read_json(&answer)?["id"]);
         return wait(session, &id, "1h").await;
@@ -91,9 +91,9 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// A duration such as `500ms` or `1h`.
-fn read_duration(text: &str) -> Result<Duration, Fault> {
+fn read_duration(text: &str) -> Result<Duration, ApiError> {
     let wrong = || {
-        Fault::new(
+        ApiError::new(
             Reason::ConfigInvalid,
             format!("{text:?} is no duration; write it as 500ms, 30s, 5m or 1h"),
         )
@@ -101,19 +101,19 @@ fn read_duration(text: &str) -> Result<Duration, Fault> {
     duration::parse(text).ok_or_else(wrong)
 }
 
-fn unwritable(error: &serde_json::Error) -> Fault {
-    Fault::new(Reason::Internal, format!("the request cannot be written: {error}"))
+fn unwritable(error: &serde_json::Error) -> ApiError {
+    ApiError::new(Reason::Internal, format!("the request cannot be written: {error}"))
 }
 
-pub(super) fn with_request_id(mut fault: Fault, request_id: &str) -> Fault {
-    if fault.reason == Reason::OutcomeUnknown {
-        fault.message = format!("{} (request id {request_id})", fault.message);
+pub(super) fn with_request_id(mut error: ApiError, request_id: &str) -> ApiError {
+    if error.reason == Reason::OutcomeUnknown {
+        error.message = format!("{} (request id {request_id})", error.message);
     }
-    fault
+    error
 }
 
 /// The input as JSON text.
-fn payload(argument: &str) -> Result<Box<RawValue>, Fault> {
+fn payload(argument: &str) -> Result<Box<RawValue>, ApiError> {
     let written = match argument.strip_prefix('@') {
         // As in curl and grpcurl, where `@` stands before a file and `-` for standard input.
         Some("") => input::text(Path::new("-"))?,
@@ -122,10 +122,10 @@ fn payload(argument: &str) -> Result<Box<RawValue>, Fault> {
         None => argument.to_owned(),
     };
     serde_json::from_str(&written)
-        .map_err(|error| Fault::new(Reason::InvalidJson, format!("the input is not JSON: {error}")))
+        .map_err(|error| ApiError::new(Reason::InvalidJson, format!("the input is not JSON: {error}")))
 }
 
-fn show(session: &Session, body: &[u8]) -> Result<ExitCode, Fault> {
+fn show(session: &Session, body: &[u8]) -> Result<ExitCode, ApiError> {
     session.conclude(body, DONE, |task| rows(std::slice::from_ref(task)))
 }
 
@@ -169,7 +169,7 @@ async fn list(
     kind: Option<String>,
     limit: u32,
     page_token: Option<String>,
-) -> Result<ExitCode, Fault> {
+) -> Result<ExitCode, ApiError> {
     let mut query = format!("/api/v1/tasks?pageSize={limit}");
     if let Some(state) = state {
         let full = if state.starts_with("STATE_") {
@@ -189,7 +189,7 @@ async fn list(
     Ok(EXIT_DONE)
 }
 
-async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fault> {
+async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, ApiError> {
     let timeout = read_duration(timeout)?;
     let path = format!("{}?timeout={}", path(id, ":wait"), seconds(timeout));
     let body = session.client.get_after(&path, timeout).await?;
@@ -205,18 +205,18 @@ async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Fa
 pub(super) async fn follow(
     session: &Session,
     id: &str,
-) -> Result<impl Stream<Item = Result<String, Fault>> + use<>, Fault> {
+) -> Result<impl Stream<Item = Result<String, ApiError>> + use<>, ApiError> {
     session.client.events(&path(id, ":watch")).await
 }
 
 /// The stream ended before the task did.
-pub(super) fn unfinished(id: &str) -> Fault {
+pub(super) fn unfinished(id: &str) -> ApiError {
     let message = format!("the gateway stopped before task {id} ended; watch it again");
-    Fault::new(Reason::OutcomeUnknown, message)
+    ApiError::new(Reason::OutcomeUnknown, message)
 }
 
 /// Prints each event of the stream.
-async fn watch(session: &Session, id: &str) -> Result<ExitCode, Fault> {
+async fn watch(session: &Session, id: &str) -> Result<ExitCode, ApiError> {
     let mut events = std::pin::pin!(follow(session, id).await?);
     let mut ended = false;
     while let Some(data) = events.next().await {
@@ -230,7 +230,7 @@ async fn watch(session: &Session, id: &str) -> Result<ExitCode, Fault> {
     Ok(EXIT_DONE)
 }
 
-fn event(session: &Session, data: &str) -> Result<(), Fault> {
+fn event(session: &Session, data: &str) -> Result<(), ApiError> {
     if session.format == Format::Json {
         line(data);
         return Ok(());

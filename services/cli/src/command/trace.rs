@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::config::duration;
 use serde_json::Value;
 
@@ -26,10 +26,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const QUIET: Duration = Duration::from_millis(1_000);
 
 /// Shows a trace.
-pub(super) async fn run(session: &Session, args: &Trace) -> Result<(), Fault> {
+pub(super) async fn run(session: &Session, args: &Trace) -> Result<(), ApiError> {
     let wait = duration::parse(&args.wait).ok_or_else(|| {
         let message = format!("--wait: {:?} is no duration; give one as 5s or 500ms", args.wait);
-        Fault::new(Reason::ConfigInvalid, message)
+        ApiError::new(Reason::ConfigInvalid, message)
     })?;
     let body = await_trace(session, &args.id.to_lowercase(), wait).await?;
     session.print(&body, |trace| {
@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &Trace) -> Result<(), Fault> {
 
 /// Polls until the trace is complete or the wait is over. Its spans come within a second or two of its end, from each
 /// instance on its own.
-async fn await_trace(session: &Session, id: &str, wait: Duration) -> Result<Bytes, Fault> {
+async fn await_trace(session: &Session, id: &str, wait: Duration) -> Result<Bytes, ApiError> {
     let path = format!("/api/v1/traces/{}", escape(id));
     let clock = session.context.clock;
     let deadline = clock.monotonic() + wait;
@@ -51,7 +51,7 @@ async fn await_trace(session: &Session, id: &str, wait: Duration) -> Result<Byte
         let now = clock.monotonic();
         let whole = match &answer {
             Ok(body) => arrival.is_whole(body, now),
-            Err(fault) => fault.reason != Reason::TraceNotFound,
+            Err(error) => error.reason != Reason::TraceNotFound,
         };
         if whole || now >= deadline {
             return answer;

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use futures::StreamExt;
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{ApiError, Code, Reason};
 use serde_json::{Map, Value, json};
 
 use super::Session;
@@ -19,7 +19,7 @@ use crate::output::progress::Bar;
 use crate::output::table::{print, text};
 
 /// Trains.
-pub(super) async fn run(session: &Session, args: &Train) -> Result<ExitCode, Fault> {
+pub(super) async fn run(session: &Session, args: &Train) -> Result<ExitCode, ApiError> {
     let upload = upload(input::content(&args.file)?)?;
     let uploaded = read_json(&session.client.post("/api/v1/blobs", upload).await?)?;
     let blob = text(&uploaded["blob"]);
@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &Train) -> Result<ExitCode, Fau
 }
 
 /// The rows of a [`Content`] in a form that the mesh reads from an upload: CSV, or JSON.
-fn upload(content: Content) -> Result<String, Fault> {
+fn upload(content: Content) -> Result<String, ApiError> {
     match content {
         Content::Delimited(table) => table.into_csv(),
         Content::Rows(rows) => Ok(String::from(Box::<str>::from(rows))),
@@ -49,30 +49,30 @@ fn upload(content: Content) -> Result<String, Fault> {
     }
 }
 
-async fn submit(session: &Session, args: &Train, blob: &str) -> Result<Value, Fault> {
+async fn submit(session: &Session, args: &Train, blob: &str) -> Result<Value, ApiError> {
     let request_id = format!("cli-{}", session.context.random.token());
     let body = json!({ "kind": "train", "input": input(args, blob), "requestId": request_id });
     let answer = session.client.post("/api/v1/tasks", body.to_string()).await;
-    read_json(&answer.map_err(|fault| with_request_id(fault, &request_id))?)
+    read_json(&answer.map_err(|error| with_request_id(error, &request_id))?)
 }
 
 /// Returns true if there is certainly no task, because the request was refused.
-fn is_refusal(fault: &Fault) -> bool {
+fn is_refusal(error: &ApiError) -> bool {
     matches!(
-        fault.code(),
+        error.code(),
         Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::ResourceExhausted
     )
 }
 
 /// Deletes the uploaded rows.
 async fn delete_upload(session: &Session, blob: &str) {
-    if let Err(fault) = session.client.delete(&format!("/api/v1/blobs/{}", escape(blob))).await {
-        tracing::debug!(%fault, blob, "the uploaded rows stay");
+    if let Err(error) = session.client.delete(&format!("/api/v1/blobs/{}", escape(blob))).await {
+        tracing::debug!(%error, blob, "the uploaded rows stay");
     }
 }
 
 /// Follows the task to its end.
-async fn watch(session: &Session, task: Value) -> Result<Value, Fault> {
+async fn watch(session: &Session, task: Value) -> Result<Value, ApiError> {
     let id = text(&task["id"]);
     let bar = Bar::share("training");
     let mut events = std::pin::pin!(follow(session, &id).await?);
@@ -130,7 +130,7 @@ fn report_failure(session: &Session, task: &Value) -> ExitCode {
         Value::Null => format!("task {} ended as {}", text(&task["id"]), text(&task["state"])),
         error => text(&error["message"]),
     };
-    let _exit_code_of_the_reason = fail(&Fault::new(reason, message));
+    let _exit_code_of_the_reason = fail(&ApiError::new(reason, message));
     ExitCode::from(EXIT_FAILED)
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use csv::{ByteRecord, ErrorKind, ReaderBuilder, StringRecord, Trim, WriterBuilder};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::value::RawValue;
 
 use super::unreadable;
@@ -52,7 +52,7 @@ impl Delimited {
     }
 
     /// The rows as a JSON array, each a [`row`].
-    pub fn rows(&self) -> Result<Box<RawValue>, Fault> {
+    pub fn rows(&self) -> Result<Box<RawValue>, ApiError> {
         let mut reader = self.reader();
         let names = reader.headers().map_err(|error| self.broken(&error))?.clone();
         self.check_names(&names)?;
@@ -69,7 +69,7 @@ impl Delimited {
     }
 
     /// The same table with commas, for a receiver that reads CSV only.
-    pub fn into_csv(self) -> Result<String, Fault> {
+    pub fn into_csv(self) -> Result<String, ApiError> {
         if self.separator == b',' && self.begin == 0 {
             return Ok(self.text);
         }
@@ -97,7 +97,7 @@ impl Delimited {
     }
 
     /// A name that appears twice would silently lose a column.
-    fn check_names(&self, names: &StringRecord) -> Result<(), Fault> {
+    fn check_names(&self, names: &StringRecord) -> Result<(), ApiError> {
         let mut seen = HashSet::new();
         match names.iter().find(|name| !seen.insert(*name)) {
             Some(name) => Err(unreadable(
@@ -108,7 +108,7 @@ impl Delimited {
         }
     }
 
-    fn broken(&self, error: &csv::Error) -> Fault {
+    fn broken(&self, error: &csv::Error) -> ApiError {
         let message = match error.kind() {
             ErrorKind::UnequalLengths {
                 pos, expected_len, len, ..
@@ -120,7 +120,7 @@ impl Delimited {
             }
             _ => error.to_string(),
         };
-        Fault::new(Reason::FileUnreadable, format!("{}: {message}", self.name))
+        ApiError::new(Reason::FileUnreadable, format!("{}: {message}", self.name))
     }
 }
 

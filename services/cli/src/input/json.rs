@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
@@ -27,10 +27,10 @@ pub(super) fn array(text: &str) -> serde_json::Result<Box<RawValue>> {
 }
 
 /// The [`Content`] of a text that begins with `{`: one object, or one in each line.
-pub(super) fn objects(name: &str, text: String) -> Result<Content, Fault> {
+pub(super) fn objects(name: &str, text: String) -> Result<Content, ApiError> {
     let broken = |error: serde_json::Error| {
         let message = format!("{name}: it begins with `{{`, but is neither a request nor rows in JSON: {error}");
-        Fault::new(Reason::InvalidJson, message)
+        ApiError::new(Reason::InvalidJson, message)
     };
     let rows: Vec<&RawValue> = Deserializer::from_str(&text)
         .into_iter()

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 
-fn read(bytes: &[u8]) -> Result<Content, Fault> {
+fn read(bytes: &[u8]) -> Result<Content, ApiError> {
     let name = "input".to_owned();
     let text = text::decode(bytes.to_vec()).map_err(|why| unreadable(&name, &why))?;
     recognise(name, text)
@@ -26,9 +26,9 @@ fn rows(bytes: impl AsRef<[u8]>) -> String {
 
 /// The refusal of this content.
 #[track_caller]
-fn refusal(bytes: impl AsRef<[u8]>) -> Fault {
+fn refusal(bytes: impl AsRef<[u8]>) -> ApiError {
     match read(bytes.as_ref()) {
-        Err(fault) => fault,
+        Err(error) => error,
         Ok(Content::Delimited(table)) => table.rows().expect_err("no table"),
         Ok(content) => panic!("it is read: {content:?}"),
     }
@@ -137,9 +137,9 @@ fn what_is_not_read_is_named() {
         (b"sep=;\na;b\n1;2\n3\n".to_vec(), "line 4 has"),
         (b"a,a\n1,2\n".to_vec(), "names column \"a\" twice"),
     ] {
-        let fault = refusal(&bytes);
-        assert_eq!(fault.reason, Reason::FileUnreadable, "{words}: {fault:?}");
-        assert!(fault.message.contains(words), "{words}: {}", fault.message);
+        let error = refusal(&bytes);
+        assert_eq!(error.reason, Reason::FileUnreadable, "{words}: {error:?}");
+        assert!(error.message.contains(words), "{words}: {}", error.message);
     }
     for (text, reason) in [
         ("", Reason::NoRows),
@@ -149,9 +149,9 @@ fn what_is_not_read_is_named() {
         ("{\"a\":1}\n{\"a\":}", Reason::InvalidJson),
         ("{\"a\":1},{\"a\":2}", Reason::InvalidJson),
     ] {
-        let fault = refusal(text);
-        assert_eq!(fault.reason, reason, "{text:?}: {fault:?}");
-        assert!(fault.message.starts_with("input: "), "{fault:?}");
+        let error = refusal(text);
+        assert_eq!(error.reason, reason, "{text:?}: {error:?}");
+        assert!(error.message.starts_with("input: "), "{error:?}");
     }
     assert!(refusal("{\"a\":1}\n{\"a\":}").message.contains("line 2"));
 }

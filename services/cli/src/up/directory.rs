@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 /// The format of the directory: the content of the file `VERSION`.
 const FORMAT: &str = "1";
@@ -23,7 +23,7 @@ pub(super) struct DataDirectory {
 
 impl DataDirectory {
     /// Checks the format ([`FORMAT`]), makes the directory if it is absent, and locks it.
-    pub fn open(path: &Path) -> Result<Self, Fault> {
+    pub fn open(path: &Path) -> Result<Self, ApiError> {
         let unwritable = |error: io::Error| unwritable(path, &error);
         check_format(path)?;
         create(path).map_err(unwritable)?;
@@ -44,14 +44,14 @@ impl DataDirectory {
     }
 }
 
-fn check_format(path: &Path) -> Result<(), Fault> {
+fn check_format(path: &Path) -> Result<(), ApiError> {
     match fs::read_to_string(path.join("VERSION")) {
         Ok(found) if found.trim() == FORMAT => Ok(()),
         Ok(found) => {
             let (found, path) = (found.trim(), path.display());
             let message =
                 format!("{path} has format {found}, this version reads {FORMAT}; use a newer version of lepton");
-            Err(Fault::new(Reason::FormatUnsupported, message).with("format", found))
+            Err(ApiError::new(Reason::FormatUnsupported, message).with("format", found))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => check_strangers(path),
         Err(error) => Err(unwritable(path, &error)),
@@ -59,7 +59,7 @@ fn check_format(path: &Path) -> Result<(), Fault> {
 }
 
 /// Refuses a directory with other data ([`Reason::DataDirNotWritable`]): it would become ours alone, down to its mode.
-fn check_strangers(path: &Path) -> Result<(), Fault> {
+fn check_strangers(path: &Path) -> Result<(), ApiError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -71,7 +71,7 @@ fn check_strangers(path: &Path) -> Result<(), Fault> {
             let (path, name) = (path.display(), name.display());
             let message =
                 format!("{path} holds {name} and no data of lepton; choose an empty directory with --data-dir");
-            return Err(Fault::new(Reason::DataDirNotWritable, message));
+            return Err(ApiError::new(Reason::DataDirNotWritable, message));
         }
     }
     Ok(())
@@ -103,17 +103,17 @@ fn write_version(path: &Path) -> io::Result<()> {
     sync(path)
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> Fault {
+fn unwritable(path: &Path, error: &io::Error) -> ApiError {
     let message = format!("{}: {error}; choose another directory with --data-dir", path.display());
-    Fault::new(Reason::DataDirNotWritable, message)
+    ApiError::new(Reason::DataDirNotWritable, message)
 }
 
-fn in_use(path: &Path) -> Fault {
+fn in_use(path: &Path) -> ApiError {
     let message = format!(
         "{} is used by another lepton; stop it, or choose another with --data-dir",
         path.display()
     );
-    Fault::new(Reason::DataDirInUse, message)
+    ApiError::new(Reason::DataDirInUse, message)
 }
 
 #[cfg(test)]
@@ -158,10 +158,10 @@ mod tests {
         let above = path.parent().expect("it has one");
         let mode = || fs::metadata(above).expect("it is there").permissions().mode();
         let before = mode();
-        let fault = DataDirectory::open(above).expect_err("somebody's directory");
+        let error = DataDirectory::open(above).expect_err("somebody's directory");
         assert!(
-            fault.reason == Reason::DataDirNotWritable && fault.message.contains("holds above"),
-            "{fault:?}"
+            error.reason == Reason::DataDirNotWritable && error.message.contains("holds above"),
+            "{error:?}"
         );
         assert_eq!((mode(), fs::read_dir(above).expect("it is there").count()), (before, 1));
         fs::remove_dir_all(above).expect("it can be removed");

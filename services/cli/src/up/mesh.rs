@@ -8,7 +8,7 @@ use std::future::Future;
 use lepton_coordination::etcd::Etcd;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_gateway::Gateway;
 use lepton_mesh::config::Common;
 use lepton_mesh::config::address::etcd_members;
@@ -37,7 +37,7 @@ pub(super) struct Mesh {
 
 impl Mesh {
     /// Takes every address first: a taken one must leave the data directory as it was.
-    pub async fn assemble(plan: &LaunchPlan, context: Context) -> Result<Self, Fault> {
+    pub async fn assemble(plan: &LaunchPlan, context: Context) -> Result<Self, ApiError> {
         let options = &plan.options;
         let listener = match options.etcd.is_empty() {
             true => Some(StoreListener::bind(&options.etcd_listen, &context).await?),
@@ -52,7 +52,7 @@ impl Mesh {
             .map(|url| url.trim_start_matches("http://").to_owned())
             .unwrap_or_default();
         let data = std::path::absolute(&options.data_dir).map_err(|error| {
-            Fault::new(
+            ApiError::new(
                 Reason::DataDirNotWritable,
                 format!("{}: {error}", options.data_dir.display()),
             )
@@ -88,20 +88,20 @@ impl Mesh {
     }
 
     /// Runs until `shutdown`, or until a part fails.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), ApiError> {
         let line = self.ready_line();
         let ready = (self.gateway.readiness(), self.monitor.readiness());
         let mut parts = self.start();
         tokio::select! {
             () = shutdown.triggered() => return parts.end(None).await,
-            fault = parts.failed() => return parts.end(Some(fault)).await,
+            error = parts.failed() => return parts.end(Some(error)).await,
             () = async { tokio::join!(ready.0.wait(), ready.1.wait()); } => announce(&line),
         }
-        let fault = tokio::select! {
+        let error = tokio::select! {
             () = shutdown.triggered() => None,
-            fault = parts.failed() => Some(fault),
+            error = parts.failed() => Some(error),
         };
-        parts.end(fault).await
+        parts.end(error).await
     }
 
     fn ready_line(&self) -> String {
@@ -136,14 +136,14 @@ impl Mesh {
 struct Part {
     name: &'static str,
     stop: Shutdown,
-    running: JoinHandle<Result<(), Fault>>,
+    running: JoinHandle<Result<(), ApiError>>,
     ended: bool,
 }
 
 impl Part {
     fn start<F>(name: &'static str, run: impl FnOnce(Shutdown) -> F) -> Self
     where
-        F: Future<Output = Result<(), Fault>> + Send + 'static,
+        F: Future<Output = Result<(), ApiError>> + Send + 'static,
     {
         let stop = Shutdown::new();
         Self {
@@ -159,23 +159,23 @@ impl Part {
     }
 
     /// Waits for its end, which nobody has asked for.
-    async fn failed(&mut self) -> Fault {
+    async fn failed(&mut self) -> ApiError {
         let outcome = self.outcome().await;
         outcome
             .err()
-            .unwrap_or_else(|| Fault::new(Reason::Internal, format!("the {} ended by itself", self.name)))
+            .unwrap_or_else(|| ApiError::new(Reason::Internal, format!("the {} ended by itself", self.name)))
     }
 
-    async fn end(&mut self) -> Result<(), Fault> {
+    async fn end(&mut self) -> Result<(), ApiError> {
         self.stop.trigger();
         if self.ended { Ok(()) } else { self.outcome().await }
     }
 
-    async fn outcome(&mut self) -> Result<(), Fault> {
+    async fn outcome(&mut self) -> Result<(), ApiError> {
         let outcome = (&mut self.running).await;
         self.ended = true;
         outcome.unwrap_or_else(|error| {
-            Err(Fault::new(
+            Err(ApiError::new(
                 Reason::Internal,
                 format!("the {} crashed: {error}", self.name),
             ))
@@ -197,7 +197,7 @@ struct Parts {
 
 impl Parts {
     /// The first part that ends by itself.
-    async fn failed(&mut self) -> Fault {
+    async fn failed(&mut self) -> ApiError {
         let store = async {
             match &mut self.store {
                 Some(store) => store.failed().await,
@@ -205,15 +205,15 @@ impl Parts {
             }
         };
         tokio::select! {
-            fault = self.gateway.failed() => fault,
-            fault = self.scheduler.failed() => fault,
-            fault = self.monitor.failed() => fault,
-            fault = store => fault,
+            error = self.gateway.failed() => error,
+            error = self.scheduler.failed() => error,
+            error = self.monitor.failed() => error,
+            error = store => error,
         }
     }
 
-    /// Ends everything in order; gives the fault that led here, or the first one on the way.
-    async fn end(mut self, cause: Option<Fault>) -> Result<(), Fault> {
+    /// Ends everything in order; gives the error that led here, or the first one on the way.
+    async fn end(mut self, cause: Option<ApiError>) -> Result<(), ApiError> {
         let gateway = self.gateway.end().await;
         self.stop_workers.trigger();
         while self.workers.join_next().await.is_some() {}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::config::{self, Common, ServiceConfig, Settings};
 use lepton_telemetry::TelemetryConfig;
 
@@ -50,7 +50,7 @@ pub(super) struct WorkerCommand {
 
 impl LaunchPlan {
     /// Takes the settings among the variables; refuses one that would change nothing.
-    pub fn new(options: Options, variables: BTreeMap<String, String>) -> Result<Self, Fault> {
+    pub fn new(options: Options, variables: BTreeMap<String, String>) -> Result<Self, ApiError> {
         let is = |names: &[&str], name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
         let settings = variables.into_iter().filter(|(name, _)| config::is_setting(name));
         let variables: BTreeMap<String, String> = settings.filter(|(name, _)| !is(&OPTIONS, name)).collect();
@@ -62,13 +62,13 @@ impl LaunchPlan {
             } else {
                 continue;
             };
-            return Err(Fault::new(Reason::ConfigInvalid, format!("{name}: {wrong}")));
+            return Err(ApiError::new(Reason::ConfigInvalid, format!("{name}: {wrong}")));
         }
         Ok(Self { options, variables })
     }
 
     /// The settings of logs and traces of this process.
-    pub fn telemetry(&self) -> Result<TelemetryConfig, Fault> {
+    pub fn telemetry(&self) -> Result<TelemetryConfig, ApiError> {
         let mut flags = Flags::new();
         self.trace(&mut flags);
         Ok(self.load::<lepton_scheduler::Config>(flags)?.common.telemetry())
@@ -90,7 +90,7 @@ impl LaunchPlan {
     }
 
     /// The gateway's configuration.
-    pub fn gateway(&self, shared: &Flags) -> Result<lepton_gateway::Config, Fault> {
+    pub fn gateway(&self, shared: &Flags) -> Result<lepton_gateway::Config, ApiError> {
         let mut flags = shared.clone();
         flags.insert("common.listen".to_owned(), self.options.listen.clone());
         flags.insert("common.admin".to_owned(), self.options.admin.clone());
@@ -105,7 +105,7 @@ impl LaunchPlan {
     }
 
     /// The monitor's configuration: its listener is the console.
-    pub fn monitor(&self, shared: &Flags) -> Result<lepton_monitor::Config, Fault> {
+    pub fn monitor(&self, shared: &Flags) -> Result<lepton_monitor::Config, ApiError> {
         let mut flags = shared.clone();
         flags.insert("common.listen".to_owned(), self.options.console.clone());
         flags.insert("otlp.listen".to_owned(), self.options.otlp_listen.clone());
@@ -113,12 +113,12 @@ impl LaunchPlan {
     }
 
     /// The scheduler's configuration.
-    pub fn scheduler(&self, shared: &Flags) -> Result<lepton_scheduler::Config, Fault> {
+    pub fn scheduler(&self, shared: &Flags) -> Result<lepton_scheduler::Config, ApiError> {
         self.load(shared.clone())
     }
 
     /// The [`WorkerCommand`] of a worker. Wrong settings are reported here: a worker could only end, again and again.
-    pub fn worker(&self, shared: &Flags, number: u32) -> Result<WorkerCommand, Fault> {
+    pub fn worker(&self, shared: &Flags, number: u32) -> Result<WorkerCommand, ApiError> {
         let mut flags = shared.clone();
         if let Some(slots) = self.options.slots {
             flags.insert("tasks.slots".to_owned(), slots.to_string());
@@ -156,7 +156,7 @@ impl LaunchPlan {
         flags.extend(endpoint.map(|endpoint| ("common.otlp_endpoint".to_owned(), endpoint)));
     }
 
-    fn load<C: ServiceConfig>(&self, flags: Flags) -> Result<C, Fault> {
+    fn load<C: ServiceConfig>(&self, flags: Flags) -> Result<C, ApiError> {
         load(self.of::<C>(), &flags)
     }
 
@@ -176,8 +176,8 @@ fn is_known(name: &str, value: &str) -> bool {
         || config::knows::<lepton_monitor::Config>(name, value)
 }
 
-fn load<C: ServiceConfig>(variables: BTreeMap<String, String>, flags: &Flags) -> Result<C, Fault> {
-    config::load(&Given(variables), flags, None).map_err(|error| error.fault())
+fn load<C: ServiceConfig>(variables: BTreeMap<String, String>, flags: &Flags) -> Result<C, ApiError> {
+    config::load(&Given(variables), flags, None).map_err(|error| error.api_error())
 }
 
 /// The variables of one service; `up` reads no file.

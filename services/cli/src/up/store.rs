@@ -8,7 +8,7 @@ use futures::stream;
 use lepton_core::context::Context;
 use lepton_core::net::Listener;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_embedded_etcd::{Config, Error, Server};
 use lepton_mesh::entry::{self, warn_if_open};
 
@@ -24,10 +24,10 @@ pub(super) struct StoreListener {
 
 impl StoreListener {
     /// Binds the address.
-    pub async fn bind(address: &str, context: &Context) -> Result<Self, Fault> {
-        let listener = entry::bind(context.net, address).await.map_err(|mut fault| {
-            fault.message = format!("--etcd-listen: {}", fault.message);
-            fault
+    pub async fn bind(address: &str, context: &Context) -> Result<Self, ApiError> {
+        let listener = entry::bind(context.net, address).await.map_err(|mut error| {
+            error.message = format!("--etcd-listen: {}", error.message);
+            error
         })?;
         warn_if_open(context.net, listener.local_addr());
         Ok(Self { listener })
@@ -39,7 +39,7 @@ impl StoreListener {
     }
 
     /// Recovers the data in the directory.
-    pub fn open(self, directory: PathBuf, seed: u64) -> Result<Store, Fault> {
+    pub fn open(self, directory: PathBuf, seed: u64) -> Result<Store, ApiError> {
         let mut config = Config::new(directory);
         config.client_urls = vec![format!("http://{}", self.address())];
         config.seed = seed;
@@ -59,7 +59,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Serves until `shutdown`.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), ApiError> {
         let Self { server, listener } = self;
         let incoming = stream::unfold(listener, |listener| async move {
             let accepted = listener.accept().await.map(|(stream, _peer)| stream);
@@ -72,7 +72,7 @@ impl Store {
     }
 }
 
-fn refused(error: &Error) -> Fault {
+fn refused(error: &Error) -> ApiError {
     let reason = match error {
         Error::InUse { .. } => Reason::DataDirInUse,
         Error::UnsupportedFormat { .. } => Reason::FormatUnsupported,
@@ -80,5 +80,5 @@ fn refused(error: &Error) -> Fault {
         Error::Corrupt { .. } => Reason::DataCorrupt,
         _ => Reason::Internal,
     };
-    Fault::new(reason, error.to_string())
+    ApiError::new(reason, error.to_string())
 }

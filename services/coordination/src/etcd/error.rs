@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tonic::{Code, Status};
 
 /// Retry delay of a call that etcd did not answer.
@@ -47,13 +47,13 @@ impl EtcdError {
     }
 
     /// Converts to the error that the mesh's caller receives.
-    pub fn fault(&self) -> Fault {
+    pub fn api_error(&self) -> ApiError {
         let reason = if matches!(self, Self::Space) {
             Reason::JournalFull
         } else {
             Reason::JournalUnavailable
         };
-        Fault::new(reason, self.to_string()).retry_after(RETRY_AFTER)
+        ApiError::new(reason, self.to_string()).retry_after(RETRY_AFTER)
     }
 }
 

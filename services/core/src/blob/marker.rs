@@ -3,7 +3,7 @@
 //! Promises: written once, by whoever opens the store first. A service that was given another directory than its
 //! peers, or a store of an older incarnation, finds out at start and not when a payload is missing.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutPayload};
 
@@ -13,7 +13,7 @@ use super::{Blobs, unavailable};
 const NAME: &str = "lepton-incarnation";
 
 /// Writes the marker into a new store, or compares it.
-pub(super) async fn check(blobs: &Blobs, incarnation: &str) -> Result<(), Fault> {
+pub(super) async fn check(blobs: &Blobs, incarnation: &str) -> Result<(), ApiError> {
     let path = Path::from(NAME);
     let payload = PutPayload::from(incarnation.as_bytes().to_vec());
     match blobs.store.put_opts(&path, payload, PutMode::Create.into()).await {
@@ -29,5 +29,5 @@ pub(super) async fn check(blobs: &Blobs, incarnation: &str) -> Result<(), Fault>
     let message = format!(
         "the blob store is marked with incarnation {found}, the cluster is {incarnation}: give the store of this cluster"
     );
-    Err(Fault::new(Reason::BlobStoreMismatch, message))
+    Err(ApiError::new(Reason::BlobStoreMismatch, message))
 }

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use futures::TryStreamExt;
 use lepton_domain::ids::ContentDigest;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -49,32 +49,32 @@ pub struct Object {
 
 impl Blobs {
     /// Stores an object. The last content wins.
-    pub async fn put_object(&self, area: Area, name: &str, content: Bytes) -> Result<(), Fault> {
+    pub async fn put_object(&self, area: Area, name: &str, content: Bytes) -> Result<(), ApiError> {
         self.write(&area.path(name), content).await
     }
 
     /// An object; BLOB_NOT_FOUND where there is none.
-    pub async fn get_object(&self, area: Area, name: &str) -> Result<Bytes, Fault> {
+    pub async fn get_object(&self, area: Area, name: &str) -> Result<Bytes, ApiError> {
         let found = self.read(&area.path(name)).await?;
         found.ok_or_else(|| {
             let shown: String = name.chars().take(128).collect();
             let message = format!("there is no blob {shown:?}; it may have been deleted");
-            Fault::new(Reason::BlobNotFound, message).with("blob", shown)
+            ApiError::new(Reason::BlobNotFound, message).with("blob", shown)
         })
     }
 
     /// An object whose digest is known; DATA_CORRUPT where it is another.
-    pub async fn get_object_checked(&self, area: Area, name: &str, digest: ContentDigest) -> Result<Bytes, Fault> {
+    pub async fn get_object_checked(&self, area: Area, name: &str, digest: ContentDigest) -> Result<Bytes, ApiError> {
         let content = self.get_object(area, name).await?;
         if digest_of(&content).await == digest {
             return Ok(content);
         }
         let message = format!("blob {name:?} does not match its digest {digest}");
-        Err(Fault::new(Reason::DataCorrupt, message).with("blob", name))
+        Err(ApiError::new(Reason::DataCorrupt, message).with("blob", name))
     }
 
     /// Deletes an object; one that is gone already is fine.
-    pub async fn delete_object(&self, area: Area, name: &str) -> Result<(), Fault> {
+    pub async fn delete_object(&self, area: Area, name: &str) -> Result<(), ApiError> {
         let path = area.path(name);
         match self.store.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -83,7 +83,7 @@ impl Blobs {
     }
 
     /// Every object of an area.
-    pub async fn list_objects(&self, area: Area) -> Result<Vec<Object>, Fault> {
+    pub async fn list_objects(&self, area: Area) -> Result<Vec<Object>, ApiError> {
         let prefix = Path::from(area.as_str());
         let found = self.store.list(Some(&prefix)).map_ok(|object| {
             let parts: Vec<_> = object.location.parts().skip(1).collect();

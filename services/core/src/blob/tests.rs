@@ -14,7 +14,7 @@ impl Directory {
         Self(std::env::temp_dir().join(format!("lepton-blob-{name}-{}", std::process::id())))
     }
 
-    async fn open(&self, incarnation: &str) -> Result<Blobs, Fault> {
+    async fn open(&self, incarnation: &str) -> Result<Blobs, ApiError> {
         Blobs::open(self.0.to_str().expect("a path in UTF-8"), incarnation).await
     }
 }
@@ -45,8 +45,8 @@ async fn a_changed_content_is_noticed() {
     let digest = blobs.put(task(1), Bytes::from_static(b"rows")).await.expect("stored");
     let file = directory.0.join(task(1).to_string()).join(digest.to_string());
     std::fs::write(file, b"rots").expect("overwritten");
-    let fault = blobs.get(task(1), digest).await.expect_err("changed");
-    assert_eq!(fault.reason, Reason::DataCorrupt);
+    let error = blobs.get(task(1), digest).await.expect_err("changed");
+    assert_eq!(error.reason, Reason::DataCorrupt);
 }
 
 #[tokio::test]
@@ -72,8 +72,8 @@ async fn a_store_belongs_to_one_incarnation() {
 
 #[tokio::test]
 async fn an_unknown_scheme_says_so() {
-    let fault = Blobs::open("gopher://bucket", "a").await.expect_err("refused");
-    assert_eq!(fault.reason, Reason::ConfigInvalid);
+    let error = Blobs::open("gopher://bucket", "a").await.expect_err("refused");
+    assert_eq!(error.reason, Reason::ConfigInvalid);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use lepton_domain::reason::{Fault, FieldViolation, QuotaViolation};
+use lepton_domain::reason::{ApiError, FieldViolation, QuotaViolation};
 use lepton_domain::text::cut;
 
 /// Bytes of the message. In a gRPC status it travels in headers, escaped, and peers take only so many of those.
@@ -17,26 +17,26 @@ const METADATA_MAX: usize = 32;
 /// Violations of one error.
 pub(super) const VIOLATIONS_MAX: usize = 16;
 
-/// The fault, or a copy of it that keeps the limits.
-pub(super) fn bounded(fault: &Fault) -> Cow<'_, Fault> {
-    if is_bounded(fault) {
-        return Cow::Borrowed(fault);
+/// The error, or a copy of it that keeps the limits.
+pub(super) fn bounded(error: &ApiError) -> Cow<'_, ApiError> {
+    if is_bounded(error) {
+        return Cow::Borrowed(error);
     }
     let text = |text: &str| cut(text, TEXT_BYTES_MAX).into_owned();
-    let metadata = fault.metadata.iter().take(METADATA_MAX);
-    let violations = fault.violations.iter().take(VIOLATIONS_MAX);
-    Cow::Owned(Fault {
-        reason: fault.reason,
-        message: cut(&fault.message, MESSAGE_BYTES_MAX).into_owned(),
+    let metadata = error.metadata.iter().take(METADATA_MAX);
+    let violations = error.violations.iter().take(VIOLATIONS_MAX);
+    Cow::Owned(ApiError {
+        reason: error.reason,
+        message: cut(&error.message, MESSAGE_BYTES_MAX).into_owned(),
         metadata: metadata.map(|(key, value)| (text(key), text(value))).collect(),
-        retry_after: fault.retry_after,
+        retry_after: error.retry_after,
         violations: violations
             .map(|it| FieldViolation {
                 field: text(&it.field),
                 description: text(&it.description),
             })
             .collect(),
-        quota: fault.quota.as_ref().map(|it| {
+        quota: error.quota.as_ref().map(|it| {
             Box::new(QuotaViolation {
                 subject: text(&it.subject),
                 description: text(&it.description),
@@ -45,17 +45,17 @@ pub(super) fn bounded(fault: &Fault) -> Cow<'_, Fault> {
     })
 }
 
-fn is_bounded(fault: &Fault) -> bool {
+fn is_bounded(error: &ApiError) -> bool {
     let short = |text: &String| text.len() <= TEXT_BYTES_MAX;
-    fault.message.len() <= MESSAGE_BYTES_MAX
-        && fault.metadata.len() <= METADATA_MAX
-        && fault.metadata.iter().all(|(key, value)| short(key) && short(value))
-        && fault.violations.len() <= VIOLATIONS_MAX
-        && fault
+    error.message.len() <= MESSAGE_BYTES_MAX
+        && error.metadata.len() <= METADATA_MAX
+        && error.metadata.iter().all(|(key, value)| short(key) && short(value))
+        && error.violations.len() <= VIOLATIONS_MAX
+        && error
             .violations
             .iter()
             .all(|it| short(&it.field) && short(&it.description))
-        && fault
+        && error
             .quota
             .iter()
             .all(|it| short(&it.subject) && short(&it.description))

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tonic::{Code, Status};
 
 /// Start of tonic's message about a body over the limit, which it answers with OUT_OF_RANGE.
@@ -15,19 +15,19 @@ const UNPACKED_TOO_LARGE: &str = "Error decompressing: size limit";
 /// Start of tonic's message about a body that is not protobuf, which it answers with INTERNAL.
 const NOT_DECODED: &str = "failed to decode Protobuf message";
 
-/// Converts a status without our details to the fault that fits it.
-pub(super) fn fault(status: &Status, retry_after: Option<Duration>) -> Fault {
+/// Converts a status without our details to the error that fits it.
+pub(super) fn from_status(status: &Status, retry_after: Option<Duration>) -> ApiError {
     let message = status.message();
-    let mut fault = Fault::new(reason(status), message);
-    fault.retry_after = retry_after;
-    if fault.reason == Reason::RequestTooLarge {
+    let mut error = ApiError::new(reason(status), message);
+    error.retry_after = retry_after;
+    if error.reason == Reason::RequestTooLarge {
         let plain = message.replacen(TOO_LARGE, "the message is too large", 1);
-        fault.message = plain.replacen(UNPACKED_TOO_LARGE, "the message is too large: size limit", 1);
+        error.message = plain.replacen(UNPACKED_TOO_LARGE, "the message is too large: size limit", 1);
     }
     if status.source().is_some() {
-        fault.message = explained(status);
+        error.message = explained(status);
     }
-    fault
+    error
 }
 
 fn reason(status: &Status) -> Reason {

@@ -1,4 +1,4 @@
-//! Faults survive a hop, and foreign errors get a reason.
+//! Errors survive a hop, and foreign errors get a reason.
 
 use axum::body::to_bytes;
 use serde_json::Value;
@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::bounds::{TEXT_BYTES_MAX, VIOLATIONS_MAX};
 use super::*;
 
-fn full() -> Fault {
-    Fault::new(Reason::QuotaExceeded, "the tenant stores 10 of 10 tasks")
+fn full() -> ApiError {
+    ApiError::new(Reason::QuotaExceeded, "the tenant stores 10 of 10 tasks")
         .with("tenant", "default")
         .retry_after(Duration::from_millis(1_500))
         .violation("kind", "is empty")
@@ -17,7 +17,7 @@ fn full() -> Fault {
 #[test]
 fn every_reason_crosses_a_hop_unchanged() {
     for reason in Reason::ALL {
-        let sent = Fault {
+        let sent = ApiError {
             reason: *reason,
             ..full()
         };
@@ -25,7 +25,7 @@ fn every_reason_crosses_a_hop_unchanged() {
         assert_eq!(status.code() as i32, reason.code().number());
         // As the other side sees it: through headers.
         let headers = status.into_http::<()>().into_parts().0.headers;
-        assert_eq!(fault(&Status::from_header_map(&headers).unwrap()), sent);
+        assert_eq!(from_status(&Status::from_header_map(&headers).unwrap()), sent);
     }
 }
 
@@ -43,7 +43,7 @@ fn long_texts_are_cut_to_what_headers_hold() {
         .map(|(name, value)| name.as_str().len() + value.len() + 32)
         .sum();
     assert!(bytes < crate::net::HEADER_LIST_BYTES_MAX as usize / 2, "{bytes}");
-    let read = fault(&Status::from_header_map(&headers).unwrap());
+    let read = from_status(&Status::from_header_map(&headers).unwrap());
     assert_eq!((read.reason, read.retry_after), (long.reason, long.retry_after));
     assert!(read.message.starts_with("there is no column \"\u{1f600}") && read.message.ends_with("..."));
     assert!(read.metadata["target"].len() <= TEXT_BYTES_MAX && read.metadata["tenant"] == "default");
@@ -52,7 +52,7 @@ fn long_texts_are_cut_to_what_headers_hold() {
 #[tokio::test]
 async fn an_error_is_small_over_every_protocol() {
     let sent = "x\u{e9}\n".repeat(1 << 18);
-    let mut large = Fault::new(Reason::UnknownField, format!("there is no field {sent:?}")).with("field", &sent);
+    let mut large = ApiError::new(Reason::UnknownField, format!("there is no field {sent:?}")).with("field", &sent);
     for _ in 0..1_000 {
         large = large.violation(&sent[..1_000], "is unknown");
     }
@@ -71,11 +71,11 @@ async fn an_error_is_small_over_every_protocol() {
 
 #[test]
 fn rest_names_fields_as_json_does_and_grpc_as_the_proto() {
-    let fault = Fault::field("page_size", "5000 is more than 1000");
-    let body = rest_body(&fault);
+    let api_error = ApiError::field("page_size", "5000 is more than 1000");
+    let body = rest_body(&api_error);
     assert_eq!(body["error"]["message"], "pageSize: 5000 is more than 1000");
     assert_eq!(body["error"]["details"][1]["fieldViolations"][0]["field"], "pageSize");
-    assert_eq!(status(&fault).message(), "page_size: 5000 is more than 1000");
+    assert_eq!(status(&api_error).message(), "page_size: 5000 is more than 1000");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn rest_answers_have_the_documented_form() {
 
 #[tokio::test]
 async fn v2_answers_carry_the_reason_in_a_header() {
-    let response = v2(&Fault::new(Reason::ModelNotFound, "no model \"x\""));
+    let response = v2(&ApiError::new(Reason::ModelNotFound, "no model \"x\""));
     assert_eq!(
         (response.status().as_u16(), &response.headers()[REASON_HEADER]),
         (404, &"MODEL_NOT_FOUND".parse().unwrap())
@@ -121,9 +121,9 @@ fn errors_of_the_library_get_a_reason() {
         (Status::unknown("?"), Reason::Internal),
     ];
     for (status, reason) in expected {
-        assert_eq!(fault(&status).reason, reason, "{status}");
+        assert_eq!(from_status(&status).reason, reason, "{status}");
     }
-    let message = fault(&Status::out_of_range(large)).message;
+    let message = from_status(&Status::out_of_range(large)).message;
     assert_eq!(
         message,
         "the message is too large: found 9 bytes, the limit is: 8 bytes"
@@ -133,11 +133,11 @@ fn errors_of_the_library_get_a_reason() {
 #[test]
 fn a_broken_transport_is_unavailable_and_explained() {
     let error = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
-    let fault = fault(&Status::from_error(Box::new(error)));
-    assert_eq!(fault.reason, Reason::OutcomeUnknown);
+    let api_error = from_status(&Status::from_error(Box::new(error)));
+    assert_eq!(api_error.reason, Reason::OutcomeUnknown);
     assert!(
-        is_retryable(&fault) && fault.message.contains("reset by peer"),
+        is_retryable(&api_error) && api_error.message.contains("reset by peer"),
         "{}",
-        fault.message
+        api_error.message
     );
 }

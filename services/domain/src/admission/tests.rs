@@ -16,10 +16,10 @@ fn the_last_task_within_the_limit_is_admitted() {
     };
     admit(&usage(9, 4), &limits).unwrap();
     for (used, subject) in [(usage(10, 0), "tasks:stored"), (usage(9, 5), "tasks:pending")] {
-        let fault = admit(&used, &limits).unwrap_err();
-        assert_eq!(fault.reason, Reason::QuotaExceeded);
-        assert_eq!(fault.quota.unwrap().subject, subject);
-        assert!(fault.retry_after.is_some());
+        let error = admit(&used, &limits).unwrap_err();
+        assert_eq!(error.reason, Reason::QuotaExceeded);
+        assert_eq!(error.quota.unwrap().subject, subject);
+        assert!(error.retry_after.is_some());
     }
 }
 
@@ -28,8 +28,8 @@ fn the_gate_lets_in_as_many_as_its_limit() {
     let mut gate = Gate::new(2);
     gate.enter().unwrap();
     gate.enter().unwrap();
-    let fault = gate.enter().unwrap_err();
-    assert_eq!((fault.reason, gate.inside()), (Reason::Overloaded, 2));
+    let error = gate.enter().unwrap_err();
+    assert_eq!((error.reason, gate.inside()), (Reason::Overloaded, 2));
     gate.leave();
     gate.enter().unwrap();
     assert!(Gate::new(0).enter().is_err());

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::{AttemptId, ContentDigest, InstanceId, RequestId, TaskId, Tenant, Version};
-use crate::reason::{Fault, Reason};
+use crate::reason::{ApiError, Reason};
 use crate::task::{Payload, Spec, State, TaskError};
 
 /// Command, which [`decide`](super::decide()) turns into events.
@@ -94,7 +94,7 @@ impl Submission {
     pub const TRACEPARENT_BYTES_MAX: usize = 128;
 
     /// Checks every limit. Fails with FIELD_INVALID, which names the first field beyond its limit.
-    pub fn check(&self) -> Result<(), Fault> {
+    pub fn check(&self) -> Result<(), ApiError> {
         check_length("tenant", self.tenant.as_str(), Self::TENANT_BYTES_MAX)?;
         check_length("request_id", self.request_id.as_str(), Self::REQUEST_ID_BYTES_MAX)?;
         if let Some(text) = &self.traceparent {
@@ -104,9 +104,9 @@ impl Submission {
     }
 }
 
-fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), Fault> {
+fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), ApiError> {
     if text.is_empty() || text.len() > bytes_max {
-        return Err(Fault::field(
+        return Err(ApiError::field(
             field,
             format!("{} bytes, 1 to {bytes_max} are taken", text.len()),
         ));
@@ -158,10 +158,10 @@ pub enum Rejection {
     },
     /// Quota of the tenant.
     #[error("{0}")]
-    QuotaExceeded(Fault),
+    QuotaExceeded(ApiError),
     /// Malformed command.
     #[error("{0}")]
-    Invalid(Fault),
+    Invalid(ApiError),
     /// Epoch that is not newer than the open one.
     #[error("epoch {epoch} is not newer than {opened}")]
     StaleEpoch {
@@ -173,26 +173,26 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Returns the [`Fault`] for the caller.
-    pub fn fault(&self) -> Fault {
-        let fault = |reason| Fault::new(reason, self.to_string());
+    /// Returns the [`ApiError`] for the caller.
+    pub fn api_error(&self) -> ApiError {
+        let error = |reason| ApiError::new(reason, self.to_string());
         match self {
-            Rejection::Duplicate(task) => fault(Reason::TaskExists).with("task", task.to_string()),
-            Rejection::RequestIdReused(task) => fault(Reason::RequestIdReused).with("task", task.to_string()),
-            Rejection::TaskNotFound(task) => fault(Reason::TaskNotFound).with("task", task.to_string()),
-            Rejection::TaskEnded { task, state } => fault(Reason::TaskEnded)
+            Rejection::Duplicate(task) => error(Reason::TaskExists).with("task", task.to_string()),
+            Rejection::RequestIdReused(task) => error(Reason::RequestIdReused).with("task", task.to_string()),
+            Rejection::TaskNotFound(task) => error(Reason::TaskNotFound).with("task", task.to_string()),
+            Rejection::TaskEnded { task, state } => error(Reason::TaskEnded)
                 .with("task", task.to_string())
                 .with("state", state.name()),
-            Rejection::Superseded { task, state, version } => fault(Reason::AttemptSuperseded)
+            Rejection::Superseded { task, state, version } => error(Reason::AttemptSuperseded)
                 .with("task", task.to_string())
                 .with("state", state.name())
                 .with("version", version.to_string()),
-            Rejection::StaleAttempt { attempt, state, .. } => fault(Reason::AttemptStale)
+            Rejection::StaleAttempt { attempt, state, .. } => error(Reason::AttemptStale)
                 .with("task", attempt.task.to_string())
                 .with("attempt", attempt.number.to_string())
                 .with("state", state.name()),
             Rejection::QuotaExceeded(inner) | Rejection::Invalid(inner) => inner.clone(),
-            Rejection::StaleEpoch { .. } => fault(Reason::StaleEpoch),
+            Rejection::StaleEpoch { .. } => error(Reason::StaleEpoch),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::{FORMAT_MAX, Ledger};
 use crate::admission::{Limits, admit};
 use crate::ids::{AttemptId, InstanceId, TaskId};
-use crate::reason::{Fault, Reason};
+use crate::reason::{ApiError, Reason};
 use crate::task::{Payload, State, Task, TaskError, backoff};
 use crate::text::head;
 use crate::time::Timestamp;
@@ -100,12 +100,12 @@ fn submit(
     }
     submission.check().map_err(Rejection::Invalid)?;
     if ledger.task(&submission.id).is_some() {
-        let fault = Fault::field("id", format!("task {} exists, under another request id", submission.id));
-        return Err(Rejection::Invalid(fault));
+        let error = ApiError::field("id", format!("task {} exists, under another request id", submission.id));
+        return Err(Rejection::Invalid(error));
     }
     if submission.spec.deadline.is_some_and(|deadline| deadline <= now) {
-        let fault = Fault::new(Reason::DeadlineExceeded, "the task's deadline has passed already");
-        return Err(Rejection::Invalid(fault));
+        let error = ApiError::new(Reason::DeadlineExceeded, "the task's deadline has passed already");
+        return Err(Rejection::Invalid(error));
     }
     admit(&ledger.usage(&submission.tenant), &policy.limits).map_err(Rejection::QuotaExceeded)?;
     Ok(vec![Event::Submitted(submission)])
@@ -230,7 +230,7 @@ fn activate_format(ledger: &Ledger, format: u32) -> Result<Vec<Event>, Rejection
     }
     if format < ledger.format || format > FORMAT_MAX {
         let message = format!("format {format} is not in {}..={FORMAT_MAX}", ledger.format);
-        return Err(Rejection::Invalid(Fault::new(Reason::FormatUnsupported, message)));
+        return Err(Rejection::Invalid(ApiError::new(Reason::FormatUnsupported, message)));
     }
     Ok(vec![Event::FormatActivated { format }])
 }
@@ -257,7 +257,7 @@ fn check_number(attempt: AttemptId) -> Result<(), Rejection> {
         return Ok(());
     }
     let rule = format!("{} is not in 1..={ATTEMPT_NUMBER_MAX}", attempt.number);
-    Err(Rejection::Invalid(Fault::field("attempt.number", rule)))
+    Err(Rejection::Invalid(ApiError::field("attempt.number", rule)))
 }
 
 fn stale(task: &Task, attempt: AttemptId, worker: InstanceId) -> Rejection {

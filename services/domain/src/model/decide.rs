@@ -5,7 +5,7 @@
 //! the caller.
 
 use super::{Model, NewVersion, VERSIONS_MAX, Version, check_name, limits, not_found, version_not_found};
-use crate::reason::{Fault, Reason};
+use crate::reason::{ApiError, Reason};
 
 /// Change of a [`Model`], which [`decide`] checks and applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Decision {
 }
 
 /// Decides a change of the model called `name`; `model` is its present record.
-pub fn decide(name: &str, model: Option<&Model>, change: Change) -> Result<Decision, Fault> {
+pub fn decide(name: &str, model: Option<&Model>, change: Change) -> Result<Decision, ApiError> {
     check_name(name)?;
     let present = || {
         let kept = model.filter(|model| !model.is_deleted());
@@ -71,7 +71,7 @@ pub fn decide(name: &str, model: Option<&Model>, change: Change) -> Result<Decis
     }
 }
 
-fn push(mut model: Model, new: NewVersion) -> Result<Decision, Fault> {
+fn push(mut model: Model, new: NewVersion) -> Result<Decision, ApiError> {
     limits::check(&new)?;
     if let Some(known) = model.with_digest(new.digest) {
         let version = known.number;
@@ -87,7 +87,7 @@ fn push(mut model: Model, new: NewVersion) -> Result<Decision, Fault> {
             model.name
         );
         let quota = format!("{kept} of {VERSIONS_MAX} versions");
-        return Err(Fault::new(Reason::QuotaExceeded, message).quota(format!("model:{}", model.name), quota));
+        return Err(ApiError::new(Reason::QuotaExceeded, message).quota(format!("model:{}", model.name), quota));
     }
     model.next = number + 1;
     model.versions.push(Version {
@@ -103,7 +103,7 @@ fn push(mut model: Model, new: NewVersion) -> Result<Decision, Fault> {
 }
 
 /// Number of a new version.
-fn number(model: &Model, wanted: Option<u32>) -> Result<u32, Fault> {
+fn number(model: &Model, wanted: Option<u32>) -> Result<u32, ApiError> {
     let number = wanted.unwrap_or(model.next);
     if number < model.next {
         let held = model.version(number).map_or("was deleted", |_| "has another content");
@@ -111,16 +111,16 @@ fn number(model: &Model, wanted: Option<u32>) -> Result<u32, Fault> {
             "version {number} of model {:?} {held}; give {} or more",
             model.name, model.next
         );
-        return Err(Fault::field("version", message));
+        return Err(ApiError::field("version", message));
     }
     if number == u32::MAX {
         let message = format!("model {:?} has used up its numbers; take another name", model.name);
-        return Err(Fault::field("version", message));
+        return Err(ApiError::field("version", message));
     }
     Ok(number)
 }
 
-fn deploy(mut model: Model, version: Option<u32>) -> Result<Decision, Fault> {
+fn deploy(mut model: Model, version: Option<u32>) -> Result<Decision, ApiError> {
     let newest = model.newest().map(|version| version.number);
     let Some(number) = version.or(newest) else {
         return Err(not_found(&model.name));
@@ -145,19 +145,19 @@ fn undeploy(mut model: Model) -> Decision {
     changed(model, number)
 }
 
-fn rollback(mut model: Model) -> Result<Decision, Fault> {
+fn rollback(mut model: Model) -> Result<Decision, ApiError> {
     let Some(number) = model.previous else {
         let message = format!(
             "no version of model {:?} was deployed before; deploy one by its number",
             model.name
         );
-        return Err(Fault::new(Reason::NoPreviousVersion, message).with("model", model.name.as_str()));
+        return Err(ApiError::new(Reason::NoPreviousVersion, message).with("model", model.name.as_str()));
     };
     model.previous = model.deployed.replace(number);
     Ok(changed(model, number))
 }
 
-fn delete(mut model: Model, number: u32) -> Result<Decision, Fault> {
+fn delete(mut model: Model, number: u32) -> Result<Decision, ApiError> {
     let index = model.versions.iter().position(|version| version.number == number);
     let index = index.ok_or_else(|| version_not_found(&model.name, number))?;
     if model.deployed == Some(number) {
@@ -165,8 +165,8 @@ fn delete(mut model: Model, number: u32) -> Result<Decision, Fault> {
             "version {number} of model {:?} is deployed; deploy another one or undeploy it first",
             model.name
         );
-        let fault = Fault::new(Reason::ModelInUse, message);
-        return Err(fault
+        let error = ApiError::new(Reason::ModelInUse, message);
+        return Err(error
             .with("model", model.name.as_str())
             .with("version", number.to_string()));
     }

@@ -4,11 +4,11 @@
 
 use super::{DIMENSIONS_MAX, LINEAGE_BYTES_MAX, LINEAGE_PAIRS_MAX, NewVersion, Signature, TENSOR_NAME_BYTES_MAX};
 use super::{TENSORS_MAX, Tensor};
-use crate::reason::{Fault, Reason};
+use crate::reason::{ApiError, Reason};
 use crate::text::excerpt;
 
 /// Rejects a version whose description is too large for its record.
-pub(super) fn check(new: &NewVersion) -> Result<(), Fault> {
+pub(super) fn check(new: &NewVersion) -> Result<(), ApiError> {
     check_signature(&new.signature)?;
     let (pairs, bytes) = (
         new.lineage.len(),
@@ -21,10 +21,10 @@ pub(super) fn check(new: &NewVersion) -> Result<(), Fault> {
         let message = format!(
             "{pairs} pairs of {bytes} bytes in all; at most {LINEAGE_PAIRS_MAX} pairs of {LINEAGE_BYTES_MAX} bytes are kept"
         );
-        return Err(Fault::field("lineage", message));
+        return Err(ApiError::field("lineage", message));
     }
     if new.number == Some(0) || new.number == Some(u32::MAX) {
-        return Err(Fault::field(
+        return Err(ApiError::field(
             "version",
             "numbers of versions go from 1 to 4,294,967,294",
         ));
@@ -32,8 +32,8 @@ pub(super) fn check(new: &NewVersion) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_signature(signature: &Signature) -> Result<(), Fault> {
-    let invalid = |why: String| Err(Fault::new(Reason::ModelInvalid, why));
+fn check_signature(signature: &Signature) -> Result<(), ApiError> {
+    let invalid = |why: String| Err(ApiError::new(Reason::ModelInvalid, why));
     let count = signature.inputs.len() + signature.outputs.len();
     if count > TENSORS_MAX {
         return invalid(format!(

@@ -51,8 +51,10 @@ fn codes_are_numbered_as_in_grpc() {
 
 #[test]
 fn faults_are_small_enough_to_return() {
-    assert!(size_of::<Fault>() <= 112, "{}", size_of::<Fault>());
-    let fault = Fault::field("kind", "empty").with("a", "b").quota("tenant:x", "full");
-    assert_eq!(fault.to_string(), "FIELD_INVALID: kind: empty");
-    assert_eq!(fault.violations.len(), 1);
+    assert!(size_of::<ApiError>() <= 112, "{}", size_of::<ApiError>());
+    let error = ApiError::field("kind", "empty")
+        .with("a", "b")
+        .quota("tenant:x", "full");
+    assert_eq!(error.to_string(), "FIELD_INVALID: kind: empty");
+    assert_eq!(error.violations.len(), 1);
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::ids::TaskId;
-use crate::reason::Fault;
+use crate::reason::ApiError;
 
 /// Retry policy for failures. Lost workers do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +39,20 @@ impl RetryPolicy {
     pub const MAX_BACKOFF: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// Checks every limit. Fails with FIELD_INVALID.
-    pub fn check(&self) -> Result<(), Fault> {
+    pub fn check(&self) -> Result<(), ApiError> {
         if !(1..=Self::MAX_ATTEMPTS).contains(&self.max_attempts) {
-            return Err(Fault::field(
+            return Err(ApiError::field(
                 "retry.max_attempts",
                 format!("{} is not in 1..=1000", self.max_attempts),
             ));
         }
         if self.max_backoff > Self::MAX_BACKOFF || self.initial_backoff > self.max_backoff {
             let rule = format!("{:?} is not between initial_backoff and 24 h", self.max_backoff);
-            return Err(Fault::field("retry.max_backoff", rule));
+            return Err(ApiError::field("retry.max_backoff", rule));
         }
         if !(100..=1_000).contains(&self.multiplier_percent) {
             let rule = format!("{} is not in 100..=1000", self.multiplier_percent);
-            return Err(Fault::field("retry.multiplier_percent", rule));
+            return Err(ApiError::field("retry.multiplier_percent", rule));
         }
         Ok(())
     }

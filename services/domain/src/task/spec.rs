@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::RetryPolicy;
 use crate::ids::{ContentDigest, Kind};
-use crate::reason::Fault;
+use crate::reason::ApiError;
 use crate::time::Timestamp;
 
 /// Kind of a task with its input and options, as [`Spec::check`] allows them.
@@ -69,7 +69,7 @@ impl Spec {
     }
 
     /// Checks every limit. Fails with FIELD_INVALID, which names the first field beyond its limit.
-    pub fn check(&self) -> Result<(), Fault> {
+    pub fn check(&self) -> Result<(), ApiError> {
         check_kind(&self.kind)?;
         self.input.check("input")?;
         check_timeout(self.timeout)?;
@@ -79,11 +79,11 @@ impl Spec {
     }
 }
 
-fn check_kind(kind: &Kind) -> Result<(), Fault> {
+fn check_kind(kind: &Kind) -> Result<(), ApiError> {
     let text = kind.as_str();
     let good = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
     if text.is_empty() || text.len() > Spec::KIND_BYTES_MAX || !text.bytes().all(good) {
-        return Err(Fault::field(
+        return Err(ApiError::field(
             "kind",
             format!("{text:?} is not 1 to 64 of a-z, 0-9, '_', '.' and '-'"),
         ));
@@ -91,9 +91,9 @@ fn check_kind(kind: &Kind) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_timeout(timeout: Option<Duration>) -> Result<(), Fault> {
+fn check_timeout(timeout: Option<Duration>) -> Result<(), ApiError> {
     match timeout {
-        Some(limit) if limit.is_zero() || limit > Spec::TIMEOUT_MAX => Err(Fault::field(
+        Some(limit) if limit.is_zero() || limit > Spec::TIMEOUT_MAX => Err(ApiError::field(
             "timeout",
             format!("{limit:?} is not above zero and at most 7 days"),
         )),
@@ -101,19 +101,19 @@ fn check_timeout(timeout: Option<Duration>) -> Result<(), Fault> {
     }
 }
 
-fn check_map(field: &str, map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), Fault> {
+fn check_map(field: &str, map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), ApiError> {
     if map.len() > entries_max {
-        return Err(Fault::field(
+        return Err(ApiError::field(
             field,
             format!("{} entries, at most {entries_max} are taken", map.len()),
         ));
     }
     for (key, value) in map {
         if key.is_empty() || key.len() > Spec::KEY_BYTES_MAX {
-            return Err(Fault::field(field, format!("key {key:?} is not 1 to 63 bytes long")));
+            return Err(ApiError::field(field, format!("key {key:?} is not 1 to 63 bytes long")));
         }
         if value.len() > Spec::VALUE_BYTES_MAX {
-            return Err(Fault::field(
+            return Err(ApiError::field(
                 field,
                 format!("the value of {key:?} is longer than 255 bytes"),
             ));
@@ -214,9 +214,9 @@ impl Payload {
     }
 
     /// Checks that a payload in the journal is small; `field` names it in the error.
-    pub fn check(&self, field: &str) -> Result<(), Fault> {
+    pub fn check(&self, field: &str) -> Result<(), ApiError> {
         match &self.content {
-            Content::Inline(bytes) if bytes.len() > Self::INLINE_BYTES_MAX => Err(Fault::field(
+            Content::Inline(bytes) if bytes.len() > Self::INLINE_BYTES_MAX => Err(ApiError::field(
                 field,
                 format!("{} bytes inline, above 4096 must be a blob", bytes.len()),
             )),

@@ -68,9 +68,9 @@ fn a_spec_at_its_limits_passes_and_one_beyond_names_the_field() {
     for (field, break_it) in beyond {
         let mut broken = spec();
         break_it(&mut broken);
-        let fault = broken.check().unwrap_err();
+        let error = broken.check().unwrap_err();
         assert_eq!(
-            (fault.reason, fault.violations[0].field.as_str()),
+            (error.reason, error.violations[0].field.as_str()),
             (Reason::FieldInvalid, field)
         );
     }

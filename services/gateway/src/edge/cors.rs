@@ -169,7 +169,7 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 mod tests {
     use std::convert::Infallible;
 
-    use lepton_domain::reason::{Fault, Reason};
+    use lepton_domain::reason::{ApiError, Reason};
     use lepton_mesh::server::refusal::Refused;
     use tower::{ServiceExt as _, service_fn};
 
@@ -183,7 +183,7 @@ mod tests {
             request = request.header(header::ORIGIN, from);
         }
         let allowed: Vec<_> = allowed.iter().map(|&origin| origin.to_owned()).collect();
-        origin(&request.body(()).expect("a request"), &allowed).map_err(|error| Fault::from(error).reason)
+        origin(&request.body(()).expect("a request"), &allowed).map_err(|error| ApiError::from(error).reason)
     }
 
     #[test]

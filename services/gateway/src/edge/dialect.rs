@@ -6,7 +6,7 @@
 use axum::body::Body;
 use http::{HeaderValue, Request, Response, header};
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::server::refusal::{ErrorForm, grpc_form};
 
 use super::grpc_web;
@@ -66,18 +66,18 @@ impl Dialect {
     }
 }
 
-fn rest_form(fault: &Fault) -> Response<Body> {
-    with_allow(fault, error::rest(fault))
+fn rest_form(error: &ApiError) -> Response<Body> {
+    with_allow(error, error::rest(error))
 }
 
-fn v2_form(fault: &Fault) -> Response<Body> {
-    with_allow(fault, error::v2(fault))
+fn v2_form(error: &ApiError) -> Response<Body> {
+    with_allow(error, error::v2(error))
 }
 
 /// HTTP wants the methods that are allowed in a header of a 405.
-fn with_allow(fault: &Fault, mut response: Response<Body>) -> Response<Body> {
-    let allow = fault.metadata.get("allow");
-    let allow = allow.filter(|_| fault.reason == Reason::MethodNotAllowed);
+fn with_allow(error: &ApiError, mut response: Response<Body>) -> Response<Body> {
+    let allow = error.metadata.get("allow");
+    let allow = allow.filter(|_| error.reason == Reason::MethodNotAllowed);
     if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
         response.headers_mut().insert(header::ALLOW, allow);
     }

@@ -13,7 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use lepton_core::error;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::memory_budget::MemoryBudget;
 
 use crate::request::body::Incoming;
@@ -29,17 +29,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// An error for callers of binary gRPC-Web: as over gRPC, the status stands in the headers.
-pub fn binary_form(fault: &Fault) -> Response<Body> {
-    form(fault, BINARY)
+pub fn binary_form(error: &ApiError) -> Response<Body> {
+    form(error, BINARY)
 }
 
 /// An error for callers of gRPC-Web in text.
-pub fn text_form(fault: &Fault) -> Response<Body> {
-    form(fault, TEXT)
+pub fn text_form(error: &ApiError) -> Response<Body> {
+    form(error, TEXT)
 }
 
-fn form(fault: &Fault, kind: HeaderValue) -> Response<Body> {
-    let mut response = error::status(fault).into_http();
+fn form(error: &ApiError, kind: HeaderValue) -> Response<Body> {
+    let mut response = error::status(error).into_http();
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
@@ -141,11 +141,11 @@ mod tests {
     async fn what_is_no_base64_is_the_callers_error() {
         for broken in ["A", "====", "AA=A", "AA==A", "A A=", "\u{e9}\u{e9}"] {
             let error = message(text(broken.into())).await.expect_err(broken);
-            assert_eq!(Fault::from(error).reason, Reason::FieldInvalid, "{broken}");
+            assert_eq!(ApiError::from(error).reason, Reason::FieldInvalid, "{broken}");
         }
         let large = general_purpose::STANDARD.encode(vec![0; (1 << 20) + 1]);
         let error = message(text(large)).await.expect_err("too large");
-        assert_eq!(Fault::from(error).reason, Reason::RequestTooLarge);
+        assert_eq!(ApiError::from(error).reason, Reason::RequestTooLarge);
     }
 
     #[test]
@@ -158,16 +158,16 @@ mod tests {
         let text = checked(Method::POST, "application/grpc-web-text; charset=utf-8");
         assert_eq!(text.expect("taken"), TEXT);
         assert_eq!(checked(Method::POST, "application/grpc-web").expect("taken"), BINARY);
-        let json = checked(Method::POST, "application/grpc-web+json").map_err(Fault::from);
+        let json = checked(Method::POST, "application/grpc-web+json").map_err(ApiError::from);
         assert_eq!(json.expect_err("refused").reason, Reason::ContentTypeUnsupported);
-        let get = checked(Method::GET, "application/grpc-web").map_err(Fault::from);
+        let get = checked(Method::GET, "application/grpc-web").map_err(ApiError::from);
         assert_eq!(get.expect_err("refused").reason, Reason::MethodNotAllowed);
     }
 
     #[test]
     fn errors_are_of_the_callers_type() {
-        let fault = Fault::new(Reason::FieldInvalid, "no");
-        for (response, kind) in [(binary_form(&fault), BINARY), (text_form(&fault), TEXT)] {
+        let error = ApiError::new(Reason::FieldInvalid, "no");
+        for (response, kind) in [(binary_form(&error), BINARY), (text_form(&error), TEXT)] {
             assert_eq!(response.headers()[CONTENT_TYPE], kind);
             assert_eq!(response.headers()["grpc-status"], "3");
         }

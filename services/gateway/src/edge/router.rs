@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use lepton_domain::reason::{Code, Fault};
+use lepton_domain::reason::{ApiError, Code};
 use lepton_mesh::memory_budget::{MemoryBudget, Reservation};
 use lepton_mesh::server::health::Readiness;
 use lepton_mesh::server::refusal::{Refused, refuse};
@@ -120,7 +120,7 @@ impl Router {
         let wanted = if verb == Method::HEAD { &Method::GET } else { verb };
         match self.table.find(wanted, path) {
             Ok((binding, _)) => Target::Rest(binding),
-            Err(miss) => Target::Missing(miss.fault(verb, path)),
+            Err(miss) => Target::Missing(miss.refusal(verb, path)),
         }
     }
 
@@ -186,15 +186,20 @@ impl Router {
         let request = Request::from_parts(head, ());
         match self.serve(target, &request, &mut body).await {
             Ok(response) => response,
-            Err(fault) => {
-                let fault = mistaken_body::explained(fault, body.beginning());
+            Err(error) => {
+                let error = mistaken_body::explained(error, body.beginning());
                 body.discard().await;
-                refuse(fault)
+                refuse(error)
             }
         }
     }
 
-    async fn serve(&self, target: Target, request: &Request<()>, body: &mut Incoming) -> Result<Response<Body>, Fault> {
+    async fn serve(
+        &self,
+        target: Target,
+        request: &Request<()>,
+        body: &mut Incoming,
+    ) -> Result<Response<Body>, ApiError> {
         let caller = Caller::of(request.extensions())?;
         authorize(&caller, &target)?;
         // Probes come for ever and are not load.
@@ -203,10 +208,10 @@ impl Router {
             Target::Rest(binding) => self.bound(&binding, &caller, request, body).await,
             Target::V2(target) => self.v2.answer(&target, request, body).await,
             Target::Page => pages::answer(self, request),
-            Target::Missing(fault) => Err(fault),
+            Target::Missing(error) => Err(error),
             Target::Rpc(_) | Target::Unlisted => Err(EdgeError::NoTarget.into()),
         };
-        let failed = result.as_ref().is_err_and(|fault| fault.reason.http_status() >= 500);
+        let failed = result.as_ref().is_err_and(|error| error.reason.http_status() >= 500);
         if let Some(measured) = measured.as_mut().filter(|_| failed) {
             measured.fail();
         }
@@ -220,7 +225,7 @@ impl Router {
         caller: &Caller,
         request: &Request<()>,
         body: &mut Incoming,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, ApiError> {
         body.check(request.headers())?;
         let path = binding.template.matches(request.uri().path());
         let bound = Bound {
@@ -250,7 +255,7 @@ impl Router {
 }
 
 /// The idempotency key of a submit; other calls know no such header.
-fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>, Fault> {
+fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>, ApiError> {
     match TaskRpc::of(&binding.rpc).is_some_and(TaskRpc::submits) {
         true => tasks::idempotency_key::from_headers(headers),
         false => Ok(None),
@@ -259,8 +264,8 @@ fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>,
 
 /// Recognises an answer that shows at once that the gateway, or a service behind it, failed.
 fn failed(response: &Response<Body>) -> bool {
-    if let Some(Refused(fault)) = response.extensions().get() {
-        return fault.reason.http_status() >= 500;
+    if let Some(Refused(error)) = response.extensions().get() {
+        return error.reason.http_status() >= 500;
     }
     let status = response.headers().get("grpc-status");
     let code = status.and_then(|number| Code::from_number(number.to_str().ok()?.parse().ok()?));

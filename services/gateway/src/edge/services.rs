@@ -8,7 +8,7 @@ use axum::body::Body;
 use http::{Request, Response};
 use lepton_core::error;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{ApiError, Code, Reason};
 use lepton_domain::text::excerpt;
 use lepton_mesh::server::health::{self, Readiness};
 use lepton_mesh::server::reflection;
@@ -118,6 +118,6 @@ pub fn grpc(services: Services) -> Router {
 fn unknown_service(request: &Request<Body>) -> Response<Body> {
     let path = request.uri().path();
     let message = format!("there is no RPC {}; list the services by reflection", excerpt(path));
-    let fault = Fault::new(Reason::RouteNotFound, message).with("path", path);
-    error::status_with(Code::Unimplemented, &fault).into_http()
+    let error = ApiError::new(Reason::RouteNotFound, message).with("path", path);
+    error::status_with(Code::Unimplemented, &error).into_http()
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Request;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::stack::Route;
 use lepton_proto::roles;
 
@@ -28,7 +28,7 @@ pub enum Target {
     /// A fixed page.
     Page,
     /// Nothing that is there.
-    Missing(Fault),
+    Missing(ApiError),
 }
 
 impl Target {
@@ -41,7 +41,7 @@ impl Target {
     pub fn of_v2<B>(request: &Request<B>) -> Self {
         match v2::Target::of(request.method(), request.uri().path()) {
             Ok(target) => Self::V2(Arc::new(target)),
-            Err(fault) => Self::Missing(fault),
+            Err(error) => Self::Missing(error),
         }
     }
 

@@ -9,7 +9,7 @@ use lepton_core::error;
 use lepton_core::metrics::Metrics;
 use lepton_core::net::Net;
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::entry::{Service as _, Sockets};
 use lepton_proto::model::v1::ListModelsRequest;
 use lepton_proto::model::v1::model_service_client::ModelServiceClient;
@@ -29,7 +29,7 @@ struct Running {
     address: String,
     metrics: Metrics,
     shutdown: Shutdown,
-    serving: JoinHandle<Result<(), Fault>>,
+    serving: JoinHandle<Result<(), ApiError>>,
 }
 
 impl Running {
@@ -88,5 +88,5 @@ impl Running {
 
 /// The reason of a refused gRPC call.
 fn reason<T: std::fmt::Debug>(result: Result<T, tonic::Status>) -> Reason {
-    error::fault(&result.expect_err("refused")).reason
+    error::from_status(&result.expect_err("refused")).reason
 }

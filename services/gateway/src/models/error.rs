@@ -1,10 +1,10 @@
 //! Errors of models that arise in the gateway: of routing a call to one, and of pushing one.
 //!
-//! Promises: one conversion each to the [`Fault`] that callers read. Leaves rules about models to [`lepton_domain::model`].
+//! Promises: one conversion each to the [`ApiError`] that callers read. Leaves rules about models to [`lepton_domain::model`].
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 /// Delay before another try.
 const RETRY: Duration = Duration::from_secs(1);
@@ -71,15 +71,15 @@ impl RoutingError {
     }
 }
 
-impl From<RoutingError> for Fault {
+impl From<RoutingError> for ApiError {
     fn from(error: RoutingError) -> Self {
         use RoutingError::{NoWorker, NotDeployed, NotReady, StillServed, Unknown, VersionNotDeployed};
-        let fault = Self::new(error.reason(), error.to_string());
+        let api_error = Self::new(error.reason(), error.to_string());
         match error {
-            NoWorker => fault.retry_after(RETRY),
-            NotReady { model, .. } | Unknown { model, .. } => fault.with("model", model).retry_after(RETRY),
-            NotDeployed { model } | VersionNotDeployed { model, .. } => fault.with("model", model),
-            StillServed { model, version } => fault.with("model", model).with("version", version.to_string()),
+            NoWorker => api_error.retry_after(RETRY),
+            NotReady { model, .. } | Unknown { model, .. } => api_error.with("model", model).retry_after(RETRY),
+            NotDeployed { model } | VersionNotDeployed { model, .. } => api_error.with("model", model),
+            StillServed { model, version } => api_error.with("model", model).with("version", version.to_string()),
         }
     }
 }
@@ -107,7 +107,7 @@ pub enum PushError {
     BrokeOff(String),
 }
 
-impl From<PushError> for Fault {
+impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         let message = error.to_string();
         match error {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lepton_coordination::registry::Directory;
 use lepton_domain::model::{Model, check_name};
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{ApiError, Code, Reason};
 use lepton_models::Models;
 use tokio::fs;
 use tokio::sync::watch;
@@ -55,7 +55,7 @@ impl Import {
                         self.register(&name, versions).await;
                     }
                 }
-                Err(fault) => tracing::error!(%fault, "no model of the directory is registered"),
+                Err(error) => tracing::error!(%error, "no model of the directory is registered"),
             }
         }
         done.send_replace(true);
@@ -70,7 +70,7 @@ impl Import {
                     tracing::info!(model = name, version, new, path = %path.display(), "a model of the directory is registered");
                     newest = Some((model, version, new)).or(newest);
                 }
-                Err(fault) => tracing::error!(model = name, path = %path.display(), %fault, "a model is left out"),
+                Err(error) => tracing::error!(model = name, path = %path.display(), %error, "a model is left out"),
             }
         }
         let Some((model, version, new)) = newest else { return };
@@ -83,20 +83,20 @@ impl Import {
         });
         match deployed.await {
             Ok(model) => self.routing.settled(&model).await,
-            Err(fault) => {
-                tracing::error!(model = name, version, %fault, "a model of the directory is not deployed");
+            Err(error) => {
+                tracing::error!(model = name, version, %error, "a model of the directory is not deployed");
             }
         }
     }
 
-    async fn push(&self, name: &str, number: u32, path: &Path) -> Result<(Model, u32, bool), Fault> {
+    async fn push(&self, name: &str, number: u32, path: &Path) -> Result<(Model, u32, bool), ApiError> {
         check_name(name)?;
         let unreadable =
-            |error: std::io::Error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", path.display()));
+            |error: std::io::Error| ApiError::new(Reason::FileUnreadable, format!("{}: {error}", path.display()));
         let length = fs::metadata(path).await.map_err(unreadable)?.len();
         if length > self.bytes_max as u64 {
             let message = format!("the file has {length} bytes; at most {} are taken", self.bytes_max);
-            return Err(Fault::new(Reason::RequestTooLarge, message));
+            return Err(ApiError::new(Reason::RequestTooLarge, message));
         }
         let content = bytes::Bytes::from(fs::read(path).await.map_err(unreadable)?);
         patiently(|| self.intake.push(name, content.clone(), Some(number))).await
@@ -108,11 +108,11 @@ fn never_deployed(model: &Model) -> bool {
 }
 
 /// Repeats what fails only because something is not there yet.
-async fn patiently<T, F: Future<Output = Result<T, Fault>>>(mut work: impl FnMut() -> F) -> Result<T, Fault> {
+async fn patiently<T, F: Future<Output = Result<T, ApiError>>>(mut work: impl FnMut() -> F) -> Result<T, ApiError> {
     loop {
         match work().await {
-            Err(fault) if fault.code() == Code::Unavailable || fault.reason == Reason::Overloaded => {
-                tracing::debug!(%fault, "a model of the directory is tried again");
+            Err(error) if error.code() == Code::Unavailable || error.reason == Reason::Overloaded => {
+                tracing::debug!(%error, "a model of the directory is tried again");
                 tokio::time::sleep(PAUSE).await;
             }
             decided => return decided,
@@ -121,7 +121,7 @@ async fn patiently<T, F: Future<Output = Result<T, Fault>>>(mut work: impl FnMut
 }
 
 /// The versions in a directory, by model. Hidden entries, and versions that are no numbers, are left out, as Triton does.
-async fn find(directory: &Path) -> Result<Found, Fault> {
+async fn find(directory: &Path) -> Result<Found, ApiError> {
     let mut found = Found::new();
     for name in entries(directory).await? {
         let path = directory.join(&name);
@@ -129,8 +129,8 @@ async fn find(directory: &Path) -> Result<Found, Fault> {
             Ok(versions) => versions,
             // A file beside the models is no model.
             Err(_) if !path.is_dir() => continue,
-            Err(fault) => {
-                tracing::error!(model = name, %fault, "a model is left out");
+            Err(error) => {
+                tracing::error!(model = name, %error, "a model is left out");
                 continue;
             }
         };
@@ -149,8 +149,8 @@ async fn find(directory: &Path) -> Result<Found, Fault> {
 }
 
 /// The names in a directory, the first so many.
-async fn entries(directory: &Path) -> Result<Vec<String>, Fault> {
-    let unreadable = |error| Fault::new(Reason::FileUnreadable, format!("{}: {error}", directory.display()));
+async fn entries(directory: &Path) -> Result<Vec<String>, ApiError> {
+    let unreadable = |error| ApiError::new(Reason::FileUnreadable, format!("{}: {error}", directory.display()));
     let mut entries = fs::read_dir(directory).await.map_err(unreadable)?;
     let mut names = Vec::new();
     while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
@@ -161,7 +161,7 @@ async fn entries(directory: &Path) -> Result<Vec<String>, Fault> {
         }
         if names.len() > ENTRIES_MAX {
             let message = format!("{} has more than {ENTRIES_MAX} entries", directory.display());
-            return Err(Fault::new(Reason::FileUnreadable, message));
+            return Err(ApiError::new(Reason::FileUnreadable, message));
         }
     }
     names.sort_unstable();

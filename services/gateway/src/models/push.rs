@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lepton_core::blob::{Blobs, digest_of};
 use lepton_core::error;
 use lepton_domain::model::{Model, Signature, check_name};
-use lepton_domain::reason::{Code, Fault};
+use lepton_domain::reason::{ApiError, Code};
 use lepton_mesh::channel::pool::Pool;
 use lepton_models::{File, Models, discard};
 use lepton_proto::convert::model::read_signature;
@@ -49,7 +49,7 @@ pub struct Intake {
 struct Draft {
     blobs: Blobs,
     /// Goes on without us: what is half written cannot be deleted yet.
-    writing: Option<JoinHandle<Result<File, Fault>>>,
+    writing: Option<JoinHandle<Result<File, ApiError>>>,
     file: Option<File>,
 }
 
@@ -65,7 +65,7 @@ impl Draft {
     }
 
     /// Waits until it is written; gives its name.
-    async fn written(&mut self) -> Result<String, Fault> {
+    async fn written(&mut self) -> Result<String, ApiError> {
         if let Some(writing) = &mut self.writing {
             let file = writing.await.unwrap_or_else(|panic| Err(lost(panic)));
             self.writing = None;
@@ -77,7 +77,7 @@ impl Draft {
     }
 
     /// The file, which is somebody else's from now on.
-    fn take(&mut self) -> Result<File, Fault> {
+    fn take(&mut self) -> Result<File, ApiError> {
         self.file.take().ok_or_else(|| lost("it was not written"))
     }
 }
@@ -105,7 +105,7 @@ impl Drop for Draft {
     }
 }
 
-fn lost(why: impl Display) -> Fault {
+fn lost(why: impl Display) -> ApiError {
     PushError::FileLost(why.to_string()).into()
 }
 
@@ -121,7 +121,7 @@ impl Intake {
     }
 
     /// Makes a file a version; gives the model, the version's number, and whether it is new.
-    pub async fn push(&self, name: &str, content: Bytes, number: Option<u32>) -> Result<(Model, u32, bool), Fault> {
+    pub async fn push(&self, name: &str, content: Bytes, number: Option<u32>) -> Result<(Model, u32, bool), ApiError> {
         check_name(name)?;
         if content.is_empty() {
             return Err(PushError::Empty.into());
@@ -150,7 +150,7 @@ impl Intake {
     }
 
     /// Has a worker validate a stored file.
-    async fn validate(&self, blob: &str) -> Result<Signature, Fault> {
+    async fn validate(&self, blob: &str) -> Result<Signature, ApiError> {
         let mut tried = Vec::new();
         loop {
             let picked = self.workers.pick(&tried).ok_or(RoutingError::NoWorker)?;
@@ -160,22 +160,22 @@ impl Intake {
             let channel = Propagate::to("worker", picked.channel);
             let mut worker = ModelHostServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
             let answer = worker.inspect_model(request).await;
-            let fault = match answer {
+            let api_error = match answer {
                 Ok(answer) => {
                     picked.lease.succeed();
                     let answer = answer.into_inner();
                     let signature = read_signature(&answer.inputs, &answer.outputs);
                     return signature.map_err(|error| PushError::Invalid(error.to_string()).into());
                 }
-                Err(status) => error::fault(&status),
+                Err(status) => error::from_status(&status),
             };
-            if fault.code() != Code::Unavailable {
+            if api_error.code() != Code::Unavailable {
                 picked.lease.succeed();
-                return Err(fault);
+                return Err(api_error);
             }
             picked.lease.fail();
             if tried.len() >= VALIDATIONS_MAX {
-                return Err(PushError::NotValidated(fault.message).into());
+                return Err(PushError::NotValidated(api_error.message).into());
             }
         }
     }

@@ -11,7 +11,7 @@ use lepton_coordination::registry::Instance;
 use lepton_core::clock::Clock;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::model::{Model, check_name, not_found, version_not_found};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::channel::pool::Picked;
 use lepton_mesh::server::deadline::Deadline;
 use tokio::sync::{Semaphore, watch};
@@ -39,11 +39,11 @@ pub struct Routing {
 /// Reason why a call cannot be sent now.
 enum Miss {
     /// By the view it never can; etcd may know more.
-    Stale(Fault),
+    Stale(ApiError),
     /// It may work in a moment.
-    Early(Fault),
+    Early(ApiError),
     /// It cannot work, and waiting does not help.
-    Final(Fault),
+    Final(ApiError),
 }
 
 impl Routing {
@@ -91,20 +91,20 @@ impl Routing {
         version: Option<u32>,
         tried: &[InstanceId],
         deadline: Deadline,
-    ) -> Result<(Picked, u32), Fault> {
+    ) -> Result<(Picked, u32), ApiError> {
         let mut view = self.view.clone();
         let last = deadline.remaining(&self.clock).min(WAIT_MAX);
         let last = Deadline::after(last, &self.clock);
         let mut looked_up = false;
         loop {
             let known = view.borrow_and_update().clone();
-            let fault = match self.pick(known.get(name), name, version, tried) {
+            let error = match self.pick(known.get(name), name, version, tried) {
                 Ok(picked) => return Ok(picked),
-                Err(Miss::Final(fault)) => return Err(fault),
-                Err(Miss::Early(fault)) => fault,
-                Err(Miss::Stale(fault)) => {
+                Err(Miss::Final(error)) => return Err(error),
+                Err(Miss::Early(error)) => error,
+                Err(Miss::Stale(error)) => {
                     if !looked_up {
-                        self.look_up(name, version, fault, deadline).await?;
+                        self.look_up(name, version, error, deadline).await?;
                         looked_up = true;
                     }
                     not_ready(name, version)
@@ -112,7 +112,7 @@ impl Routing {
             };
             let patience = last.remaining(&self.clock);
             if patience.is_zero() || !tried.is_empty() {
-                return Err(fault);
+                return Err(error);
             }
             let news = async {
                 tokio::select! {
@@ -122,13 +122,18 @@ impl Routing {
             };
             // A timeout is found out above; an end of the view is the end of the gateway.
             if timeout(patience, news).await == Ok(false) {
-                return Err(fault);
+                return Err(error);
             }
         }
     }
 
     /// The record of a model, and the version that a call would get, if any is served.
-    pub async fn find(&self, name: &str, version: Option<u32>, deadline: Deadline) -> Result<(Arc<Model>, u32), Fault> {
+    pub async fn find(
+        &self,
+        name: &str,
+        version: Option<u32>,
+        deadline: Deadline,
+    ) -> Result<(Arc<Model>, u32), ApiError> {
         let known = self.view();
         let placement = known.get(name);
         let model = match placement.map(|placement| placement.model.clone()) {
@@ -146,10 +151,10 @@ impl Routing {
     }
 
     /// Refuses a model that would not answer at once.
-    pub fn ready(&self, name: &str, version: Option<u32>) -> Result<(), Fault> {
+    pub fn ready(&self, name: &str, version: Option<u32>) -> Result<(), ApiError> {
         match self.pick(self.view().get(name), name, version, &[]) {
             Ok(_) => Ok(()),
-            Err(Miss::Stale(fault) | Miss::Early(fault) | Miss::Final(fault)) => Err(fault),
+            Err(Miss::Stale(error) | Miss::Early(error) | Miss::Final(error)) => Err(error),
         }
     }
 
@@ -185,7 +190,13 @@ impl Routing {
     }
 
     /// Reads etcd where the view has no answer. Returns `stale` where etcd has none either.
-    async fn look_up(&self, name: &str, version: Option<u32>, stale: Fault, deadline: Deadline) -> Result<(), Fault> {
+    async fn look_up(
+        &self,
+        name: &str,
+        version: Option<u32>,
+        stale: ApiError,
+        deadline: Deadline,
+    ) -> Result<(), ApiError> {
         let model = self.read(name, deadline).await?;
         let wanted = version.or(model.deployed);
         match wanted {
@@ -197,7 +208,7 @@ impl Routing {
         }
     }
 
-    async fn read(&self, name: &str, deadline: Deadline) -> Result<Model, Fault> {
+    async fn read(&self, name: &str, deadline: Deadline) -> Result<Model, ApiError> {
         // What can be no model's name need not be asked for.
         check_name(name).map_err(|_| not_found(name))?;
         let read = async {
@@ -208,23 +219,23 @@ impl Routing {
         let found = read.unwrap_or_else(|_| Err(unknown(name, "it did not answer in time".to_owned())));
         match found {
             Ok(found) => found.ok_or_else(|| not_found(name)),
-            Err(fault) if fault.reason == Reason::JournalUnavailable => Err(unknown(name, fault.message)),
-            Err(fault) => Err(fault),
+            Err(error) if error.reason == Reason::JournalUnavailable => Err(unknown(name, error.message)),
+            Err(error) => Err(error),
         }
     }
 }
 
-fn unknown(name: &str, why: String) -> Fault {
+fn unknown(name: &str, why: String) -> ApiError {
     let model = name.to_owned();
     RoutingError::Unknown { model, why }.into()
 }
 
-fn not_ready(name: &str, version: Option<u32>) -> Fault {
+fn not_ready(name: &str, version: Option<u32>) -> ApiError {
     let model = name.to_owned();
     RoutingError::NotReady { model, version }.into()
 }
 
-fn not_deployed(name: &str, version: Option<u32>) -> Fault {
+fn not_deployed(name: &str, version: Option<u32>) -> ApiError {
     let model = name.to_owned();
     match version {
         Some(version) => RoutingError::VersionNotDeployed { model, version }.into(),

@@ -19,12 +19,12 @@ pub async fn keep(models: Models, store: Payloads, random: Random, interval: Dur
         }
         let swept = match store.store() {
             Ok(blobs) => models.sweep(&blobs).await,
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         };
         match swept {
             Ok(0) => {}
             Ok(files) => tracing::info!(files, "deleted files that no version of a model names"),
-            Err(fault) => tracing::warn!(%fault, "files of models were not swept"),
+            Err(error) => tracing::warn!(%error, "files of models were not swept"),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! and retries to [`super::balancer`], the figures and the trace id of the answer to the workers.
 
 use bytes::Bytes;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::analysis::v1::{AnalyzeRequest, Consistency};
 use lepton_proto::validate;
@@ -34,7 +34,7 @@ impl Online {
     }
 
     /// Analyses a JSON body while it arrives. Gives the encoded `AnalyzeResponse`.
-    pub async fn analyze_json(&self, body: &mut Incoming, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    pub async fn analyze_json(&self, body: &mut Incoming, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
         // A body is not read while all places are taken; yet who sends slowly takes none from others.
         self.calls.enter().map(drop)?;
         let deadline = self.calls.deadline(deadline);
@@ -45,7 +45,7 @@ impl Online {
     }
 
     /// Analyses an encoded `AnalyzeRequest`. Gives the encoded `AnalyzeResponse`.
-    pub async fn analyze_encoded(&self, encoded: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    pub async fn analyze_encoded(&self, encoded: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
         let _inside = self.calls.enter()?;
         let deadline = self.calls.deadline(deadline);
         let head = request::peek(&encoded, &DECISIVE_FIELDS).map_err(ProxyError::from)?;
@@ -58,7 +58,7 @@ impl Online {
         model_ref: Option<ModelRef>,
         message: WorkerRequest,
         deadline: Deadline,
-    ) -> Result<Bytes, Fault> {
+    ) -> Result<Bytes, ApiError> {
         self.calls.call(PATH, model_ref.as_ref(), message, deadline).await
     }
 }
@@ -67,13 +67,13 @@ impl Bytewise for Online {
     const NAME: &'static str = "lepton.analysis.v1.AnalysisService";
     const METHODS: &'static [&'static str] = &["Analyze"];
 
-    async fn answer(&self, _: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    async fn answer(&self, _: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
         self.analyze_encoded(request, deadline).await
     }
 }
 
 /// Decodes a body while it arrives.
-async fn decode(body: &mut Incoming) -> Result<Decoded, Fault> {
+async fn decode(body: &mut Incoming) -> Result<Decoded, ApiError> {
     let mut decoder = Decoder::new()?;
     while let Some(piece) = body.next().await? {
         decoder.feed(&piece)?;
@@ -82,7 +82,7 @@ async fn decode(body: &mut Incoming) -> Result<Decoded, Fault> {
 }
 
 /// Checks a request without its rows, and returns the model that it needs.
-fn check(request: &AnalyzeRequest) -> Result<Option<ModelRef>, Fault> {
+fn check(request: &AnalyzeRequest) -> Result<Option<ModelRef>, ApiError> {
     validate::check_typed("lepton.analysis.v1.AnalyzeRequest", request)?;
     if request.consistency() == Consistency::Quorum {
         return Err(ProxyError::QuorumUnsupported.into());

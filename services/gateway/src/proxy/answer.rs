@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use bytes::{Buf as _, Bytes};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::analysis::v1::AnalyzeResponse;
 use lepton_proto::proto_json::{self, PrintError};
 use prost::encoding::{WireType, decode_key, decode_varint, skip_field};
@@ -40,7 +40,7 @@ pub enum AnswerError {
     Unprintable(#[from] PrintError),
 }
 
-impl From<AnswerError> for Fault {
+impl From<AnswerError> for ApiError {
     fn from(error: AnswerError) -> Self {
         // Workers are of the mesh: what they send keeps the contract.
         Self::new(Reason::Internal, error.to_string())

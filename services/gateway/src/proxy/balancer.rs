@@ -10,7 +10,7 @@ use bytes::Bytes;
 use lepton_core::clock::Clock;
 use lepton_domain::admission::Gate;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Code, Fault, Reason};
+use lepton_domain::reason::{ApiError, Code, Reason};
 use lepton_mesh::channel::pool::{Picked, Pool};
 use lepton_mesh::server::deadline::Deadline;
 
@@ -73,7 +73,7 @@ impl Balancer {
     }
 
     /// Takes a place among the calls under way; refused when there is none.
-    pub fn enter(&self) -> Result<CallPermit, Fault> {
+    pub fn enter(&self) -> Result<CallPermit, ApiError> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).enter()?;
         Ok(CallPermit(self.gate.clone()))
     }
@@ -87,8 +87,8 @@ impl Balancer {
     pub async fn within<T>(
         &self,
         deadline: Deadline,
-        read: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
+        read: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         let read = tokio::time::timeout(deadline.remaining(&self.clock), read).await;
         read.unwrap_or_else(|_| Err(ProxyError::RequestLate.into()))
     }
@@ -100,7 +100,7 @@ impl Balancer {
         model_ref: Option<&ModelRef>,
         message: WorkerRequest,
         deadline: Deadline,
-    ) -> Result<Bytes, Fault> {
+    ) -> Result<Bytes, ApiError> {
         self.budget.earn(self.clock.monotonic());
         if message.bytes() > self.config.retry_body_bytes_max {
             let chosen = self.choose(model_ref, &[], deadline).await?;
@@ -115,8 +115,8 @@ impl Balancer {
                 .attempt(path, chosen, WorkerRequest::encoded(whole.clone()), deadline)
                 .await
             {
-                Err(fault) if self.may_retry(&fault, tried.len()) => {
-                    tracing::debug!(%fault, "a worker did not answer; another is tried");
+                Err(error) if self.may_retry(&error, tried.len()) => {
+                    tracing::debug!(%error, "a worker did not answer; another is tried");
                 }
                 result => return result.map_err(unanswered),
             }
@@ -129,7 +129,7 @@ impl Balancer {
         model_ref: Option<&ModelRef>,
         tried: &[InstanceId],
         deadline: Deadline,
-    ) -> Result<ChosenWorker, Fault> {
+    ) -> Result<ChosenWorker, ApiError> {
         match model_ref {
             Some(ModelRef { name, version }) => {
                 let (picked, version) = self.routing.choose(name, *version, tried, deadline).await?;
@@ -146,7 +146,7 @@ impl Balancer {
     }
 
     /// Any worker. A gateway that has just started waits for the first: it may only not have found any yet.
-    async fn any_worker(&self, tried: &[InstanceId], deadline: Deadline) -> Result<Picked, Fault> {
+    async fn any_worker(&self, tried: &[InstanceId], deadline: Deadline) -> Result<Picked, ApiError> {
         loop {
             if let Some(picked) = self.workers.pick(tried) {
                 return Ok(picked);
@@ -167,7 +167,7 @@ impl Balancer {
         chosen: ChosenWorker,
         message: WorkerRequest,
         deadline: Deadline,
-    ) -> Result<Bytes, Fault> {
+    ) -> Result<Bytes, ApiError> {
         let ChosenWorker { picked, version } = chosen;
         let patience = deadline.remaining(&self.clock);
         let outgoing = Outgoing {
@@ -182,7 +182,7 @@ impl Balancer {
             .unwrap_or_else(|_| Err(ProxyError::AnswerLate.into()));
         match &result {
             // One that lacks the model is well all the same.
-            Err(fault) if fault.code() == Code::Unavailable && fault.reason != Reason::ModelNotReady => {
+            Err(error) if error.code() == Code::Unavailable && error.reason != Reason::ModelNotReady => {
                 picked.lease.fail();
             }
             // What is wrong with a request says nothing about its worker.
@@ -191,8 +191,8 @@ impl Balancer {
         result
     }
 
-    fn may_retry(&self, fault: &Fault, tried: usize) -> bool {
-        fault.code() == Code::Unavailable && tried < ATTEMPTS_MAX && self.budget.spend(self.clock.monotonic())
+    fn may_retry(&self, error: &ApiError, tried: usize) -> bool {
+        error.code() == Code::Unavailable && tried < ATTEMPTS_MAX && self.budget.spend(self.clock.monotonic())
     }
 }
 
@@ -207,15 +207,15 @@ impl Drop for CallPermit {
 }
 
 /// A worker that broke off has left nothing behind, so the caller may simply try again.
-fn unanswered(fault: Fault) -> Fault {
-    let kept = matches!(fault.reason, Reason::NoWorker | Reason::ModelNotReady);
-    if fault.code() != Code::Unavailable || kept {
-        return fault;
+fn unanswered(error: ApiError) -> ApiError {
+    let kept = matches!(error.reason, Reason::NoWorker | Reason::ModelNotReady);
+    if error.code() != Code::Unavailable || kept {
+        return error;
     }
-    let Fault {
+    let ApiError {
         message: why,
         retry_after,
         ..
-    } = fault;
+    } = error;
     ProxyError::Unanswered { why, retry_after }.into()
 }

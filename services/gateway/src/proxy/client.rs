@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, header};
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::server::deadline::GRPC_TIMEOUT;
 use lepton_proto::convert::inference::MODEL_VERSION_KEY;
 use lepton_telemetry::propagate::Propagate;
@@ -30,7 +30,7 @@ pub struct Outgoing<'a> {
 }
 
 /// Calls a unary RPC and returns its answer. Dropping the future cancels the call at the worker.
-pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fault> {
+pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, ApiError> {
     let path = outgoing.path;
     let mut request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/grpc")
@@ -41,9 +41,9 @@ pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Fa
     }
     let request = request
         .body(tonic::body::Body::new(outgoing.body))
-        .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
+        .map_err(|error| ApiError::new(Reason::Internal, format!("{path}: {error}")))?;
     let sent = Propagate::to("worker", channel).oneshot(request).await;
-    let response = sent.map_err(|failure| error::fault(&Status::from_error(failure.into())))?;
+    let response = sent.map_err(|failure| error::from_status(&Status::from_error(failure.into())))?;
     Ok(grpc_framing::messages(response.map(Body::new))?.only().await?)
 }
 

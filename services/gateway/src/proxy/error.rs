@@ -1,11 +1,11 @@
 //! Errors of online calls that arise in the gateway.
 //!
-//! Promises: one conversion to the [`Fault`] that callers read. Leaves the choice of a worker to [`crate::models`], and
+//! Promises: one conversion to the [`ApiError`] that callers read. Leaves the choice of a worker to [`crate::models`], and
 //! what a worker refuses to the worker.
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 
 /// Delay before another try.
@@ -55,7 +55,7 @@ pub enum ProxyError {
     },
 }
 
-impl From<ProxyError> for Fault {
+impl From<ProxyError> for ApiError {
     fn from(error: ProxyError) -> Self {
         let message = error.to_string();
         match error {

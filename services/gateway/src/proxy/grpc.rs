@@ -9,7 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
 use lepton_core::error;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_mesh::server::raw::Raw;
 use tonic::Status;
@@ -30,7 +30,7 @@ pub trait Bytewise: Clone + Send + Sync + 'static {
         method: &str,
         request: Bytes,
         deadline: Option<Deadline>,
-    ) -> impl Future<Output = Result<Bytes, Fault>> + Send;
+    ) -> impl Future<Output = Result<Bytes, ApiError>> + Send;
 }
 
 /// Serves such a service.
@@ -76,7 +76,7 @@ impl<S: Bytewise> tower::Service<Request<Body>> for Server<S> {
 }
 
 /// The refusal of a method that peers have and this service does not, with those that it has.
-fn unknown<S: Bytewise>(method: &str) -> Fault {
+fn unknown<S: Bytewise>(method: &str) -> ApiError {
     let error = ProxyError::NoMethod {
         service: S::NAME,
         method: method.to_owned(),
@@ -100,7 +100,7 @@ impl<S: Bytewise> UnaryService<Bytes> for Method<S> {
         Box::pin(async move {
             let deadline = request.extensions().get().copied();
             let answer = service.answer(method, request.into_inner(), deadline).await;
-            answer.map(tonic::Response::new).map_err(|fault| error::status(&fault))
+            answer.map(tonic::Response::new).map_err(|error| error::status(&error))
         })
     }
 }

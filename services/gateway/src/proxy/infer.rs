@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use lepton_domain::model::version_not_found;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_mesh::server::health::Readiness;
 use lepton_proto::convert::inference::{SERVER_NAME, model_metadata, parse_version};
@@ -50,7 +50,7 @@ impl Inference {
     }
 
     /// Takes a permit for a call, see [`Balancer::enter`].
-    pub fn enter(&self) -> Result<CallPermit, Fault> {
+    pub fn enter(&self) -> Result<CallPermit, ApiError> {
         self.calls.enter()
     }
 
@@ -58,8 +58,8 @@ impl Inference {
     pub async fn within<T>(
         &self,
         deadline: Option<Deadline>,
-        read: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
+        read: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         self.calls.within(self.calls.deadline(deadline), read).await
     }
 
@@ -69,20 +69,20 @@ impl Inference {
         model_ref: &ModelRef,
         request: WorkerRequest,
         deadline: Option<Deadline>,
-    ) -> Result<Bytes, Fault> {
+    ) -> Result<Bytes, ApiError> {
         let deadline = self.calls.deadline(deadline);
         self.calls.call(MODEL_INFER, Some(model_ref), request, deadline).await
     }
 
     /// Refuses a model that is not there, so that no body is read for it.
-    pub async fn check(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), Fault> {
+    pub async fn check(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), ApiError> {
         let deadline = self.calls.deadline(deadline);
         let found = self.routing.find(&model_ref.name, model_ref.version, deadline).await;
         found.map(drop)
     }
 
     /// Refuses a model that would not answer now.
-    pub async fn check_ready(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), Fault> {
+    pub async fn check_ready(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), ApiError> {
         self.check(model_ref, deadline).await?;
         self.routing.ready(&model_ref.name, model_ref.version)
     }
@@ -92,7 +92,7 @@ impl Inference {
         &self,
         model_ref: &ModelRef,
         deadline: Option<Deadline>,
-    ) -> Result<ModelMetadataResponse, Fault> {
+    ) -> Result<ModelMetadataResponse, ApiError> {
         let deadline = self.calls.deadline(deadline);
         let found = self.routing.find(&model_ref.name, model_ref.version, deadline).await;
         let (model, number) = found?;
@@ -106,7 +106,7 @@ impl Inference {
         Ok(model_metadata(&model.name, &version.signature, versions))
     }
 
-    async fn infer_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    async fn infer_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
         let _inside = self.enter()?;
         let head: ModelInferRequest = request::peek(&request, &MODEL_FIELDS).map_err(ProxyError::from)?;
         let model_ref = parse_model_ref(head.model_name, &head.model_version)?;
@@ -125,7 +125,7 @@ impl Bytewise for Inference {
         "ModelInfer",
     ];
 
-    async fn answer(&self, method: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, Fault> {
+    async fn answer(&self, method: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
         let answer = match method {
             "ModelInfer" => return self.infer_encoded(request, deadline).await,
             "ServerLive" => ServerLiveResponse { live: true }.encode_to_vec(),

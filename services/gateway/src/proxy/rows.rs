@@ -4,10 +4,10 @@
 //! error carries line and column. Leaves what the figures mean to the workers.
 
 use bytes::{Buf as _, BytesMut};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::analysis::v1::{AnalyzeRequest, Table};
 use lepton_proto::convert::analysis::TableBuilder;
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::descriptors::pool;
 use prost_reflect::{DynamicMessage, ReflectMessage as _};
@@ -15,7 +15,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _};
 use self::row::BadRow;
 use self::scan::Scan;
 use super::error::ProxyError;
-use crate::transcode::json_error::{JsonError, Position};
+use crate::transcode::json_error::{JsonBodyError, Position};
 use crate::transcode::request;
 
 mod packed;
@@ -98,9 +98,10 @@ enum Step {
 
 impl Decoder {
     /// A decoder at the start of a body.
-    pub fn new() -> Result<Self, Fault> {
+    pub fn new() -> Result<Self, ApiError> {
         let descriptor = pool().get_message_by_name("lepton.analysis.v1.AnalyzeRequest");
-        let descriptor = descriptor.ok_or_else(|| Fault::new(Reason::Internal, "the contract lost AnalyzeRequest"))?;
+        let descriptor =
+            descriptor.ok_or_else(|| ApiError::new(Reason::Internal, "the contract lost AnalyzeRequest"))?;
         Ok(Self {
             pending: BytesMut::new(),
             position: Position::START,
@@ -114,23 +115,23 @@ impl Decoder {
     }
 
     /// Takes the next piece of the body.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Fault> {
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
         self.pending.extend_from_slice(piece);
         while let Step::Done = self.step()? {}
         Ok(())
     }
 
     /// Ends the body. Fails with NO_ROWS where it had none.
-    pub fn finish(mut self) -> Result<Decoded, Fault> {
+    pub fn finish(mut self) -> Result<Decoded, ApiError> {
         if self.next != Next::End {
             return Err(self.cut_off());
         }
         let table = self.table.take().map(TableBuilder::finish).transpose()?;
         let request = self.request.transcode_to::<AnalyzeRequest>();
-        let request = request.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
+        let request = request.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
         match (table, self.packed) {
             (None, None) => Err(ProxyError::NoRows.into()),
-            (Some(_), Some(_)) => Err(Fault::field(
+            (Some(_), Some(_)) => Err(ApiError::field(
                 "table",
                 "the rows are given twice; give `data` or `table`",
             )),
@@ -141,7 +142,7 @@ impl Decoder {
         }
     }
 
-    fn step(&mut self) -> Result<Step, Fault> {
+    fn step(&mut self) -> Result<Step, ApiError> {
         self.skip_space();
         let Some(&first) = self.pending.first() else {
             return Ok(Step::Starved);
@@ -171,7 +172,7 @@ impl Decoder {
         Step::Done
     }
 
-    fn key(&mut self) -> Result<Step, Fault> {
+    fn key(&mut self) -> Result<Step, ApiError> {
         let Some(colon) = self.scan.find(&self.pending, b":") else {
             return Ok(Step::Starved);
         };
@@ -182,14 +183,14 @@ impl Decoder {
                 _ => Field::Other,
             })
         });
-        let field = field.map_err(|fault| self.text_fault(fault))?;
+        let field = field.map_err(|error| self.text_error(error))?;
         let start = colon + 1;
         self.next = Next::Value { start, field };
         self.scan = Scan::from(colon + 1);
         Ok(Step::Done)
     }
 
-    fn value(&mut self, start: usize, field: Field) -> Result<Step, Fault> {
+    fn value(&mut self, start: usize, field: Field) -> Result<Step, ApiError> {
         let space = self.pending[start..].iter().take_while(|byte| is_space(**byte)).count();
         let first = self.pending.get(start + space).copied();
         if (field, first) == (Field::Rows, Some(b'[')) {
@@ -215,7 +216,7 @@ impl Decoder {
     }
 
     /// Takes the packed table that is pending from `start` to `end`.
-    fn packed(&mut self, start: usize, end: usize) -> Result<(), Fault> {
+    fn packed(&mut self, start: usize, end: usize) -> Result<(), ApiError> {
         if self.packed.is_some() {
             return Err(self.syntax("`table` is given twice"));
         }
@@ -226,7 +227,7 @@ impl Decoder {
     }
 
     /// Takes the small field that is pending with its key up to `end`.
-    fn small(&mut self, end: usize) -> Result<(), Fault> {
+    fn small(&mut self, end: usize) -> Result<(), ApiError> {
         let field = [b"{", &self.pending[..end], b"}"].concat();
         // The brace that was put in front moves the first line by one.
         let base = Position {
@@ -240,7 +241,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn row(&mut self) -> Result<Step, Fault> {
+    fn row(&mut self) -> Result<Step, ApiError> {
         let Some(end) = self.scan.find(&self.pending, b",]}") else {
             return Ok(Step::Starved);
         };
@@ -248,7 +249,7 @@ impl Decoder {
             return Err(self.syntax("expected a row"));
         }
         let table = self.table.get_or_insert_default();
-        row::read(&self.pending[..end], table).map_err(|bad| self.row_fault(bad))?;
+        row::read(&self.pending[..end], table).map_err(|bad| self.row_error(bad))?;
         self.consume(end);
         self.place = ListPosition::Behind;
         Ok(Step::Done)
@@ -267,17 +268,17 @@ impl Decoder {
         self.scan = Scan::default();
     }
 
-    /// The fault of a body that ends inside something.
-    fn cut_off(&mut self) -> Fault {
+    /// The error of a body that ends inside something.
+    fn cut_off(&mut self) -> ApiError {
         let inside = match self.next {
             Next::Row if self.place != ListPosition::Behind => match row::read(&self.pending, &mut TableBuilder::new())
             {
-                Err(bad) => Some(self.row_fault(bad)),
+                Err(bad) => Some(self.row_error(bad)),
                 Ok(_) => None,
             },
             Next::Field if self.place != ListPosition::Behind => {
                 let key = Reader::new(&self.pending).and_then(|mut reader| reader.key().map(drop));
-                key.err().map(|fault| self.text_fault(fault))
+                key.err().map(|error| self.text_error(error))
             }
             _ => None,
         };
@@ -286,28 +287,28 @@ impl Decoder {
         inside.unwrap_or_else(|| self.syntax("the body ends too early"))
     }
 
-    fn syntax(&self, why: &str) -> Fault {
-        JsonError::syntax(why, self.position, &self.pending).into()
+    fn syntax(&self, why: &str) -> ApiError {
+        JsonBodyError::syntax(why, self.position, &self.pending).into()
     }
 
-    /// A fault of the pending text, at its place in the body.
-    fn text_fault(&self, fault: JsonFault) -> Fault {
+    /// An error of the pending text, at its place in the body.
+    fn text_error(&self, error: JsonError) -> ApiError {
         let inner = Position {
-            line: fault.line.max(1),
-            column: fault.column.max(1),
+            line: error.line.max(1),
+            column: error.column.max(1),
         };
         let Position { line, column } = self.position.plus(inner);
-        Fault::from(JsonFault { line, column, ..fault })
+        ApiError::from(JsonError { line, column, ..error })
     }
 
-    fn row_fault(&self, bad: BadRow) -> Fault {
+    fn row_error(&self, bad: BadRow) -> ApiError {
         let row = self.table.as_ref().map_or(0, TableBuilder::row_count);
         match bad {
-            BadRow::Text(fault) => self.text_fault(fault).with("row", row.to_string()),
-            BadRow::Shape(mut fault) => {
+            BadRow::Text(error) => self.text_error(error).with("row", row.to_string()),
+            BadRow::Shape(mut error) => {
                 let Position { line, column } = self.position;
-                fault.message = format!("{} (the row begins at line {line}, column {column})", fault.message);
-                fault
+                error.message = format!("{} (the row begins at line {line}, column {column})", error.message);
+                error
             }
         }
     }

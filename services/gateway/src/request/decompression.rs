@@ -64,7 +64,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
-    use lepton_domain::reason::{Fault, Reason};
+    use lepton_domain::reason::{ApiError, Reason};
 
     use super::*;
 
@@ -85,7 +85,7 @@ mod tests {
         encoder.finish().expect("memory")
     }
 
-    async fn message(request: Request<Body>) -> Result<Bytes, Fault> {
+    async fn message(request: Request<Body>) -> Result<Bytes, ApiError> {
         assert!(is_compressed(&request));
         let (request, _held) = decompressed(request, 1 << 20, &MemoryBudget::new(4 << 20)).await?;
         assert!(!request.headers().contains_key(GRPC_ENCODING));
@@ -118,8 +118,8 @@ mod tests {
         let bomb = || request(1, &compressed(&[0; 700 << 10]));
         let kept = decompressed(bomb(), 1 << 20, &budget).await.expect("room");
         let refused = decompressed(bomb(), 1 << 20, &budget).await.map(drop);
-        let fault = Fault::from(refused.expect_err("no room"));
-        assert_eq!(fault.reason, Reason::Overloaded);
+        let error = ApiError::from(refused.expect_err("no room"));
+        assert_eq!(error.reason, Reason::Overloaded);
         drop(kept);
         decompressed(bomb(), 1 << 20, &budget).await.expect("room again");
     }
@@ -132,13 +132,13 @@ mod tests {
             &whole[..whole.len() / 2],
             &[&whole[..], b"more"].concat(),
         ] {
-            let fault = message(request(1, broken)).await.expect_err("refused");
-            assert_eq!(fault.reason, Reason::FieldInvalid, "{fault}");
+            let error = message(request(1, broken)).await.expect_err("refused");
+            assert_eq!(error.reason, Reason::FieldInvalid, "{error}");
         }
-        let fault = message(request(2, &whole)).await.expect_err("refused");
-        assert_eq!(fault.reason, Reason::FieldInvalid, "{fault}");
+        let error = message(request(2, &whole)).await.expect_err("refused");
+        assert_eq!(error.reason, Reason::FieldInvalid, "{error}");
         let bomb = compressed(&vec![0; 8 << 20]);
-        let fault = message(request(1, &bomb)).await.expect_err("refused");
-        assert_eq!(fault.reason, Reason::RequestTooLarge, "{fault}");
+        let error = message(request(1, &bomb)).await.expect_err("refused");
+        assert_eq!(error.reason, Reason::RequestTooLarge, "{error}");
     }
 }

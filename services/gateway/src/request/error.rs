@@ -1,11 +1,11 @@
 //! Errors of the edge, before a request reaches its service.
 //!
-//! Promises: typed where it arises; one conversion to the [`Fault`] that callers read. Leaves forms to [`crate::edge`].
+//! Promises: typed where it arises; one conversion to the [`ApiError`] that callers read. Leaves forms to [`crate::edge`].
 
 use std::time::Duration;
 
 use http::Method;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::memory_budget::Exhausted;
 use lepton_proto::roles::{self, Role};
 
@@ -103,7 +103,7 @@ pub enum EdgeError {
 pub enum UpstreamError {
     /// The service refused it or failed.
     #[error("{0}")]
-    Refused(Fault),
+    Refused(ApiError),
     /// It did not even answer as gRPC does.
     #[error("a service answered HTTP {0}")]
     Http(http::StatusCode),
@@ -121,10 +121,10 @@ pub enum UpstreamError {
     TooLarge(usize),
 }
 
-impl From<UpstreamError> for Fault {
+impl From<UpstreamError> for ApiError {
     fn from(error: UpstreamError) -> Self {
         let reason = match error {
-            UpstreamError::Refused(fault) => return fault,
+            UpstreamError::Refused(api_error) => return api_error,
             UpstreamError::BrokeOff(_) => Reason::OutcomeUnknown,
             UpstreamError::TooLarge(_) => Reason::RequestTooLarge,
             UpstreamError::Http(_) | UpstreamError::Empty | UpstreamError::Compressed => Reason::Internal,
@@ -133,7 +133,7 @@ impl From<UpstreamError> for Fault {
     }
 }
 
-impl From<EdgeError> for Fault {
+impl From<EdgeError> for ApiError {
     fn from(error: EdgeError) -> Self {
         use EdgeError as E;
         let message = error.to_string();

@@ -144,7 +144,7 @@ fn broke_off(error: &axum::Error) -> UpstreamError {
 /// The error in headers or trailers, if they carry a status that is not OK.
 fn outcome(headers: &HeaderMap) -> Result<(), UpstreamError> {
     match tonic::Status::from_header_map(headers) {
-        Some(status) if status.code() != tonic::Code::Ok => Err(UpstreamError::Refused(error::fault(&status))),
+        Some(status) if status.code() != tonic::Code::Ok => Err(UpstreamError::Refused(error::from_status(&status))),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 //! Promises: where the body shows its nature, INVALID_JSON names it and what to do instead. Leaves everything else to the parser
 //! that refused the body.
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde::de::IgnoredAny;
 
 /// The nature of a body that was meant as JSON.
@@ -27,27 +27,27 @@ enum Mistake {
     Csv,
 }
 
-/// The fault of a body that begins like this, with its cause if that can be seen.
-pub fn explained(fault: Fault, beginning: &[u8]) -> Fault {
+/// The error of a body that begins like this, with its cause if that can be seen.
+pub fn explained(error: ApiError, beginning: &[u8]) -> ApiError {
     // The first of several texts may be JSON, and not what is taken.
-    let may_be_lines = [Reason::UnknownField, Reason::NoRows].contains(&fault.reason);
-    if fault.reason != Reason::InvalidJson && !may_be_lines {
-        return fault;
+    let may_be_lines = [Reason::UnknownField, Reason::NoRows].contains(&error.reason);
+    if error.reason != Reason::InvalidJson && !may_be_lines {
+        return error;
     }
     match recognised(beginning) {
         Some(Mistake::Lines) => invalid(Mistake::Lines, "2", "1"),
         Some(mistake) if !may_be_lines => {
-            let place = |key: &str| fault.metadata.get(key).map_or("1", String::as_str);
+            let place = |key: &str| error.metadata.get(key).map_or("1", String::as_str);
             invalid(mistake, place("line"), place("column"))
         }
-        _ => fault,
+        _ => error,
     }
 }
 
-fn invalid(mistake: Mistake, line: &str, column: &str) -> Fault {
+fn invalid(mistake: Mistake, line: &str, column: &str) -> ApiError {
     let message = format!("line {line}, column {column}: {mistake}");
-    let fault = Fault::new(Reason::InvalidJson, message).with("line", line);
-    fault.with("column", column)
+    let error = ApiError::new(Reason::InvalidJson, message).with("line", line);
+    error.with("column", column)
 }
 
 fn recognised(beginning: &[u8]) -> Option<Mistake> {
@@ -117,24 +117,24 @@ mod tests {
 
     #[test]
     fn only_what_is_no_json_is_explained() {
-        let fault = Fault::new(Reason::InvalidJson, "line 1, column 7: no").with("line", "1");
-        let wide = explained(fault.clone().with("column", "7"), b"{\0}\0");
+        let error = ApiError::new(Reason::InvalidJson, "line 1, column 7: no").with("line", "1");
+        let wide = explained(error.clone().with("column", "7"), b"{\0}\0");
         assert!(
             wide.message.starts_with("line 1, column 7: the body is UTF-16"),
             "{wide}"
         );
-        assert_eq!(explained(fault.clone(), b"{}x"), fault);
+        assert_eq!(explained(error.clone(), b"{}x"), error);
         for reason in [Reason::InvalidJson, Reason::UnknownField, Reason::NoRows] {
-            let lines = explained(Fault::new(reason, "no"), b"{\"a\":1}\n{\"a\":2}");
+            let lines = explained(ApiError::new(reason, "no"), b"{\"a\":1}\n{\"a\":2}");
             assert_eq!(
                 (lines.reason, lines.metadata["line"].as_str()),
                 (Reason::InvalidJson, "2"),
                 "{lines}"
             );
         }
-        let unknown = Fault::new(Reason::UnknownField, "no");
+        let unknown = ApiError::new(Reason::UnknownField, "no");
         assert_eq!(explained(unknown.clone(), b"{\"a\":1}"), unknown);
-        let other = Fault::new(Reason::FieldInvalid, "no");
+        let other = ApiError::new(Reason::FieldInvalid, "no");
         assert_eq!(explained(other.clone(), b"\xef\xbb\xbf"), other);
     }
 }

@@ -4,7 +4,7 @@
 //! and not a thousand. Leaves one submit to [`Tasks::submit`].
 
 use futures::{Stream, StreamExt as _};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_telemetry::trace::{self, TraceContext};
 
@@ -20,9 +20,9 @@ impl Tasks {
     pub fn submit_all(
         &self,
         caller: &Caller,
-        submits: Vec<Result<Submit, Fault>>,
+        submits: Vec<Result<Submit, ApiError>>,
         deadline: Option<Deadline>,
-    ) -> impl Stream<Item = Result<View, Fault>> + Send {
+    ) -> impl Stream<Item = Result<View, ApiError>> + Send {
         // One deadline for all: the caller waits for the batch.
         let deadline = deadline.unwrap_or_else(|| Deadline::after(self.config.deadline, &self.context.clock));
         let submits = futures::stream::iter(submits);

@@ -1,10 +1,10 @@
 //! Errors of calls about tasks that arise in the gateway.
 //!
-//! Promises: one conversion to the [`Fault`] that callers read; [`Reason::Internal`] only for what the leader never sends.
+//! Promises: one conversion to the [`ApiError`] that callers read; [`Reason::Internal`] only for what the leader never sends.
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 
 /// Delay before another try.
@@ -94,14 +94,14 @@ impl CallError {
     }
 }
 
-impl From<CallError> for Fault {
+impl From<CallError> for ApiError {
     fn from(error: CallError) -> Self {
-        let mut fault = Self::new(error.reason(), error.to_string());
-        fault.retry_after = error.retry_after();
+        let mut api_error = Self::new(error.reason(), error.to_string());
+        api_error.retry_after = error.retry_after();
         match error {
-            CallError::NoTaskId(id) => fault.with("task", excerpt(&id)),
-            CallError::KindUnknown { kind, .. } => fault.with("kind", excerpt(&kind)),
-            _ => fault,
+            CallError::NoTaskId(id) => api_error.with("task", excerpt(&id)),
+            CallError::KindUnknown { kind, .. } => api_error.with("kind", excerpt(&kind)),
+            _ => api_error,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use lepton_core::error::{self, rest_body};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::convert::time::read_duration;
 use lepton_proto::task::v1::batch_submit_result::Outcome;
@@ -38,14 +38,14 @@ impl TaskService for Tasks {
 
     async fn batch_submit_tasks(&self, request: Request<BatchSubmitTasksRequest>) -> Answer<BatchSubmitTasksResponse> {
         let deadline = deadline(&request);
-        let caller = caller(&request).map_err(|fault| error::status(&fault))?;
+        let caller = caller(&request).map_err(|error| error::status(&error))?;
         let requests = request.into_inner().requests;
-        submit::check_count(requests.len()).map_err(|fault| error::status(&fault))?;
+        submit::check_count(requests.len()).map_err(|error| error::status(&error))?;
         let submits = requests.into_iter().map(submit::message).collect();
         let results = self.submit_all(&caller, submits, deadline).map(|result| {
             let outcome = result.and_then(|view| view.to_wire());
             let outcome = outcome.map_or_else(
-                |fault| Outcome::Error(detail(&fault)),
+                |error| Outcome::Error(detail(&error)),
                 |task| Outcome::Task(Box::new(task)),
             );
             BatchSubmitResult { outcome: Some(outcome) }
@@ -108,9 +108,9 @@ impl TaskService for Tasks {
         let (caller, request) = (caller(&request), request.into_inner());
         let checked = validate::check_typed("lepton.task.v1.WatchTaskRequest", &request);
         let states = checked.and_then(|()| self.watch(&caller?, &request.id));
-        let states = states.map_err(|fault| error::status(&fault))?;
+        let states = states.map_err(|error| error::status(&error))?;
         let states = states.map(|view| view?.to_wire().map(|task| WatchTaskResponse { task: Some(task) }));
-        let states = states.map(|state| state.map_err(|fault| error::status(&fault)));
+        let states = states.map(|state| state.map_err(|error| error::status(&error)));
         Ok(Response::new(states.boxed()))
     }
 }
@@ -121,38 +121,38 @@ fn deadline<T>(request: &Request<T>) -> Option<Deadline> {
 }
 
 /// The caller of a request, as the edge found it.
-fn caller<T>(request: &Request<T>) -> Result<Caller, Fault> {
+fn caller<T>(request: &Request<T>) -> Result<Caller, ApiError> {
     Ok(Caller::of(request.extensions())?)
 }
 
-fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
-    result.map(Response::new).map_err(|fault| error::status(&fault))
+fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
+    result.map(Response::new).map_err(|error| error::status(&error))
 }
 
 /// Length of a wait. Fails with FIELD_INVALID beyond an hour.
-pub fn wait_timeout(request: &WaitTaskRequest) -> Result<Duration, Fault> {
+pub fn wait_timeout(request: &WaitTaskRequest) -> Result<Duration, ApiError> {
     let Some(timeout) = &request.timeout else {
         return Ok(WAIT_DEFAULT);
     };
     match read_duration("timeout", timeout)? {
         timeout if timeout <= WAIT_MAX => Ok(timeout),
-        timeout => Err(Fault::field(
+        timeout => Err(ApiError::field(
             "timeout",
             format!("{} s, at most 3600 s are taken", timeout.as_secs()),
         )),
     }
 }
 
-/// A fault inside an answer.
-fn detail(fault: &Fault) -> ErrorDetail {
-    let details = rest_body(fault)["error"]["details"]
+/// An error inside an answer.
+fn detail(api_error: &ApiError) -> ErrorDetail {
+    let details = rest_body(api_error)["error"]["details"]
         .as_array()
         .cloned()
         .unwrap_or_default();
     ErrorDetail {
-        code: fault.reason.http_status().into(),
-        status: fault.code().name().to_owned(),
-        message: fault.message.clone(),
+        code: api_error.reason.http_status().into(),
+        status: api_error.code().name().to_owned(),
+        message: api_error.message.clone(),
         details: details.iter().filter_map(structure).collect(),
     }
 }

@@ -5,7 +5,7 @@
 //! task, although its client gave no request id. Leaves what a known request id means to the leader.
 
 use http::HeaderMap;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::text::excerpt;
 
 use super::Submit;
@@ -16,13 +16,16 @@ const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 120;
 
 /// The key of a request. Fails with FIELD_INVALID on a key that is none, or that is given more than once.
-pub fn from_headers(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+pub fn from_headers(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(Fault::field("Idempotency-Key", "is given more than once; give one key"));
+        return Err(ApiError::field(
+            "Idempotency-Key",
+            "is given more than once; give one key",
+        ));
     }
     let key = value.to_str().map(unquoted).unwrap_or_default();
     // Spaces and tabs are what proxies trim and fold: the same key must not become two.
@@ -34,7 +37,7 @@ pub fn from_headers(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
                 "{:?} is no key; give 1 to {KEY_BYTES_MAX} visible ASCII characters, or leave it out",
                 excerpt(&shown)
             );
-            Err(Fault::field("Idempotency-Key", message))
+            Err(ApiError::field("Idempotency-Key", message))
         }
     }
 }
@@ -53,7 +56,7 @@ pub fn apply(submit: &mut Submit, key: Option<&str>) {
 }
 
 /// Makes the key and its index the request id of each submit of a batch that has none.
-pub fn apply_all(submits: &mut [Result<Submit, Fault>], key: Option<&str>) {
+pub fn apply_all(submits: &mut [Result<Submit, ApiError>], key: Option<&str>) {
     let Some(key) = key else { return };
     for (index, submit) in submits.iter_mut().enumerate() {
         if let Ok(submit) = submit {
@@ -69,7 +72,7 @@ mod tests {
     use super::*;
     use crate::tasks::submit;
 
-    fn read(value: &'static str) -> Result<Option<String>, Fault> {
+    fn read(value: &'static str) -> Result<Option<String>, ApiError> {
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), HeaderValue::from_static(value))]);
         from_headers(&headers).map(|key| key.map(str::to_owned))
     }
@@ -85,8 +88,8 @@ mod tests {
     fn a_key_that_names_nothing_is_refused() {
         let long: &'static str = "k".repeat(KEY_BYTES_MAX + 1).leak();
         for value in ["", "\"\"", long, "a b", "\"a\tb\"", "\" \""] {
-            let fault = read(value).expect_err(value);
-            assert!(fault.message.contains("Idempotency-Key"), "{fault}");
+            let error = read(value).expect_err(value);
+            assert!(error.message.contains("Idempotency-Key"), "{error}");
         }
     }
 
@@ -95,7 +98,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(HEADER, HeaderValue::from_static("a"));
         headers.append(HEADER, HeaderValue::from_static("b"));
-        assert!(from_headers(&headers).is_err_and(|fault| fault.message.contains("more than once")));
+        assert!(from_headers(&headers).is_err_and(|error| error.message.contains("more than once")));
     }
 
     #[test]

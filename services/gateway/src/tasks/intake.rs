@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use lepton_domain::ids::Epoch;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_journal::high_water_mark;
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_proto::journal::v1::{Mark, TaskRecord};
@@ -54,13 +54,13 @@ pub struct Handle {
 #[derive(Debug)]
 struct Ask {
     request: Request,
-    reply: oneshot::Sender<Result<Answer, Fault>>,
+    reply: oneshot::Sender<Result<Answer, ApiError>>,
     dispatch: DispatchState,
 }
 
 impl Handle {
     /// Sends a request and waits for its answer, however long that takes. `dispatch` shares with the caller whether it left.
-    pub async fn ask(&self, request: Request, dispatch: DispatchState) -> Result<Answer, Fault> {
+    pub async fn ask(&self, request: Request, dispatch: DispatchState) -> Result<Answer, ApiError> {
         let (reply, answer) = oneshot::channel();
         let sent = self
             .asks
@@ -146,8 +146,8 @@ impl Intake {
                 Some(link) => tokio::select! {
                     opened = open(link) => match opened {
                         Ok(link) => return link,
-                        Err(fault) => {
-                            tracing::debug!(%fault, "the leader does not take the stream");
+                        Err(error) => {
+                            tracing::debug!(%error, "the leader does not take the stream");
                             tokio::time::sleep(PAUSE).await;
                         }
                     },
@@ -220,11 +220,11 @@ impl Intake {
     fn settle(&mut self, answer: IntakeResponse) -> Result<(), End> {
         let outcome = match answer.outcome {
             Some(Outcome::Task(task)) => Ok((*task, answer.progress)),
-            Some(Outcome::Refusal(refusal)) => Err(Fault::from(refusal)),
+            Some(Outcome::Refusal(refusal)) => Err(ApiError::from(refusal)),
             None => Err(CallError::Unreadable("it is of an unknown kind".to_owned()).into()),
         };
-        if let Err(fault) = &outcome
-            && is_elsewhere(fault.reason)
+        if let Err(error) = &outcome
+            && is_elsewhere(error.reason)
         {
             return Err(End::Broken);
         }
@@ -236,7 +236,7 @@ impl Intake {
     }
 }
 
-async fn open(link: LeaderLink) -> Result<Link, Fault> {
+async fn open(link: LeaderLink) -> Result<Link, ApiError> {
     let mut client = client(&link);
     let (outbound, requests) = mpsc::channel(OUTBOUND_MAX);
     let opened = tokio::time::timeout(ANSWER_WAIT, client.intake(ReceiverStream::new(requests))).await;
@@ -247,8 +247,8 @@ async fn open(link: LeaderLink) -> Result<Link, Fault> {
             outbound,
             inbound: response.into_inner(),
         }),
-        Ok(Err(status)) => Err(lepton_core::error::fault(&status)),
-        Err(_) => Err(Fault::new(
+        Ok(Err(status)) => Err(lepton_core::error::from_status(&status)),
+        Err(_) => Err(ApiError::new(
             Reason::LeaderUnavailable,
             format!("{} does not answer", link.instance),
         )),

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_proto::scheduler::v1::scheduler_service_client::SchedulerServiceClient;
 use lepton_telemetry::propagate::Propagate;
@@ -40,7 +40,7 @@ pub async fn call<T, F>(
     leader: &LeaderChannel,
     client: fn(&LeaderLink) -> Client,
     make: impl Fn(Client) -> F,
-) -> Result<(LeaderLink, T), Fault>
+) -> Result<(LeaderLink, T), ApiError>
 where
     F: Future<Output = Result<Response<T>, Status>>,
 {
@@ -57,9 +57,9 @@ where
         match answer {
             Ok(answer) => return Ok((link, answer.into_inner())),
             Err(status) => {
-                let fault = error::fault(&status);
-                if !is_elsewhere(fault.reason) {
-                    return Err(fault);
+                let error = error::from_status(&status);
+                if !is_elsewhere(error.reason) {
+                    return Err(error);
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! Promises: a page holds a bounded number of bytes; a task whose payloads cannot be read hides no other. Leaves tokens to
 //! [`super::page_token`].
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::Task;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::scheduler::v1::ListTasksRequest as LeaderListRequest;
@@ -37,7 +37,7 @@ impl Tasks {
         caller: &Caller,
         request: &ListTasksRequest,
         deadline: Option<Deadline>,
-    ) -> Result<Page, Fault> {
+    ) -> Result<Page, ApiError> {
         let query = LeaderListRequest {
             tenant: caller.tenant.as_str().to_owned(),
             page_size: if request.page_size == 0 {
@@ -86,22 +86,22 @@ impl Tasks {
     }
 
     /// A task on a page: one whose payloads cannot be read must not hide the others.
-    async fn listed(&self, snapshot: TaskSnapshot) -> Result<View, Fault> {
+    async fn listed(&self, snapshot: TaskSnapshot) -> Result<View, ApiError> {
         match self.payloads.resolve(&snapshot.task, None).await {
             Ok(resolved) => Ok(View::new(snapshot, resolved)),
-            Err(fault) if is_of_one_blob(&fault) => {
-                tracing::warn!(task = %snapshot.task.id, %fault, "a task is listed without its input and output");
+            Err(error) if is_of_one_blob(&error) => {
+                tracing::warn!(task = %snapshot.task.id, %error, "a task is listed without its input and output");
                 Ok(View::basic(snapshot))
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         }
     }
 }
 
-/// True for a fault of one blob, and not of the whole store.
-fn is_of_one_blob(fault: &Fault) -> bool {
+/// True for an error of one blob, and not of the whole store.
+fn is_of_one_blob(error: &ApiError) -> bool {
     use Reason::{BlobNotFound, BlobUnavailable, DataCorrupt};
-    [BlobNotFound, BlobUnavailable, DataCorrupt].contains(&fault.reason)
+    [BlobNotFound, BlobUnavailable, DataCorrupt].contains(&error.reason)
 }
 
 fn last_seq(tasks: &[View]) -> u64 {

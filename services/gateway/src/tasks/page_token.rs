@@ -3,7 +3,7 @@
 //! Promises: a page begins at the task after the last one that was given, whatever is submitted meanwhile. Leaves the form of
 //! a token to [`lepton_proto::page`].
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::page::Listing;
 use lepton_proto::task::v1::ListTasksRequest;
 
@@ -13,7 +13,7 @@ pub fn token(before_seq: u64, tenant: &str, request: &ListTasksRequest) -> Strin
 }
 
 /// Returns the event before which the page of this request begins; 0 for the newest. Fails with PAGE_TOKEN_INVALID.
-pub fn before_seq(tenant: &str, request: &ListTasksRequest) -> Result<u64, Fault> {
+pub fn before_seq(tenant: &str, request: &ListTasksRequest) -> Result<u64, ApiError> {
     let before = listing(tenant, request).key(&request.page_token)?;
     Ok(before.unwrap_or(0))
 }

@@ -11,7 +11,7 @@ use lepton_coordination::etcd::{self, Etcd};
 use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
 use lepton_domain::ids::{ContentDigest, TaskId};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::task::{Content, Encoding, Payload, Task};
 use lepton_proto::convert::task::Resolved;
 use tokio::runtime::Handle;
@@ -86,13 +86,13 @@ impl Payloads {
         location: String,
         etcd: Etcd,
         context: Context,
-    ) -> (Self, impl Future<Output = Result<(), Fault>> + Send) {
+    ) -> (Self, impl Future<Output = Result<(), ApiError>> + Send) {
         let (sender, blobs) = watch::channel(None);
         (Self { blobs }, open(location, etcd, context, sender))
     }
 
     /// Stores an input where it belongs by its size: inline, or in the blob store.
-    pub async fn store_input(&self, task: TaskId, encoding: Encoding, content: Bytes) -> Result<Payload, Fault> {
+    pub async fn store_input(&self, task: TaskId, encoding: Encoding, content: Bytes) -> Result<Payload, ApiError> {
         if content.len() <= Payload::INLINE_BYTES_MAX {
             return Ok(Payload {
                 encoding,
@@ -119,14 +119,14 @@ impl Payloads {
     /// Deletes the input of a submit of which no task has come.
     async fn discard(&self, task: TaskId) {
         if let Ok(blobs) = self.store()
-            && let Err(fault) = blobs.delete_task(task).await
+            && let Err(error) = blobs.delete_task(task).await
         {
-            tracing::warn!(%task, %fault, "the input of a submit without a task stays in the blob store");
+            tracing::warn!(%task, %error, "the input of a submit without a task stays in the blob store");
         }
     }
 
     /// Fetches the payloads of a task from the store, except an input that is at hand.
-    pub async fn resolve(&self, task: &Task, known: Option<&KnownInput>) -> Result<Resolved, Fault> {
+    pub async fn resolve(&self, task: &Task, known: Option<&KnownInput>) -> Result<Resolved, ApiError> {
         let output = match &task.output {
             Some(output) => self.fetch(task.id, output).await?,
             None => None,
@@ -138,7 +138,7 @@ impl Payloads {
         Ok(Resolved { input, output })
     }
 
-    async fn fetch(&self, task: TaskId, payload: &Payload) -> Result<Option<Bytes>, Fault> {
+    async fn fetch(&self, task: TaskId, payload: &Payload) -> Result<Option<Bytes>, ApiError> {
         match payload.content {
             Content::Inline(_) => Ok(None),
             Content::Blob { digest, .. } => self.store()?.get(task, digest).await.map(Some),
@@ -146,7 +146,7 @@ impl Payloads {
     }
 
     /// The store itself; refused while it is not open.
-    pub fn store(&self) -> Result<Blobs, Fault> {
+    pub fn store(&self) -> Result<Blobs, ApiError> {
         let store = self.blobs.borrow().clone();
         store.ok_or_else(|| CallError::StoreNotOpen.into())
     }
@@ -157,7 +157,7 @@ async fn open(
     etcd: Etcd,
     context: Context,
     sender: watch::Sender<Option<Blobs>>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let incarnation = loop {
         match etcd::incarnation(&etcd, &context.random).await {
             Ok(incarnation) => break incarnation,

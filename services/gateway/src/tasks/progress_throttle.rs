@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _};
 use lepton_core::clock::Clock;
 use lepton_domain::ids::Version;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 use super::payloads::{KnownInput, Payloads, stored_bytes};
 use super::snapshot::TaskSnapshot;
@@ -23,10 +23,14 @@ mod tests;
 const REPEATED_BYTES_PER_S: u64 = 1024 * 1024;
 
 /// The snapshots of one task.
-pub type Snapshots = Pin<Box<dyn Stream<Item = Result<TaskSnapshot, Fault>> + Send>>;
+pub type Snapshots = Pin<Box<dyn Stream<Item = Result<TaskSnapshot, ApiError>> + Send>>;
 
 /// The views of a task's snapshots.
-pub fn views(snapshots: Snapshots, payloads: Payloads, clock: Clock) -> impl Stream<Item = Result<View, Fault>> + Send {
+pub fn views(
+    snapshots: Snapshots,
+    payloads: Payloads,
+    clock: Clock,
+) -> impl Stream<Item = Result<View, ApiError>> + Send {
     let throttle = ProgressThrottle {
         snapshots,
         payloads,
@@ -50,12 +54,12 @@ struct ProgressThrottle {
 }
 
 impl ProgressThrottle {
-    async fn next(&mut self) -> Option<Result<View, Fault>> {
+    async fn next(&mut self) -> Option<Result<View, ApiError>> {
         loop {
             match self.snapshots.next().await? {
                 Ok(snapshot) if self.is_too_soon(&snapshot) => {}
                 Ok(snapshot) => return Some(self.view(snapshot).await),
-                Err(fault) => return Some(Err(fault)),
+                Err(error) => return Some(Err(error)),
             }
         }
     }
@@ -69,7 +73,7 @@ impl ProgressThrottle {
         version == snapshot.task.version && since < pause(stored_bytes(&snapshot.task))
     }
 
-    async fn view(&mut self, snapshot: TaskSnapshot) -> Result<View, Fault> {
+    async fn view(&mut self, snapshot: TaskSnapshot) -> Result<View, ApiError> {
         let resolved = self.payloads.resolve(&snapshot.task, self.input.as_ref()).await?;
         self.input = KnownInput::of(&snapshot.task, &resolved);
         self.last = Some((snapshot.task.version, self.clock.monotonic()));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::Response;
 use lepton_core::error::rest_body;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::task::v1::{
     CancelTaskRequest, GetTaskRequest, ListTasksRequest, WaitTaskRequest, WatchTaskRequest, task_service_server,
@@ -69,7 +69,7 @@ impl TaskRpc {
 }
 
 /// Answers a request whose RPC is served here.
-pub async fn serve(tasks: &Tasks, rpc: TaskRpc, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, Fault> {
+pub async fn serve(tasks: &Tasks, rpc: TaskRpc, bound: Bound<'_>, body: Bytes) -> Result<Response<Body>, ApiError> {
     let (caller, deadline) = (bound.caller, bound.deadline);
     match rpc {
         TaskRpc::Submit => {
@@ -98,19 +98,19 @@ pub async fn serve(tasks: &Tasks, rpc: TaskRpc, bound: Bound<'_>, body: Bytes) -
 }
 
 /// The request's message, checked.
-fn typed<M: prost::Message + Default>(bound: &Bound<'_>, body: &Bytes) -> Result<M, Fault> {
+fn typed<M: prost::Message + Default>(bound: &Bound<'_>, body: &Bytes) -> Result<M, ApiError> {
     let message: DynamicMessage = request::message(bound.binding, &bound.path, bound.query, body)?;
     validate::check(&message)?;
     message
         .transcode_to()
-        .map_err(|error| Fault::field("body", error.to_string()))
+        .map_err(|error| ApiError::field("body", error.to_string()))
 }
 
-fn one(view: View) -> Result<Response<Body>, Fault> {
+fn one(view: View) -> Result<Response<Body>, ApiError> {
     Ok(response::json(view.to_json()?))
 }
 
-async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, Fault> {
+async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, ApiError> {
     let mut submits = offload::run(body.len(), move || submit::batch(&body)).await?;
     idempotency_key::apply_all(&mut submits, bound.key);
     let mut json = b"{\"results\":[".to_vec();
@@ -125,7 +125,7 @@ async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response
                 json.extend_from_slice(&task);
                 json.push(b'}');
             }
-            Err(fault) => json.extend_from_slice(rest_body(&fault).to_string().as_bytes()),
+            Err(error) => json.extend_from_slice(rest_body(&error).to_string().as_bytes()),
         }
     }
     json.extend_from_slice(b"]}");
@@ -137,7 +137,7 @@ async fn list(
     caller: &Caller,
     request: &ListTasksRequest,
     deadline: Option<Deadline>,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, ApiError> {
     let page = tasks.list(caller, request, deadline).await?;
     let mut json = b"{\"tasks\":[".to_vec();
     for (index, view) in page.tasks.iter().enumerate() {
@@ -151,7 +151,7 @@ async fn list(
     Ok(response::json(json))
 }
 
-async fn watch(tasks: &Tasks, caller: &Caller, request: &WatchTaskRequest) -> Result<Response<Body>, Fault> {
+async fn watch(tasks: &Tasks, caller: &Caller, request: &WatchTaskRequest) -> Result<Response<Body>, ApiError> {
     let mut states = Box::pin(tasks.watch(caller, &request.id)?);
     // The first state decides between an answer and an error.
     let first = states.next().await.transpose()?;
@@ -159,7 +159,7 @@ async fn watch(tasks: &Tasks, caller: &Caller, request: &WatchTaskRequest) -> Re
     Ok(response::events(states.map(|view| event(&view?))))
 }
 
-fn event(view: &View) -> Result<Event, Fault> {
+fn event(view: &View) -> Result<Event, ApiError> {
     let json = view.to_json()?;
     let event = Event::default().event("task").id(view.task.version.to_string());
     Ok(event.data(String::from_utf8_lossy(&json)))

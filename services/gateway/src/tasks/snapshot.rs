@@ -4,7 +4,7 @@
 //! [`super::payloads`].
 
 use lepton_domain::ids::Version;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::task::Task;
 use lepton_proto::journal::v1::TaskRecord;
 use lepton_proto::task::v1::Progress;
@@ -23,7 +23,7 @@ pub struct TaskSnapshot {
 
 impl TaskSnapshot {
     /// Decodes the leader's record. Progress of another attempt is dropped.
-    pub fn from_wire(record: TaskRecord, progress: Option<Progress>) -> Result<Self, Fault> {
+    pub fn from_wire(record: TaskRecord, progress: Option<Progress>) -> Result<Self, ApiError> {
         let task = Task::try_from(record)?;
         let running = task.running_attempt();
         let progress = progress.filter(|reported| running.is_some_and(|attempt| attempt.number == reported.attempt));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::task::{Content, Encoding, Payload, State, Task};
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::task::{self as convert, Resolved};
@@ -59,7 +59,7 @@ impl View {
     }
 
     /// As a message.
-    pub fn to_wire(&self) -> Result<wire::Task, Fault> {
+    pub fn to_wire(&self) -> Result<wire::Task, ApiError> {
         let resolved = self.resolved.as_ref();
         let task = convert::to_wire(&self.task, resolved.unwrap_or(&Resolved::default()))?;
         Ok(wire::Task {
@@ -70,19 +70,19 @@ impl View {
     }
 
     /// As JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, Fault> {
+    pub fn to_json(&self) -> Result<Vec<u8>, ApiError> {
         let mut json = Vec::with_capacity(512);
         self.write_json(&mut json)?;
         Ok(json)
     }
 
     /// Appends it as JSON.
-    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let json = self.fields()?;
         serde_json::to_writer(out, &json).map_err(|error| CallError::Unprintable(error.to_string()).into())
     }
 
-    fn fields(&self) -> Result<Json<'_>, Fault> {
+    fn fields(&self) -> Result<Json<'_>, ApiError> {
         let task = &self.task;
         let resolved = self.resolved.as_ref();
         let (input, input_bytes) = payload(resolved.map(|it| (&task.spec.input, it.input.as_ref())))?;
@@ -182,7 +182,7 @@ fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error
 /// A payload, fetched where it lies in the blob store, as JSON or as base64, whichever it is.
 fn payload<'a>(
     shown: Option<(&'a Payload, Option<&'a Bytes>)>,
-) -> Result<(Option<&'a RawValue>, Option<String>), Fault> {
+) -> Result<(Option<&'a RawValue>, Option<String>), ApiError> {
     let Some((payload, resolved)) = shown else {
         return Ok((None, None));
     };
@@ -202,7 +202,7 @@ fn payload<'a>(
     }
 }
 
-fn progress(progress: &wire::Progress) -> Result<Box<RawValue>, Fault> {
+fn progress(progress: &wire::Progress) -> Result<Box<RawValue>, ApiError> {
     let unprintable = |error: &dyn std::fmt::Display| CallError::Unprintable(format!("its progress: {error}"));
     let json = proto_json::encode("lepton.task.v1.Progress", progress).map_err(|error| unprintable(&error))?;
     serde_json::from_slice(&json).map_err(|error| unprintable(&error).into())

@@ -9,7 +9,7 @@ use futures::Stream;
 use lepton_core::error;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::{TaskId, Tenant};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::channel::leader::{LeaderChannel, LeaderLink};
 use lepton_proto::convert::task_id_bytes;
 use lepton_proto::scheduler::v1::{WatchTaskRequest, WatchTaskResponse};
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The committed states of a task, the present one first, and its progress in between, until it has ended. The last item
-/// may be a fault. The permit is free again when the stream is dropped or has ended.
+/// may be an error. The permit is free again when the stream is dropped or has ended.
 ///
 /// From `draining` on it ends, so that a watcher goes elsewhere and does not hold up the drain.
 pub fn follow(
@@ -35,7 +35,7 @@ pub fn follow(
     task: TaskId,
     draining: Shutdown,
     permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<TaskSnapshot, Fault>> + Send {
+) -> impl Stream<Item = Result<TaskSnapshot, ApiError>> + Send {
     let watcher = Watcher {
         leader,
         tenant,
@@ -50,7 +50,7 @@ pub fn follow(
         match watcher.next().await {
             Some(Ok(snapshot)) if snapshot.task.state.is_final() => Some((Ok(snapshot), None)),
             Some(Ok(snapshot)) => Some((Ok(snapshot), Some(watcher))),
-            Some(Err(fault)) => Some((Err(fault), None)),
+            Some(Err(error)) => Some((Err(error), None)),
             None => None,
         }
     })
@@ -67,12 +67,12 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Option<Result<TaskSnapshot, Fault>> {
+    async fn next(&mut self) -> Option<Result<TaskSnapshot, ApiError>> {
         loop {
             let Some((link, stream)) = &mut self.stream else {
                 match tokio::time::timeout(PATIENCE, self.connect()).await {
                     Ok(Ok(())) => continue,
-                    Ok(Err(fault)) => return Some(Err(fault)),
+                    Ok(Err(error)) => return Some(Err(error)),
                     Err(_) => return Some(Err(CallError::NoLeaderToWatch.into())),
                 }
             };
@@ -87,13 +87,13 @@ impl Watcher {
                 () = changed => continue,
                 () = self.draining.triggered() => return Some(Err(CallError::Draining.into())),
             };
-            match message.map_err(|status| error::fault(&status)) {
+            match message.map_err(|status| error::from_status(&status)) {
                 Ok(Some(message)) => match self.newer(message) {
                     Ok(None) => {}
                     Ok(Some(snapshot)) => return Some(Ok(snapshot)),
-                    Err(fault) => return Some(Err(fault)),
+                    Err(error) => return Some(Err(error)),
                 },
-                Err(fault) if !may_pass(&fault) => return Some(Err(fault)),
+                Err(error) if !may_pass(&error) => return Some(Err(error)),
                 Ok(None) | Err(_) => {
                     self.stream = None;
                     tokio::time::sleep(PAUSE).await;
@@ -103,7 +103,7 @@ impl Watcher {
     }
 
     /// Opens a stream to the leader, whichever instance it is by then.
-    async fn connect(&mut self) -> Result<(), Fault> {
+    async fn connect(&mut self) -> Result<(), ApiError> {
         let request = WatchTaskRequest {
             task: task_id_bytes(self.task),
             tenant: self.tenant.as_str().to_owned(),
@@ -118,14 +118,14 @@ impl Watcher {
                     self.stream = Some(stream);
                     return Ok(());
                 }
-                Err(fault) if may_pass(&fault) => tokio::time::sleep(PAUSE).await,
-                Err(fault) => return Err(fault),
+                Err(error) if may_pass(&error) => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// The task in a message, if it is newer.
-    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<TaskSnapshot>, Fault> {
+    fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<TaskSnapshot>, ApiError> {
         let absent = || CallError::Unreadable("a change without a task".to_owned());
         let snapshot = TaskSnapshot::from_wire(message.task.ok_or_else(absent)?, message.progress)?;
         Ok(self.cursor.advance(&snapshot).then_some(snapshot))
@@ -133,6 +133,6 @@ impl Watcher {
 }
 
 /// True where another leader, or the same a little later, may serve the watcher.
-fn may_pass(fault: &Fault) -> bool {
-    leader::is_elsewhere(fault.reason) || fault.reason == Reason::WatchLagged || error::is_retryable(fault)
+fn may_pass(error: &ApiError) -> bool {
+    leader::is_elsewhere(error.reason) || error.reason == Reason::WatchLagged || error::is_retryable(error)
 }

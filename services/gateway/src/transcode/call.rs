@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, header};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::server::deadline::Deadline;
 use tower::ServiceExt as _;
 
@@ -20,12 +20,12 @@ pub async fn start(
     caller: &Caller,
     deadline: Option<Deadline>,
     framed: Bytes,
-) -> Result<MessageStream, Fault> {
+) -> Result<MessageStream, ApiError> {
     let mut request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
         .body(Body::from(framed))
-        .map_err(|error| Fault::new(Reason::Internal, format!("{path}: {error}")))?;
+        .map_err(|error| ApiError::new(Reason::Internal, format!("{path}: {error}")))?;
     request.extensions_mut().insert(caller.clone());
     if let Some(deadline) = deadline {
         request.extensions_mut().insert(deadline);

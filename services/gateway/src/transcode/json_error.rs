@@ -2,7 +2,7 @@
 //!
 //! Promises: every error has its line and column in the body. Leaves the wire form to [`lepton_core::error`].
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 use serde_json::error::Category;
 
@@ -12,7 +12,7 @@ mod tests;
 /// An error of a JSON text, at its position in the body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {}, column {}: {kind}", position.line, position.column)]
-pub struct JsonError {
+pub struct JsonBodyError {
     position: Position,
     kind: Kind,
 }
@@ -31,20 +31,20 @@ enum Kind {
     Unfit(String),
 }
 
-impl From<JsonError> for Fault {
-    fn from(error: JsonError) -> Self {
+impl From<JsonBodyError> for ApiError {
+    fn from(error: JsonBodyError) -> Self {
         let message = error.to_string();
-        let JsonError { position, kind } = error;
-        let fault = match kind {
-            Kind::NotFinite | Kind::Syntax(_) => Fault::new(Reason::InvalidJson, message),
-            Kind::UnknownField(field) => Fault::new(Reason::UnknownField, message).with("field", field),
-            Kind::Unfit(_) => Fault::new(Reason::FieldInvalid, message),
+        let JsonBodyError { position, kind } = error;
+        let api_error = match kind {
+            Kind::NotFinite | Kind::Syntax(_) => ApiError::new(Reason::InvalidJson, message),
+            Kind::UnknownField(field) => ApiError::new(Reason::UnknownField, message).with("field", field),
+            Kind::Unfit(_) => ApiError::new(Reason::FieldInvalid, message),
         };
-        at(fault, position)
+        at(api_error, position)
     }
 }
 
-impl JsonError {
+impl JsonBodyError {
     /// A text that is not JSON. `rest` is the text from the position on.
     pub fn syntax(why: &str, position: Position, rest: &[u8]) -> Self {
         let word = rest.strip_prefix(b"-").unwrap_or(rest);
@@ -139,9 +139,9 @@ impl Position {
     }
 }
 
-/// Adds line and column to a fault.
-pub fn at(fault: Fault, position: Position) -> Fault {
-    fault
+/// Adds line and column to an error.
+pub fn at(error: ApiError, position: Position) -> ApiError {
+    error
         .with("line", position.line.to_string())
         .with("column", position.column.to_string())
 }

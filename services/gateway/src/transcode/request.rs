@@ -4,11 +4,11 @@
 //! are refused by name. Leaves the rules that a value must keep to [`lepton_proto::validate`].
 
 use bytes::Bytes;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
 
-use super::json_error::{JsonError, Position};
+use super::json_error::{JsonBodyError, Position};
 use super::table::{Binding, Body};
 use super::url;
 
@@ -53,14 +53,14 @@ pub enum ParameterError {
     },
 }
 
-impl From<ParameterError> for Fault {
+impl From<ParameterError> for ApiError {
     fn from(error: ParameterError) -> Self {
         use ParameterError::{Escape, InBody, Repeated, Unfit, Unknown};
         let message = error.to_string();
         match error {
-            InBody { name } | Unknown { name, .. } => Fault::new(Reason::UnknownField, message).with("field", name),
-            Escape => Fault::field("query", message),
-            Repeated { name } | Unfit { name, .. } => Fault::field(name, message),
+            InBody { name } | Unknown { name, .. } => ApiError::new(Reason::UnknownField, message).with("field", name),
+            Escape => ApiError::field("query", message),
+            Repeated { name } | Unfit { name, .. } => ApiError::field(name, message),
         }
     }
 }
@@ -71,7 +71,7 @@ pub fn message(
     path: &[(&str, String)],
     query: Option<&str>,
     body: &Bytes,
-) -> Result<DynamicMessage, Fault> {
+) -> Result<DynamicMessage, ApiError> {
     let input = binding.rpc.input();
     let mut message = match &binding.body {
         Body::Whole if !body.trim_ascii().is_empty() => parse(input, body)?,
@@ -111,21 +111,21 @@ fn parameters(query: Option<&str>) -> Result<Vec<(String, String)>, ParameterErr
 }
 
 /// Parses canonical proto-JSON.
-pub fn parse(descriptor: MessageDescriptor, json: &[u8]) -> Result<DynamicMessage, Fault> {
+pub fn parse(descriptor: MessageDescriptor, json: &[u8]) -> Result<DynamicMessage, ApiError> {
     parse_at(descriptor, json, Position::START)
 }
 
 /// Parses canonical proto-JSON that begins at `base` in a larger text.
-pub fn parse_at(descriptor: MessageDescriptor, json: &[u8], base: Position) -> Result<DynamicMessage, Fault> {
-    let fault = |error: serde_json::Error| JsonError::from_serde(&error, json, base);
+pub fn parse_at(descriptor: MessageDescriptor, json: &[u8], base: Position) -> Result<DynamicMessage, ApiError> {
+    let api_error = |error: serde_json::Error| JsonBodyError::from_serde(&error, json, base);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let message = DynamicMessage::deserialize(descriptor, &mut deserializer).map_err(fault)?;
-    deserializer.end().map_err(fault)?;
+    let message = DynamicMessage::deserialize(descriptor, &mut deserializer).map_err(api_error)?;
+    deserializer.end().map_err(api_error)?;
     Ok(message)
 }
 
 /// A body that fills one field: raw bytes where the field is bytes, JSON otherwise.
-fn body_field(field: &FieldDescriptor, body: &Bytes) -> Result<Value, Fault> {
+fn body_field(field: &FieldDescriptor, body: &Bytes) -> Result<Value, ApiError> {
     if field.kind() == Kind::Bytes && !field.is_list() {
         return Ok(Value::Bytes(body.clone()));
     }

@@ -12,7 +12,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use http::{HeaderValue, Response, header};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::proto_json::{self, PrintError};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
@@ -24,27 +24,27 @@ use crate::request::grpc_framing::MessageStream;
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// The answer of a unary RPC.
-pub async fn unary(binding: &Binding, answer: Bytes) -> Result<Response<Body>, Fault> {
+pub async fn unary(binding: &Binding, answer: Bytes) -> Result<Response<Body>, ApiError> {
     let (output, field) = (binding.rpc.output(), binding.answer.clone());
     let printed = offload::run(answer.len(), move || print(output, field.as_ref(), &answer)).await;
     printed.map(json)
 }
 
 /// The answers of a streaming RPC.
-pub async fn stream(binding: &Binding, mut answers: MessageStream) -> Result<Response<Body>, Fault> {
+pub async fn stream(binding: &Binding, mut answers: MessageStream) -> Result<Response<Body>, ApiError> {
     let first = answers.next().await?;
     let answers = futures::stream::iter(first.map(Ok)).chain(answers.stream());
     let (output, answer) = (binding.rpc.output(), binding.answer.clone());
     let texts = answers.map(move |bytes| {
         let json = print(output.clone(), answer.as_ref(), &bytes?)?;
-        String::from_utf8(json).map_err(|_| Fault::new(Reason::Internal, "JSON is not UTF-8"))
+        String::from_utf8(json).map_err(|_| ApiError::new(Reason::Internal, "JSON is not UTF-8"))
     });
     Ok(events(texts.map(|text| text.map(|data| Event::default().data(data)))))
 }
 
-/// Events until the first fault, which becomes the last event.
-pub fn events(events: impl Stream<Item = Result<Event, Fault>> + Send + 'static) -> Response<Body> {
-    let events = events.map(|event| Ok::<_, Infallible>(event.unwrap_or_else(|fault| error_event(&fault))));
+/// Events until the first error, which becomes the last event.
+pub fn events(events: impl Stream<Item = Result<Event, ApiError>> + Send + 'static) -> Response<Body> {
+    let events = events.map(|event| Ok::<_, Infallible>(event.unwrap_or_else(|error| error_event(&error))));
     let alive = KeepAlive::new().interval(SILENCE_MAX).text("alive");
     let mut response = Sse::new(events).keep_alive(alive).into_response();
     // nginx would gather events otherwise.
@@ -63,10 +63,10 @@ pub fn json(body: impl Into<Body>) -> Response<Body> {
     response
 }
 
-fn error_event(fault: &Fault) -> Event {
+fn error_event(api_error: &ApiError) -> Event {
     Event::default()
         .event("error")
-        .data(lepton_core::error::rest_body(fault).to_string())
+        .data(lepton_core::error::rest_body(api_error).to_string())
 }
 
 /// An encoded message, or the message in one of its fields, as JSON.
@@ -74,7 +74,7 @@ fn print(
     output: MessageDescriptor,
     field: Option<&prost_reflect::FieldDescriptor>,
     answer: &Bytes,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Vec<u8>, ApiError> {
     let message = DynamicMessage::decode(output, answer.clone()).map_err(PrintError::from);
     let printed = message.and_then(|message| match field.map(|field| message.get_field(field)) {
         Some(inner) => inner
@@ -82,7 +82,7 @@ fn print(
             .map_or_else(|| proto_json::to_vec(&message), proto_json::to_vec),
         None => proto_json::to_vec(&message),
     });
-    printed.map_err(|error| Fault::new(Reason::Internal, error.to_string()))
+    printed.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    async fn first_frame(stream: impl Stream<Item = Result<Event, Fault>> + Send + 'static) -> Bytes {
+    async fn first_frame(stream: impl Stream<Item = Result<Event, ApiError>> + Send + 'static) -> Bytes {
         let response = events(stream);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         let frame = response.into_body().frame().await.expect("a frame").expect("no error");
@@ -113,8 +113,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_fault_is_the_last_event() {
-        let fault = Fault::new(Reason::TaskNotFound, "there is no task");
-        let frame = first_frame(futures::stream::iter([Err(fault)])).await;
+        let api_error = ApiError::new(Reason::TaskNotFound, "there is no task");
+        let frame = first_frame(futures::stream::iter([Err(api_error)])).await;
         let text = std::str::from_utf8(&frame).expect("UTF-8");
         assert!(
             text.starts_with("event: error\ndata: {\"error\":{") && text.ends_with("}\n\n"),

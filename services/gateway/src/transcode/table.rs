@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
 use super::path::{BadTemplate, Fields, Template};
@@ -132,10 +132,10 @@ pub enum Miss {
 }
 
 impl Miss {
-    /// The fault for the caller.
-    pub fn fault(&self, verb: &Method, path: &str) -> Fault {
+    /// The error for the caller.
+    pub fn refusal(&self, verb: &Method, path: &str) -> ApiError {
         match self {
-            Self::Path => Fault::new(
+            Self::Path => ApiError::new(
                 Reason::RouteNotFound,
                 format!("there is no {path}; /openapi.json lists what there is"),
             )
@@ -143,7 +143,7 @@ impl Miss {
             Self::Verb(allowed) => {
                 let allowed = allow(allowed);
                 let message = format!("{path} does not take {verb}; it takes {allowed}");
-                Fault::new(Reason::MethodNotAllowed, message).with("allow", allowed)
+                ApiError::new(Reason::MethodNotAllowed, message).with("allow", allowed)
             }
         }
     }

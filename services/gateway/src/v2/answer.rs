@@ -10,7 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::inference::infer_parameter::ParameterChoice;
 use lepton_proto::inference::model_infer_response::InferOutputTensor;
 use lepton_proto::inference::{InferParameter, ModelInferResponse};
@@ -37,7 +37,7 @@ pub struct Written {
 }
 
 /// Writes an answer in the form that was asked for.
-pub fn write(answer: &ModelInferResponse, form: &Form) -> Result<Written, Fault> {
+pub fn write(answer: &ModelInferResponse, form: &Form) -> Result<Written, ApiError> {
     let mut written = Written::default();
     let out = &mut written.json;
     out.push(b'{');
@@ -96,7 +96,7 @@ fn member(name: &str, text: &str, out: &mut Vec<u8>) {
     out.push(b',');
 }
 
-fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &mut Written) -> Result<(), Fault> {
+fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &mut Written) -> Result<(), ApiError> {
     let out = &mut written.json;
     out.push(b'{');
     member("name", &output.name, out);
@@ -123,7 +123,7 @@ fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &m
 }
 
 /// An output's content, as bytes.
-fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, Fault> {
+fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, ApiError> {
     let output = &answer.outputs[index];
     // Raw contents come for all outputs or for none.
     if let Some(raw) = answer.raw_output_contents.get(index) {
@@ -153,7 +153,7 @@ fn parameters(parameters: &BTreeMap<String, InferParameter>) -> Value {
     Value::Object(members.collect::<Map<_, _>>())
 }
 
-fn unreadable(output: &InferOutputTensor, error: &dyn std::fmt::Display) -> Fault {
+fn unreadable(output: &InferOutputTensor, error: &dyn std::fmt::Display) -> ApiError {
     let message = format!("the worker's output {:?}: {error}", output.name);
-    Fault::new(Reason::Internal, message)
+    ApiError::new(Reason::Internal, message)
 }

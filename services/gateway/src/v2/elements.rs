@@ -5,9 +5,9 @@
 
 use bytes::Bytes;
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 use lepton_proto::convert::value::read::Reader;
 
 #[cfg(test)]
@@ -35,7 +35,12 @@ pub struct Expected<'a> {
 }
 
 /// Reads a tensor's `data`, which lies within `depth` arrays and objects. Takes the bytes that it needs from `room`.
-pub fn read(reader: &mut Reader<'_>, depth: usize, expected: &Expected<'_>, room: &mut usize) -> Result<Bytes, Fault> {
+pub fn read(
+    reader: &mut Reader<'_>,
+    depth: usize,
+    expected: &Expected<'_>,
+    room: &mut usize,
+) -> Result<Bytes, ApiError> {
     let bytes = expected
         .datatype
         .size_bytes()
@@ -77,7 +82,7 @@ struct Elements<'a> {
 
 impl Elements<'_> {
     /// The list of a dimension, or of all elements.
-    fn list(&mut self, reader: &mut Reader<'_>, dimension: usize) -> Result<(), Fault> {
+    fn list(&mut self, reader: &mut Reader<'_>, dimension: usize) -> Result<(), ApiError> {
         let shape = self.expected.shape;
         reader.open(self.depth + dimension).map_err(json)?;
         let mut length = 0_i64;
@@ -108,7 +113,7 @@ impl Elements<'_> {
         Ok(())
     }
 
-    fn element(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+    fn element(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
         if self.read == self.expected.count {
             let why = format!(
                 "the data has more than the {} elements of its shape",
@@ -116,7 +121,7 @@ impl Elements<'_> {
             );
             return Err(self.at(reader, &why));
         }
-        // Faults point at the element's first byte.
+        // Errors point at the element's first byte.
         let start = reader.clone();
         match self.expected.datatype {
             DataType::Bool => self.boolean(reader)?,
@@ -134,13 +139,13 @@ impl Elements<'_> {
         // Looked at after each element, as a short text can stand for many bytes: `0,` for eight.
         if self.out.len() > self.room {
             let why = "the tensors together have more bytes than a body may have; send less at once";
-            return Err(Fault::new(Reason::RequestTooLarge, why).with("tensor", self.expected.name));
+            return Err(ApiError::new(Reason::RequestTooLarge, why).with("tensor", self.expected.name));
         }
         self.read += 1;
         Ok(())
     }
 
-    fn boolean(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+    fn boolean(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
         let (word, value) = match reader.peek().map_err(json)? {
             b't' => ("true", 1),
             b'f' => ("false", 0),
@@ -151,7 +156,7 @@ impl Elements<'_> {
         Ok(())
     }
 
-    fn text(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+    fn text(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
         if reader.peek().map_err(json)? != b'"' {
             return Err(self.misfit(reader, None));
         }
@@ -162,8 +167,8 @@ impl Elements<'_> {
         Ok(())
     }
 
-    /// The fault of an element that its type does not take.
-    fn misfit(&self, start: &Reader<'_>, literal: Option<&str>) -> Fault {
+    /// The error of an element that its type does not take.
+    fn misfit(&self, start: &Reader<'_>, literal: Option<&str>) -> ApiError {
         let datatype = self.expected.datatype;
         let takes = match datatype {
             DataType::Bool => "true and false".to_owned(),
@@ -178,16 +183,16 @@ impl Elements<'_> {
         )
     }
 
-    fn at(&self, reader: &Reader<'_>, why: &str) -> Fault {
-        let JsonFault { line, column, .. } = reader.refuse(why);
+    fn at(&self, reader: &Reader<'_>, why: &str) -> ApiError {
+        let JsonError { line, column, .. } = reader.refuse(why);
         self.refused(format!("{why} (line {line}, column {column})"))
             .with("line", line.to_string())
             .with("column", column.to_string())
     }
 
-    fn refused(&self, why: String) -> Fault {
+    fn refused(&self, why: String) -> ApiError {
         let name = self.expected.name;
-        Fault::new(Reason::TensorData, format!("input {name:?}: {why}")).with("tensor", name)
+        ApiError::new(Reason::TensorData, format!("input {name:?}: {why}")).with("tensor", name)
     }
 }
 
@@ -240,12 +245,12 @@ fn range(datatype: DataType) -> String {
     format!("whole numbers from {least} to {most}, without point and exponent")
 }
 
-fn json(fault: JsonFault) -> Fault {
-    fault.into()
+fn json(error: JsonError) -> ApiError {
+    error.into()
 }
 
-/// A fault of something that is no number.
-fn number(fault: JsonFault) -> Fault {
-    let message = fault.message.replace(NULL_ADVICE, BINARY);
-    JsonFault { message, ..fault }.into()
+/// An error of something that is no number.
+fn number(error: JsonError) -> ApiError {
+    let message = error.message.replace(NULL_ADVICE, BINARY);
+    JsonError { message, ..error }.into()
 }

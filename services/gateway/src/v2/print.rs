@@ -1,14 +1,14 @@
 //! The elements of a tensor as JSON.
 //!
 //! Promises: integers to their last digit, floats so that they read back as the same; what does not fit the tensor's
-//! shape is a fault, not a guess. Numbers that are not finite are written as `NaN`, `Infinity` and `-Infinity`, as
+//! shape is an error, not a guess. Numbers that are not finite are written as `NaN`, `Infinity` and `-Infinity`, as
 //! Triton does and its clients read, though JSON has no such words.
 
 use std::io::Write as _;
 
 use bytes::{Buf as _, Bytes};
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 #[cfg(test)]
 mod tests;
@@ -17,15 +17,21 @@ mod tests;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Appends the list of a tensor's elements. `name` and `count` are the tensor's.
-pub fn elements(name: &str, datatype: DataType, count: usize, content: &Bytes, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub fn elements(
+    name: &str,
+    datatype: DataType,
+    count: usize,
+    content: &Bytes,
+    out: &mut Vec<u8>,
+) -> Result<(), ApiError> {
     if content.len() > BYTES_MAX {
         let why = format!("output {name:?} has {} bytes; ask for it as binary data", content.len());
-        return Err(Fault::new(Reason::RequestTooLarge, why).with("tensor", name));
+        return Err(ApiError::new(Reason::RequestTooLarge, why).with("tensor", name));
     }
     match datatype.size_bytes() {
         _ if matches!(datatype, DataType::Fp16 | DataType::Bf16) => {
             let why = format!("output {name:?}: {datatype} cannot be told in JSON; ask for it with `binary_data`");
-            return Err(Fault::new(Reason::TensorType, why).with("tensor", name));
+            return Err(ApiError::new(Reason::TensorType, why).with("tensor", name));
         }
         Some(size) if count.checked_mul(size) != Some(content.len()) => return Err(broken(name)),
         _ => {}
@@ -40,7 +46,7 @@ pub fn elements(name: &str, datatype: DataType, count: usize, content: &Bytes, o
     Ok(())
 }
 
-fn texts(name: &str, count: usize, mut content: Bytes, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn texts(name: &str, count: usize, mut content: Bytes, out: &mut Vec<u8>) -> Result<(), ApiError> {
     for index in 0..count {
         let length = content.try_get_u32_le().map_err(|_| broken(name))? as usize;
         if length > content.len() {
@@ -49,7 +55,7 @@ fn texts(name: &str, count: usize, mut content: Bytes, out: &mut Vec<u8>) -> Res
         let bytes = content.split_to(length);
         let text = std::str::from_utf8(&bytes).map_err(|_| {
             let why = format!("output {name:?}: element {index} is not UTF-8; ask for it with `binary_data`");
-            Fault::new(Reason::TensorData, why).with("tensor", name)
+            ApiError::new(Reason::TensorData, why).with("tensor", name)
         })?;
         if index > 0 {
             out.push(b',');
@@ -110,7 +116,7 @@ pub fn quote(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a vector takes all that is written");
 }
 
-fn broken(name: &str) -> Fault {
+fn broken(name: &str) -> ApiError {
     let why = format!("output {name:?}: the worker's content does not fit its shape");
-    Fault::new(Reason::Internal, why).with("tensor", name)
+    ApiError::new(Reason::Internal, why).with("tensor", name)
 }

@@ -3,14 +3,14 @@
 //! The extension with binary tensors is Triton's:
 //! https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 //!
-//! Promises: one pass without a tree; every tensor's content becomes the bytes that models take; a fault names the
+//! Promises: one pass without a tree; every tensor's content becomes the bytes that models take; an error names the
 //! tensor, what was expected and what came. Leaves knowing the model's tensors to the workers.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lepton_domain::model::TENSORS_MAX;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::inference::InferParameter;
@@ -60,17 +60,17 @@ impl Form {
 }
 
 /// Reads a body whose first `json_length` bytes are JSON; `None`: all of it is. Contents may take `bytes_max` bytes.
-pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Result<Asked, Fault> {
+pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Result<Asked, ApiError> {
     let length = json_length.unwrap_or(body.len());
     if length > body.len() {
         let why = format!("is {length}, and the body has {} bytes", body.len());
-        return Err(Fault::field(JSON_LENGTH, why));
+        return Err(ApiError::field(JSON_LENGTH, why));
     }
-    let mut reader = Reader::new(&body[..length]).map_err(|mut fault| {
+    let mut reader = Reader::new(&body[..length]).map_err(|mut error| {
         if json_length.is_none() {
-            fault.message += &format!("; binary data behind the JSON need the header {JSON_LENGTH}");
+            error.message += &format!("; binary data behind the JSON need the header {JSON_LENGTH}");
         }
-        fault
+        error
     })?;
     let mut body_reader = Body {
         asked: Asked::default(),
@@ -82,7 +82,7 @@ pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Resul
     let has_binary = drafts.iter().any(|draft| matches!(draft.content, Content::Binary(_)));
     if json_length.is_none() && has_binary {
         let why = "is missing, though an input has `binary_data_size`: it says where the JSON ends";
-        return Err(Fault::field(JSON_LENGTH, why));
+        return Err(ApiError::field(JSON_LENGTH, why));
     }
     reader.end()?;
     let mut rest = body.slice(length..);
@@ -93,7 +93,7 @@ pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Resul
     }
     if !rest.is_empty() {
         let why = format!("{} bytes of the body belong to no input", rest.len());
-        return Err(Fault::new(Reason::TensorData, why));
+        return Err(ApiError::new(Reason::TensorData, why));
     }
     Ok(asked)
 }
@@ -106,7 +106,7 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn fields(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn fields(&mut self, reader: &mut Reader<'a>) -> Result<(), ApiError> {
         let mut has_inputs = false;
         object(reader, 0, "the body", |reader, key| {
             match key {
@@ -129,14 +129,14 @@ impl<'a> Body<'a> {
         })?;
         match has_inputs {
             true => Ok(()),
-            false => Err(Fault::field(
+            false => Err(ApiError::field(
                 "inputs",
                 "is missing: give a list of tensors, as {\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1],\"data\":[1]}]}",
             )),
         }
     }
 
-    fn inputs(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn inputs(&mut self, reader: &mut Reader<'a>) -> Result<(), ApiError> {
         self.drafts.clear();
         list(reader, 1, "inputs", TENSORS_MAX, |reader, index| {
             let draft = Draft::read(reader, index, &mut self.room)?;
@@ -145,7 +145,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    fn outputs(&mut self, reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn outputs(&mut self, reader: &mut Reader<'a>) -> Result<(), ApiError> {
         self.asked.outputs.clear();
         let asked = &mut self.asked;
         list(reader, 1, "outputs", TENSORS_MAX, |reader, index| {
@@ -160,7 +160,7 @@ impl<'a> Body<'a> {
 }
 
 /// A requested output, and its form if it has one of its own.
-fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutputTensor, Option<bool>), Fault> {
+fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutputTensor, Option<bool>), ApiError> {
     let what = format!("outputs[{index}]");
     let mut tensor = InferRequestedOutputTensor::default();
     object(reader, 2, &what, |reader, key| {
@@ -172,7 +172,7 @@ fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutput
         Ok(())
     })?;
     if tensor.name.is_empty() {
-        return Err(Fault::field(format!("{what}.name"), "is missing"));
+        return Err(ApiError::field(format!("{what}.name"), "is missing"));
     }
     parameter::refuse_unbuilt(&tensor.parameters, &tensor.name)?;
     let binary = parameter::flag(&mut tensor.parameters, "binary_data")?;
@@ -184,8 +184,8 @@ pub(super) fn object<'a>(
     reader: &mut Reader<'a>,
     depth: usize,
     what: &str,
-    mut field: impl FnMut(&mut Reader<'a>, &str) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut field: impl FnMut(&mut Reader<'a>, &str) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
     if reader.peek()? != b'{' {
         return Err(reader.refuse(&format!("{what} must be an object")).into());
     }
@@ -206,8 +206,8 @@ pub(super) fn list<'a>(
     depth: usize,
     what: &str,
     entries_max: usize,
-    mut entry: impl FnMut(&mut Reader<'a>, usize) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut entry: impl FnMut(&mut Reader<'a>, usize) -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
     if reader.peek()? != b'[' {
         return Err(reader.refuse(&format!("{what} must be a list")).into());
     }
@@ -215,7 +215,7 @@ pub(super) fn list<'a>(
     let mut count = 0;
     while reader.element(b']')? {
         if count == entries_max {
-            return Err(Fault::field(what, format!("has more than {entries_max} entries")));
+            return Err(ApiError::field(what, format!("has more than {entries_max} entries")));
         }
         entry(reader, count)?;
         count += 1;
@@ -223,9 +223,9 @@ pub(super) fn list<'a>(
     Ok(())
 }
 
-/// The fault of a field that is not there.
-pub(super) fn unknown(what: &str, key: &str, known: &str) -> Fault {
+/// The error of a field that is not there.
+pub(super) fn unknown(what: &str, key: &str, known: &str) -> ApiError {
     let shown = excerpt(key);
     let message = format!("{what} has no field {shown:?}; it has {known}");
-    Fault::new(Reason::UnknownField, message).with("field", shown)
+    ApiError::new(Reason::UnknownField, message).with("field", shown)
 }

@@ -3,7 +3,7 @@
 //! Promises: a path that names something gives it whole, a wrong method what is allowed. Leaves answering to [`super`].
 
 use http::Method;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use crate::proxy::balancer::ModelRef;
 use crate::proxy::infer;
@@ -36,11 +36,11 @@ pub enum Target {
 
 impl Target {
     /// The target of a request by this method.
-    pub fn of(method: &Method, path: &str) -> Result<Self, Fault> {
+    pub fn of(method: &Method, path: &str) -> Result<Self, ApiError> {
         let target = parse(path)?;
         let allowed = target.method();
         if *method != allowed && !(allowed == Method::GET && method == Method::HEAD) {
-            return Err(Miss::Verb(vec![allowed]).fault(method, path));
+            return Err(Miss::Verb(vec![allowed]).refusal(method, path));
         }
         Ok(target)
     }
@@ -79,7 +79,7 @@ impl Target {
     }
 }
 
-pub(super) fn parse(path: &str) -> Result<Target, Fault> {
+pub(super) fn parse(path: &str) -> Result<Target, ApiError> {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match segments.as_slice() {
         ["v2"] => Ok(Target::Server),
@@ -90,7 +90,7 @@ pub(super) fn parse(path: &str) -> Result<Target, Fault> {
     }
 }
 
-fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
+fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, ApiError> {
     let name = url::decode(name).ok_or_else(|| no_route(path))?;
     let (version, rest) = match rest {
         ["versions", version, rest @ ..] if !version.is_empty() => (*version, rest),
@@ -105,6 +105,6 @@ fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, Fault> {
     Ok(Target::Model(infer::parse_model_ref(name, version)?, about))
 }
 
-fn no_route(path: &str) -> Fault {
-    Fault::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
+fn no_route(path: &str) -> ApiError {
+    ApiError::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
 }

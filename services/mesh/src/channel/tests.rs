@@ -60,7 +60,7 @@ fn a_simulated_host_serves_a_channel() {
         turmoil::partition("client", "server");
         let error = client.check(HealthCheckRequest::default()).await.unwrap_err();
         assert_eq!(
-            lepton_core::error::fault(&error).reason,
+            lepton_core::error::from_status(&error).reason,
             lepton_domain::reason::Reason::OutcomeUnknown,
             "{error}"
         );

@@ -1,14 +1,14 @@
 //! Addresses as people write them: `http://HOST:PORT`, or without the scheme.
 
 use http::Uri;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::redacted_address;
 
 /// `HOST:PORT` of an address; `what` names its server in the error.
-pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String, Fault> {
+pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String, ApiError> {
     let wrong = |why: &str| {
         let shown = redacted_address(address);
-        Fault::new(Reason::ConfigInvalid, format!("{shown:?} is no URL of {what}: {why}"))
+        ApiError::new(Reason::ConfigInvalid, format!("{shown:?} is no URL of {what}: {why}"))
     };
     let text = if address.contains("://") {
         address.to_owned()
@@ -41,11 +41,11 @@ pub fn authority(address: &str, what: &str, port_default: u16) -> Result<String,
 }
 
 /// etcd's addresses as `http://HOST:PORT` each; a list that is empty or has a wrong one is refused.
-pub fn etcd_members(addresses: &[String]) -> Result<Vec<String>, Fault> {
+pub fn etcd_members(addresses: &[String]) -> Result<Vec<String>, ApiError> {
     const ETCD_PORT: u16 = 2379;
     if addresses.is_empty() {
         let message = "no etcd member is named: give --etcd URL,... or `etcd` in section [common]";
-        return Err(Fault::new(Reason::ConfigInvalid, message));
+        return Err(ApiError::new(Reason::ConfigInvalid, message));
     }
     let member = |address: &String| authority(address, "an etcd member", ETCD_PORT);
     addresses
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn addresses_are_hosts_and_ports() {
-        let read = |address| authority(address, "a gateway", 80).map_err(|fault| fault.reason);
+        let read = |address| authority(address, "a gateway", 80).map_err(|error| error.reason);
         assert_eq!(read("http://127.0.0.1:8000"), Ok("127.0.0.1:8000".to_owned()));
         assert_eq!(read("localhost:8000/"), Ok("localhost:8000".to_owned()));
         assert_eq!(read("http://[::1]:8000"), Ok("[::1]:8000".to_owned()));
@@ -92,8 +92,8 @@ mod tests {
             "http://root:s3cret@",
             "://root:s3cret@host",
         ] {
-            let fault = authority(address, "an etcd member", 2379).expect_err(address);
-            assert!(!fault.to_string().contains("cret"), "{fault}");
+            let error = authority(address, "an etcd member", 2379).expect_err(address);
+            assert!(!error.to_string().contains("cret"), "{error}");
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
     fn etcd_needs_a_member_and_speaks_plaintext() {
         let members = |addresses: &[&str]| {
             let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
-            etcd_members(&addresses).map_err(|fault| fault.reason)
+            etcd_members(&addresses).map_err(|error| error.reason)
         };
         let full = ["http://a:2379", "http://b:1", "http://c:2379"].map(str::to_owned);
         assert_eq!(members(&["http://a", "b:1", "http://c:2379/"]), Ok(full.to_vec()));

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tracing::Instrument;
 
 use super::{Service, Sockets, name_instance};
@@ -30,7 +30,7 @@ pub struct Bound<S> {
 }
 
 /// Binds the sockets of a service, names it and builds it.
-pub async fn bootstrap<S: Service>(mut config: S::Config, context: Context) -> Result<Bound<S>, Fault> {
+pub async fn bootstrap<S: Service>(mut config: S::Config, context: Context) -> Result<Bound<S>, ApiError> {
     let instance = name_instance::<S>(&mut config, &context);
     let common = config.common_mut();
     let sockets = Sockets {
@@ -68,7 +68,7 @@ impl<S: Service> Bound<S> {
     }
 
     /// Serves until `shutdown`, then drains. Logs and spans name the service.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), Fault> {
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), ApiError> {
         let scope = lepton_telemetry::scope(S::NAME, &self.instance);
         self.service.run(self.sockets, shutdown).instrument(scope).await
     }
@@ -82,13 +82,13 @@ pub fn warn_if_open(net: Net, address: SocketAddr) {
 }
 
 /// Binds an address; the error names it and its defect.
-pub async fn bind(net: Net, address: &str) -> Result<Listener, Fault> {
+pub async fn bind(net: Net, address: &str) -> Result<Listener, ApiError> {
     net.bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             let message = format!("{address} is taken; stop the process that listens there, or choose another address");
-            Fault::new(Reason::AddressInUse, message).with("address", address)
+            ApiError::new(Reason::AddressInUse, message).with("address", address)
         }
-        _ => Fault::new(Reason::ConfigInvalid, format!("cannot listen on {address}: {error}")),
+        _ => ApiError::new(Reason::ConfigInvalid, format!("cannot listen on {address}: {error}")),
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::redacted;
 
 /// Exit code of a refusal or a failure.
@@ -31,12 +31,12 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Says why a service ends. A configuration may also turn out to be wrong only where it is used.
-pub(super) fn fail(fault: &Fault) -> ExitCode {
-    eprintln!("error: {}: {}", fault.reason, redacted(&fault.message));
-    if let Some(advice) = advice(fault.reason) {
+pub(super) fn fail(api_error: &ApiError) -> ExitCode {
+    eprintln!("error: {}: {}", api_error.reason, redacted(&api_error.message));
+    if let Some(advice) = advice(api_error.reason) {
         eprintln!("{advice}");
     }
-    ExitCode::from(match fault.reason {
+    ExitCode::from(match api_error.reason {
         Reason::ConfigInvalid => EXIT_USAGE,
         _ => EXIT_FAILED,
     })

@@ -45,7 +45,7 @@ impl Service for Probe {
     }];
     type Config = Config;
 
-    async fn build(config: Config, context: Context) -> Result<Self, Fault> {
+    async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
         Ok(Self {
             config,
             context,
@@ -57,11 +57,11 @@ impl Service for Probe {
         self.readiness.clone()
     }
 
-    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), Fault> {
+    async fn run(self, sockets: Sockets, shutdown: Shutdown) -> Result<(), ApiError> {
         self.readiness.set(true);
         admin::serve(sockets.admin, self.readiness, self.context.metrics, shutdown)
             .await
-            .map_err(|error| Fault::new(Reason::Internal, error.to_string()))
+            .map_err(|error| ApiError::new(Reason::Internal, error.to_string()))
     }
 }
 
@@ -148,6 +148,6 @@ async fn a_taken_port_is_refused_by_name() {
     let taken = lepton_core::net::Net::Os.bind("127.0.0.1:0").await.unwrap();
     let mut config = Config::default();
     config.common.listen = taken.local_addr().to_string();
-    let fault = bootstrap::<Probe>(config, Context::system()).await.err().unwrap();
-    assert_eq!(fault.reason, Reason::AddressInUse);
+    let error = bootstrap::<Probe>(config, Context::system()).await.err().unwrap();
+    assert_eq!(error.reason, Reason::AddressInUse);
 }

@@ -7,7 +7,7 @@ use std::any::Any;
 
 use axum::body::Body;
 use http::Response;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::refusal::refuse;
@@ -25,5 +25,5 @@ fn answer(panic: Box<dyn Any + Send>) -> Response<Body> {
     let text = text.or_else(|| panic.downcast_ref().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown type"), "a handler panicked");
     let message = "a defect in the service; its log says more under this trace id";
-    refuse(Fault::new(Reason::Internal, message))
+    refuse(ApiError::new(Reason::Internal, message))
 }

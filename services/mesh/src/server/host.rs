@@ -11,7 +11,7 @@ use futures::future::{Either, Ready, ready};
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, Version};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use tower::{Layer, Service};
 
 use super::refusal::refuse;
@@ -30,7 +30,7 @@ pub enum HostError {
     Invalid(HeaderValue),
 }
 
-impl From<HostError> for Fault {
+impl From<HostError> for ApiError {
     fn from(error: HostError) -> Self {
         Self::field("Host", error.to_string())
     }

@@ -1,6 +1,6 @@
 //! Refusals: how a layer or a handler declines a request, and the one place where that becomes an answer.
 //!
-//! Promises: whoever refuses gives a [`Fault`] and need not know which protocol its caller speaks; errors of libraries, which
+//! Promises: whoever refuses gives an [`ApiError`] and need not know which protocol its caller speaks; errors of libraries, which
 //! answer without details, get the reason and the details that ours have. Leaves the forms to [`lepton_core::error`], and the
 //! choice among them to the service, which alone knows its dialects.
 
@@ -13,7 +13,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Request, Response, StatusCode, Uri};
 use http_body::Body as HttpBody;
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tonic::Status;
 use tower::{BoxError, Layer, Service};
 
@@ -22,26 +22,26 @@ const DETAILS: &str = "grpc-status-details-bin";
 /// Present when a response has ended already.
 const GRPC_STATUS: &str = "grpc-status";
 
-/// A fault as a response in one dialect.
-pub type ErrorForm = fn(&Fault) -> Response<Body>;
+/// An error as a response in one dialect.
+pub type ErrorForm = fn(&ApiError) -> Response<Body>;
 /// Chooses the form in which the caller of a request reads errors.
 pub type FormOf = fn(&Request<Body>) -> ErrorForm;
 
-/// A fault among a response's extensions, which [`MapStatusLayer`] writes in the caller's form.
+/// An error among a response's extensions, which [`MapStatusLayer`] writes in the caller's form.
 #[derive(Clone, Debug)]
-pub struct Refused(pub Fault);
+pub struct Refused(pub ApiError);
 
 /// Marks the responses of a protocol whose errors are its own, such as `grpc.health.v1`: they pass as they are.
 #[derive(Clone, Copy, Debug)]
 pub struct ProtocolErrors;
 
 /// The refusal of a request, in no form yet.
-pub fn refuse(fault: impl Into<Fault>) -> Response<Body> {
-    let fault = fault.into();
+pub fn refuse(error: impl Into<ApiError>) -> Response<Body> {
+    let error = error.into();
     let mut response = Response::new(Body::empty());
-    let status = StatusCode::from_u16(fault.reason.http_status());
+    let status = StatusCode::from_u16(error.reason.http_status());
     *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.extensions_mut().insert(Refused(fault));
+    response.extensions_mut().insert(Refused(error));
     response
 }
 
@@ -50,9 +50,9 @@ pub fn form_by_content_type(request: &Request<Body>) -> ErrorForm {
     if is_grpc(request) { grpc_form } else { error::rest }
 }
 
-/// A fault as a gRPC response that consists of its status only.
-pub fn grpc_form(fault: &Fault) -> Response<Body> {
-    error::status(fault).into_http()
+/// An error as a gRPC response that consists of its status only.
+pub fn grpc_form(error: &ApiError) -> Response<Body> {
+    error::status(error).into_http()
 }
 
 fn is_grpc<B>(request: &Request<B>) -> bool {
@@ -113,22 +113,22 @@ where
 }
 
 fn map_status(mut response: Response<Body>, form: ErrorForm, grpc: bool, uri: &Uri) -> Response<Body> {
-    if let Some(Refused(fault)) = response.extensions_mut().remove::<Refused>() {
-        return written(form, &fault, response);
+    if let Some(Refused(error)) = response.extensions_mut().remove::<Refused>() {
+        return written(form, &error, response);
     }
     if !grpc || response.extensions().get::<ProtocolErrors>().is_some() || response.headers().contains_key(DETAILS) {
         return response;
     }
-    match library_fault(&response, uri) {
-        Some(fault) => written(form, &fault, response),
+    match library_error(&response, uri) {
+        Some(error) => written(form, &error, response),
         None => response,
     }
 }
 
-/// The fault in its form. What the layers below have added stays: headers that do not describe the body, such as those that let
+/// The error in its form. What the layers below have added stays: headers that do not describe the body, such as those that let
 /// a page read the answer, and notes about the request, such as its route.
-fn written(form: ErrorForm, fault: &Fault, refused: Response<Body>) -> Response<Body> {
-    let mut response = form(fault);
+fn written(form: ErrorForm, error: &ApiError, refused: Response<Body>) -> Response<Body> {
+    let mut response = form(error);
     let (head, _) = refused.into_parts();
     let mut added = head.headers;
     for name in response.headers().keys().chain([&CONTENT_TYPE, &CONTENT_LENGTH]) {
@@ -136,15 +136,15 @@ fn written(form: ErrorForm, fault: &Fault, refused: Response<Body>) -> Response<
     }
     response.headers_mut().extend(added);
     response.extensions_mut().extend(head.extensions);
-    response.extensions_mut().insert(fault.reason);
+    response.extensions_mut().insert(error.reason);
     response
 }
 
-/// The fault of an answer that the gRPC library or a router made by itself.
-fn library_fault(response: &Response<Body>, uri: &Uri) -> Option<Fault> {
+/// The error of an answer that the gRPC library or a router made by itself.
+fn library_error(response: &Response<Body>, uri: &Uri) -> Option<ApiError> {
     let unknown_method = || {
         let message = format!("{} is not a method of this server", uri.path());
-        Fault::new(Reason::MethodNotAllowed, message)
+        ApiError::new(Reason::MethodNotAllowed, message)
     };
     if !response.headers().contains_key(GRPC_STATUS) {
         // An answer without a status is a stream, or a page of a router that knows no gRPC.
@@ -154,6 +154,6 @@ fn library_fault(response: &Response<Body>, uri: &Uri) -> Option<Fault> {
     match Status::from_header_map(response.headers())? {
         status if status.code() == tonic::Code::Ok => None,
         status if status.code() == tonic::Code::Unimplemented && status.message().is_empty() => Some(unknown_method()),
-        status => Some(error::fault(&status)),
+        status => Some(error::from_status(&status)),
     }
 }

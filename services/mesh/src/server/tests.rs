@@ -173,14 +173,14 @@ async fn errors_of_the_library_are_explained() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status}");
-    assert_eq!(error::fault(&status).reason, Reason::RequestTooLarge);
+    assert_eq!(error::from_status(&status).reason, Reason::RequestTooLarge);
     for path in [
         "/lepton.test.v1.TestService/Nothing",
         "/lepton.nobody.v1.NoService/Nothing",
     ] {
         let status = unary(server.channel(), path, check("")).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::Unimplemented, "{status}");
-        assert_eq!(error::fault(&status).reason, Reason::MethodNotAllowed);
+        assert_eq!(error::from_status(&status).reason, Reason::MethodNotAllowed);
     }
     assert_eq!(
         unary(server.channel(), "/lepton.test.v1.TestService/Check", check(""))

@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either};
 use http::{Request, Response};
 use lepton_core::clock::Clock;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tower::{Layer, Service};
 
 use super::deadline::Deadline;
@@ -75,7 +75,7 @@ where
     }
 }
 
-fn late() -> Fault {
+fn late() -> ApiError {
     let message = "the caller's deadline passed before the answer was there";
-    Fault::new(Reason::DeadlineExceeded, message)
+    ApiError::new(Reason::DeadlineExceeded, message)
 }

@@ -4,7 +4,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use lepton_domain::reason::Reason;
 
 use super::*;
-use lepton_core::error::fault;
+use lepton_core::error::from_status;
 
 /// Longer than any test: what comes earlier does not come from the interval.
 const NEVER: Duration = Duration::from_secs(3_600);
@@ -84,7 +84,7 @@ async fn intervals_have_bounds() {
     for interval_ms in [1, 49, 60_001] {
         let request = Request::new(WatchStatsRequest { interval_ms });
         let refused = fleet.watch_stats(request).await.err().expect("refused");
-        assert_eq!(fault(&refused).reason, Reason::FieldInvalid, "{interval_ms}");
+        assert_eq!(from_status(&refused).reason, Reason::FieldInvalid, "{interval_ms}");
     }
     assert_eq!(interval(0).unwrap(), Duration::from_secs(1));
 }

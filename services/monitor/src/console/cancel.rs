@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{HOST, LOCATION, ORIGIN};
 use http::{HeaderMap, Request, StatusCode};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use super::error::ConsoleError;
 use super::route::Page;
@@ -57,22 +57,22 @@ pub(super) async fn handle(State(console): State<Console>, Path(id): Path<String
     let (parts, body) = request.into_parts();
     match cancel(&console, &id, &parts.headers, body).await {
         Ok(()) => (StatusCode::SEE_OTHER, HEADERS, [(LOCATION, format!("/tasks/{id}"))]).into_response(),
-        Err(fault) => error_response(&console, &parts.headers, None, &fault),
+        Err(error) => error_response(&console, &parts.headers, None, &error),
     }
 }
 
-async fn cancel(console: &Console, id: &str, headers: &HeaderMap, body: Body) -> Result<(), Fault> {
+async fn cancel(console: &Console, id: &str, headers: &HeaderMap, body: Body) -> Result<(), ApiError> {
     Page::task(id.to_owned())?;
     let form = to_bytes(body, FORM_BYTES_MAX).await;
     let form = form.map_err(|_| ConsoleError::FormTooLarge)?;
     console.csrf.check(id, headers, &form)?;
     let view = console.view.borrow().clone();
-    console.gateways.cancel(&view, id).await.map_err(|fault| {
+    console.gateways.cancel(&view, id).await.map_err(|error| {
         // A gateway that gave no answer may have passed it on.
-        if fault.reason != Reason::GatewayUnreachable {
-            return fault;
+        if error.reason != Reason::GatewayUnreachable {
+            return error;
         }
-        let (cause, task) = (fault.message, id.to_owned());
+        let (cause, task) = (error.message, id.to_owned());
         ConsoleError::CancelOutcomeUnknown { cause, task }.into()
     })
 }
@@ -127,7 +127,7 @@ mod tests {
         ];
         for (origin, site) in foreign {
             let error = guard.check("a", &headers(origin, site), &form("a")).unwrap_err();
-            assert_eq!(Fault::from(error).reason, Reason::OriginRefused, "{origin} {site}");
+            assert_eq!(ApiError::from(error).reason, Reason::OriginRefused, "{origin} {site}");
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
-/// Error of a page or of the form, converted to a [`Fault`].
+/// Error of a page or of the form, converted to an [`ApiError`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ConsoleError {
     /// Unusable query parameter.
@@ -90,12 +90,12 @@ impl ConsoleError {
     }
 }
 
-impl From<ConsoleError> for Fault {
+impl From<ConsoleError> for ApiError {
     fn from(error: ConsoleError) -> Self {
-        let fault = Self::new(error.reason(), error.to_string());
+        let api_error = Self::new(error.reason(), error.to_string());
         match error {
-            ConsoleError::Parameter { name, expected, .. } => fault.violation(name, format!("takes {expected}")),
-            _ => fault,
+            ConsoleError::Parameter { name, expected, .. } => api_error.violation(name, format!("takes {expected}")),
+            _ => api_error,
         }
     }
 }

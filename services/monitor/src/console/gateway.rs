@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lepton_core::error::{fault, is_retryable};
+use lepton_core::error::{from_status, is_retryable};
 use lepton_core::net::Net;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::model::v1::model_service_client::ModelServiceClient;
 use lepton_proto::model::v1::{ListModelsRequest, Model};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
@@ -50,7 +50,7 @@ impl GatewayClient {
     }
 
     /// Lists tasks.
-    pub async fn tasks(&self, view: &MeshView, request: ListTasksRequest) -> Result<ListTasksResponse, Fault> {
+    pub async fn tasks(&self, view: &MeshView, request: ListTasksRequest) -> Result<ListTasksResponse, ApiError> {
         let call = |channel| {
             let request = bounded(request.clone());
             async move { tasks(channel, RESPONSE_BYTES_MAX).list_tasks(request).await }
@@ -59,16 +59,16 @@ impl GatewayClient {
     }
 
     /// Fetches a task without its input and output, which may be large and would be read again at every refresh.
-    pub async fn task(&self, view: &MeshView, id: &str) -> Result<Task, Fault> {
+    pub async fn task(&self, view: &MeshView, id: &str) -> Result<Task, ApiError> {
         self.one_task(view, id, TaskView::Basic, RESPONSE_BYTES_MAX).await
     }
 
     /// Fetches a task with its input and output. Fails with REQUEST_TOO_LARGE beyond [`PAYLOAD_BYTES_MAX`].
-    pub async fn whole_task(&self, view: &MeshView, id: &str) -> Result<Task, Fault> {
+    pub async fn whole_task(&self, view: &MeshView, id: &str) -> Result<Task, ApiError> {
         self.one_task(view, id, TaskView::Full, PAYLOAD_BYTES_MAX).await
     }
 
-    async fn one_task(&self, view: &MeshView, id: &str, part: TaskView, bytes_max: usize) -> Result<Task, Fault> {
+    async fn one_task(&self, view: &MeshView, id: &str, part: TaskView, bytes_max: usize) -> Result<Task, ApiError> {
         let request = GetTaskRequest {
             id: id.to_owned(),
             view: part.into(),
@@ -84,7 +84,7 @@ impl GatewayClient {
     }
 
     /// Cancels a task. Idempotent, so a gateway that does not answer is skipped here as well.
-    pub async fn cancel(&self, view: &MeshView, id: &str) -> Result<(), Fault> {
+    pub async fn cancel(&self, view: &MeshView, id: &str) -> Result<(), ApiError> {
         let request = CancelTaskRequest {
             id: id.to_owned(),
             message: "cancelled in the console".to_owned(),
@@ -95,13 +95,13 @@ impl GatewayClient {
         };
         match self.call(view, call).await {
             // The answer is the task with its input, and only a success has one: it was cancelled.
-            Err(fault) if fault.reason == Reason::RequestTooLarge => Ok(()),
+            Err(error) if error.reason == Reason::RequestTooLarge => Ok(()),
             response => response.map(drop),
         }
     }
 
     /// Lists all models.
-    pub async fn models(&self, view: &MeshView) -> Result<Vec<Model>, Fault> {
+    pub async fn models(&self, view: &MeshView) -> Result<Vec<Model>, ApiError> {
         let call = |channel| async move {
             ModelServiceClient::new(channel)
                 .max_decoding_message_size(RESPONSE_BYTES_MAX)
@@ -112,7 +112,7 @@ impl GatewayClient {
     }
 
     /// Fetches a trace, with the spans of every monitor that stores some.
-    pub async fn trace(&self, view: &MeshView, id: &str) -> Result<Trace, Fault> {
+    pub async fn trace(&self, view: &MeshView, id: &str) -> Result<Trace, ApiError> {
         let request = GetTraceRequest {
             trace_id: id.to_owned(),
         };
@@ -127,12 +127,12 @@ impl GatewayClient {
     }
 
     /// Lists traces of all monitors, newest first.
-    pub async fn traces(&self, view: &MeshView, request: &ListTracesRequest) -> Result<Vec<Trace>, Fault> {
+    pub async fn traces(&self, view: &MeshView, request: &ListTracesRequest) -> Result<Vec<Trace>, ApiError> {
         let call = |channel| async move { monitors(channel).list_traces(bounded(request.clone())).await };
         Ok(self.call(view, call).await?.traces)
     }
 
-    async fn call<T, F>(&self, view: &MeshView, call: impl Fn(Channel) -> F) -> Result<T, Fault>
+    async fn call<T, F>(&self, view: &MeshView, call: impl Fn(Channel) -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -140,7 +140,7 @@ impl GatewayClient {
         for channel in self.channels(view) {
             let error = match timeout(CALL_TIMEOUT, call(channel)).await {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
-                Ok(Err(status)) => fault(&status),
+                Ok(Err(status)) => from_status(&status),
                 Err(_) => ConsoleError::GatewayTimeout(CALL_TIMEOUT).into(),
             };
             if !is_retryable(&error) {

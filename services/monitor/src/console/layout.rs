@@ -1,7 +1,7 @@
 //! Frame around every page.
 
 use lepton_domain::incident::IncidentState;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use maud::{DOCTYPE, Markup, html};
 
 use super::route::Page;
@@ -75,15 +75,15 @@ pub(super) fn content(page: &PageContent) -> Markup {
 }
 
 /// Page of an error.
-pub(super) fn error(fault: &Fault) -> PageContent {
-    let title = match fault.reason.http_status() {
+pub(super) fn error(error: &ApiError) -> PageContent {
+    let title = match error.reason.http_status() {
         404 => "Not found",
         400..500 => "Refused",
         _ => "Not available",
     };
     let body = html! {
         div.title { h1 { (title) } }
-        (notice(fault))
+        (notice(error))
         p { a href="/" { "To the overview" } }
     };
     PageContent {
@@ -93,11 +93,11 @@ pub(super) fn error(fault: &Fault) -> PageContent {
 }
 
 /// Box for an error where the rest of a page stands.
-pub(super) fn notice(fault: &Fault) -> Markup {
+pub(super) fn notice(error: &ApiError) -> Markup {
     html! {
         div.notice role="alert" {
-            p { (fault.message) }
-            p.soft { code { (fault.reason.as_str()) } }
+            p { (error.message) }
+            p.soft { code { (error.reason.as_str()) } }
         }
     }
 }

@@ -66,7 +66,7 @@ impl LivePage {
                 () = self.console.shutdown.triggered() => return None,
                 content = self.console.render(&self.page) => content,
             };
-            let html = layout::content(&content.unwrap_or_else(|fault| layout::error(&fault))).0;
+            let html = layout::content(&content.unwrap_or_else(|error| layout::error(&error))).0;
             let mut hasher = DefaultHasher::new();
             html.hash(&mut hasher);
             if self.sent.replace(hasher.finish()) != Some(hasher.finish()) {

@@ -23,7 +23,7 @@ pub(super) async fn page(console: &Console, view: &MeshView) -> PageContent {
     let body = html! {
         div.title { h1 { "Models" } @if let Ok(models) = &models { p.soft { (count(models.len() as u64)) " known" } } }
         @match &models {
-            Err(fault) => (layout::notice(fault)),
+            Err(error) => (layout::notice(error)),
             Ok(models) if models.is_empty() => p.calm {
                 "No model yet. " code { "lepton model push NAME FILE.onnx" } " adds one, as does a task of kind " code { "train" } "."
             },

@@ -202,7 +202,7 @@ fn beginning(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lepton_domain::reason::{Fault, Reason};
+    use lepton_domain::reason::{ApiError, Reason};
 
     use super::*;
 
@@ -225,9 +225,9 @@ mod tests {
         assert_eq!(filter.address(), "/tasks?state=running&kind=a%26b");
         assert_eq!(TaskFilter::default().address(), "/tasks");
         for bad in [query("Running", "", "", ""), query("", &"k".repeat(65), "", "")] {
-            let fault = Fault::from(Page::tasks(bad).unwrap_err());
-            assert_eq!(fault.reason, Reason::FieldInvalid, "{fault:?}");
-            assert_eq!(fault.violations.len(), 1, "{fault:?}");
+            let error = ApiError::from(Page::tasks(bad).unwrap_err());
+            assert_eq!(error.reason, Reason::FieldInvalid, "{error:?}");
+            assert_eq!(error.violations.len(), 1, "{error:?}");
         }
         assert!(Page::traces(query("", "", "quick", "")).is_err());
         assert!(Page::incidents(query("", "", "", "-1")).is_err());

@@ -7,7 +7,7 @@ pub(super) mod task_cache;
 
 use std::time::Duration;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
 use lepton_proto::task::v1::{ListTasksRequest, State, Task, TaskView};
 use maud::{Markup, html};
@@ -23,7 +23,7 @@ const PAGE: u32 = 25;
 const KINDS: [&str; 4] = ["analyze", "echo", "evaluate", "train"];
 
 /// Page of a list of tasks. Fails only for a wrong page token.
-pub(super) async fn page(console: &Console, view: &MeshView, filter: &TaskFilter) -> Result<PageContent, Fault> {
+pub(super) async fn page(console: &Console, view: &MeshView, filter: &TaskFilter) -> Result<PageContent, ApiError> {
     let request = ListTasksRequest {
         page_size: PAGE,
         page_token: filter.token.clone(),
@@ -32,14 +32,14 @@ pub(super) async fn page(console: &Console, view: &MeshView, filter: &TaskFilter
         view: TaskView::Basic.into(),
     };
     let listed = match console.gateways.tasks(view, request).await {
-        Err(fault) if fault.reason == Reason::PageTokenInvalid => return Err(fault),
+        Err(error) if error.reason == Reason::PageTokenInvalid => return Err(error),
         listed => listed,
     };
     let body = html! {
         div.title { h1 { "Tasks" } }
         (filters(filter))
         @match &listed {
-            Err(fault) => (layout::notice(fault)),
+            Err(error) => (layout::notice(error)),
             Ok(listed) => {
                 (table(&listed.tasks, view.at))
                 (pager(filter, &listed.next_page_token))

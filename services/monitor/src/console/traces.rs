@@ -4,7 +4,7 @@ pub(super) mod waterfall;
 
 use std::time::Duration;
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::monitor::v1::{ListTracesRequest, Trace};
 use maud::{Markup, html};
 
@@ -21,7 +21,7 @@ const SLOW: Duration = Duration::from_millis(100);
 
 /// Page of a list of traces.
 pub(super) async fn page(console: &Console, view: &MeshView, filter: TraceFilter) -> PageContent {
-    let (traces, fault) = list(console, view, filter).await;
+    let (traces, error) = list(console, view, filter).await;
     let body = html! {
         div.title { h1 { "Traces" } }
         div.filters {
@@ -35,7 +35,7 @@ pub(super) async fn page(console: &Console, view: &MeshView, filter: TraceFilter
                 }
             }
         }
-        @if let Some(fault) = fault { (layout::notice(&fault)) }
+        @if let Some(error) = error { (layout::notice(&error)) }
         (table(&traces, view))
     };
     PageContent {
@@ -52,7 +52,7 @@ fn is_shared(view: &MeshView) -> bool {
 
 /// Lists the traces of all monitors by a gateway; those of this monitor where no gateway answers, or where it is the
 /// only monitor.
-async fn list(console: &Console, view: &MeshView, filter: TraceFilter) -> (Vec<Trace>, Option<Fault>) {
+async fn list(console: &Console, view: &MeshView, filter: TraceFilter) -> (Vec<Trace>, Option<ApiError>) {
     let request = ListTracesRequest {
         page_size: SHOWN_MAX,
         failed: filter == TraceFilter::Failed,
@@ -64,19 +64,19 @@ async fn list(console: &Console, view: &MeshView, filter: TraceFilter) -> (Vec<T
     };
     let own = || match console.traces.list(&request) {
         Ok(page) => (page.items, None),
-        Err(fault) => (Vec::new(), Some(fault)),
+        Err(error) => (Vec::new(), Some(error)),
     };
     if !is_shared(view) {
         return own();
     }
     match console.gateways.traces(view, &request).await {
         Ok(traces) => (traces, None),
-        Err(fault) => (own().0, Some(fault)),
+        Err(error) => (own().0, Some(error)),
     }
 }
 
 /// Fetches a trace with the spans of all monitors that store some.
-pub(super) async fn fetch(console: &Console, view: &MeshView, id: &str) -> Result<Trace, Fault> {
+pub(super) async fn fetch(console: &Console, view: &MeshView, id: &str) -> Result<Trace, ApiError> {
     if id.is_empty() {
         return Err(ConsoleError::NoTrace.into());
     }
@@ -85,7 +85,7 @@ pub(super) async fn fetch(console: &Console, view: &MeshView, id: &str) -> Resul
         return own().ok_or_else(|| ConsoleError::TraceNotStored(id.to_owned()).into());
     }
     let whole = console.gateways.trace(view, id).await;
-    whole.or_else(|fault| own().ok_or(fault))
+    whole.or_else(|error| own().ok_or(error))
 }
 
 fn table(traces: &[Trace], view: &MeshView) -> Markup {

@@ -35,7 +35,7 @@ pub(super) async fn page(console: &Console, view: &MeshView) -> PageContent {
             h1 { "Workers" }
             p.soft { (count(workers.len() as u64)) " live" }
         }
-        @if let Some(fault) = running.as_ref().err().or(models.as_ref().err()) { (layout::notice(fault)) }
+        @if let Some(error) = running.as_ref().err().or(models.as_ref().err()) { (layout::notice(error)) }
         @if workers.is_empty() { p.calm { "No live workers. Tasks wait until one registers." } }
         div.cards { @for row in workers { (card(view, row, &tasks, &loaded)) } }
     };

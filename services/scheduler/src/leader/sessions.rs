@@ -197,7 +197,7 @@ impl Sessions {
         let mut releases = vec![Release::Settle(SettledReport {
             number,
             attempt,
-            refused: refused.map(|rejection| rejection.fault().reason),
+            refused: refused.map(|rejection| rejection.api_error().reason),
             reported: now.monotonic,
         })];
         if ready.end_hold(&attempt.task) {

@@ -14,7 +14,7 @@ use lepton_core::blob::Blobs;
 use lepton_core::clock::Clock;
 use lepton_core::random::Random;
 use lepton_domain::ids::AttemptId;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::{Content, Payload};
 use lepton_mesh::memory_budget::{MemoryBudget, Reservation};
 use lepton_proto::convert::task::trace_id;
@@ -174,7 +174,7 @@ impl AttemptRunner {
             Content::Inline(content) => Ok(content.clone()),
             Content::Blob { digest, .. } => {
                 let get = || self.blobs.get(assignment.attempt.task, *digest);
-                Ok(until_reachable(get).await.map_err(Error::Fault)?)
+                Ok(until_reachable(get).await.map_err(Error::Api)?)
             }
         }
     }
@@ -190,7 +190,7 @@ impl AttemptRunner {
         }
         let size = content.len() as u64;
         let put = || self.blobs.put(attempt.task, content.clone());
-        let digest = until_reachable(put).await.map_err(Error::Fault)?;
+        let digest = until_reachable(put).await.map_err(Error::Api)?;
         Ok(Payload {
             encoding,
             content: Content::Blob { digest, size },
@@ -199,13 +199,15 @@ impl AttemptRunner {
 }
 
 /// Retries until the blob store is back: work that is done is worth waiting for, and the timeout bounds it.
-async fn until_reachable<T, F: Future<Output = Result<T, Fault>>>(mut call: impl FnMut() -> F) -> Result<T, Fault> {
+async fn until_reachable<T, F: Future<Output = Result<T, ApiError>>>(
+    mut call: impl FnMut() -> F,
+) -> Result<T, ApiError> {
     let (shortest, longest) = BLOB_PAUSE;
     let mut backoff = Backoff::new(shortest, longest);
     loop {
         match call().await {
-            Err(fault) if fault.reason == Reason::BlobUnavailable => {
-                tracing::warn!(%fault, "the blob store cannot be reached; trying again");
+            Err(error) if error.reason == Reason::BlobUnavailable => {
+                tracing::warn!(%error, "the blob store cannot be reached; trying again");
                 tokio::time::sleep(backoff.delay()).await;
             }
             done => return done,

@@ -3,7 +3,7 @@
 //! Promises: an error names the field, or the row from 0 as in `data[0]` and the column. Leaves reading to the modules
 //! that meet the text.
 
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 
 /// An input that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ pub(crate) enum InputError {
     RowJson {
         row: usize,
         /// The failure with its place in the text.
-        source: JsonFault,
+        source: JsonError,
     },
     /// A number that no double holds.
     #[error("row {row}, column {column:?}: the number {shown} is beyond {limit}")]

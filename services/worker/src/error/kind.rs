@@ -1,6 +1,6 @@
 //! Failures of kinds of tasks that have nothing to do with the text of their input.
 
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 use lepton_proto::proto_json;
 
 /// A failure of a kind of task.
@@ -44,5 +44,5 @@ pub(crate) enum OutputError {
     Message(#[from] proto_json::PrintError),
     /// JSON that cannot be brought into its canonical form.
     #[error(transparent)]
-    Canonical(#[from] JsonFault),
+    Canonical(#[from] JsonError),
 }

@@ -7,22 +7,22 @@ use lepton_domain::model::DataType;
 use super::*;
 use crate::model::tensor::SharedDimension;
 
-fn fault(error: impl Into<Error>) -> Fault {
-    Fault::from(error.into())
+fn on_wire(error: impl Into<Error>) -> ApiError {
+    ApiError::from(error.into())
 }
 
-fn detail<'a>(fault: &'a Fault, key: &str) -> &'a str {
-    fault.metadata.get(key).map_or("", String::as_str)
+fn detail<'a>(error: &'a ApiError, key: &str) -> &'a str {
+    error.metadata.get(key).map_or("", String::as_str)
 }
 
 #[test]
 fn refusals_for_want_of_room_say_when_to_try_again() {
     for error in [AdmissionError::Calls, AdmissionError::Memory] {
-        let fault = fault(error);
-        assert_eq!(fault.reason, Reason::Overloaded);
-        assert_eq!(fault.retry_after, Some(error.retry_after()));
+        let api_error = on_wire(error);
+        assert_eq!(api_error.reason, Reason::Overloaded);
+        assert_eq!(api_error.retry_after, Some(error.retry_after()));
     }
-    let busy = fault(ValidationError::Busy);
+    let busy = on_wire(ValidationError::Busy);
     assert_eq!(
         (busy.reason, busy.retry_after),
         (Reason::Overloaded, Some(ValidationError::RETRY_AFTER))
@@ -38,13 +38,17 @@ fn models_that_do_not_answer_have_four_reasons() {
         (CacheError::RegistryUnread { name: name() }, Reason::ModelNotReady),
         (CacheError::NotDeployed { name: name() }, Reason::ModelNotDeployed),
     ] {
-        let fault = fault(error);
-        assert_eq!((fault.reason, detail(&fault, "model")), (reason, "m"), "{fault}");
-        assert_eq!(fault.retry_after, None);
+        let api_error = on_wire(error);
+        assert_eq!(
+            (api_error.reason, detail(&api_error, "model")),
+            (reason, "m"),
+            "{api_error}"
+        );
+        assert_eq!(api_error.retry_after, None);
     }
     let version = 3;
     let name = name();
-    let not_ready = fault(CacheError::NotReady { name, version, state });
+    let not_ready = on_wire(CacheError::NotReady { name, version, state });
     assert_eq!(not_ready.reason, Reason::ModelNotReady);
     assert_eq!((detail(&not_ready, "model"), detail(&not_ready, "version")), ("m", "3"));
     assert_eq!(not_ready.retry_after, Some(CacheError::RETRY_AFTER));
@@ -53,12 +57,16 @@ fn models_that_do_not_answer_have_four_reasons() {
 
 /// Expects this reason, the name "x", and these details.
 fn tensor_fails(error: TensorError, reason: Reason, details: (&str, &str)) {
-    let fault = fault(error);
-    assert_eq!((fault.reason, detail(&fault, "tensor")), (reason, "x"), "{fault}");
+    let api_error = on_wire(error);
     assert_eq!(
-        (detail(&fault, "expected"), detail(&fault, "given")),
+        (api_error.reason, detail(&api_error, "tensor")),
+        (reason, "x"),
+        "{api_error}"
+    );
+    assert_eq!(
+        (detail(&api_error, "expected"), detail(&api_error, "given")),
         details,
-        "{fault}"
+        "{api_error}"
     );
 }
 
@@ -78,7 +86,7 @@ fn tensors_have_their_reason_and_name() {
     tensor_fails(not_numeric, Reason::TensorType, ("", ""));
     tensor_fails(TensorError::data("x", "is odd"), Reason::TensorData, ("", ""));
     let name = "x".to_owned();
-    let twice = fault(TensorError::Twice { name });
+    let twice = on_wire(TensorError::Twice { name });
     assert_eq!(
         (twice.reason, &*twice.violations[0].field),
         (Reason::FieldInvalid, "inputs")
@@ -111,7 +119,7 @@ fn tensors_name_what_was_expected_and_what_came() {
     };
     let shared = TensorError::SharedDimension(Box::new(shared));
     tensor_fails(shared, Reason::TensorShape, ("2", "3"));
-    let memory = fault(RunError::from(TensorError::Memory {
+    let memory = on_wire(RunError::from(TensorError::Memory {
         shapes: String::new(),
         halt: String::new(),
         limit: 7,
@@ -121,12 +129,12 @@ fn tensors_name_what_was_expected_and_what_came() {
 
 #[test]
 fn inputs_name_the_field_or_the_place() {
-    let field = fault(InputError::field("seed", "not a number"));
+    let field = on_wire(InputError::field("seed", "not a number"));
     assert_eq!(
         (field.reason, &*field.message),
         (Reason::FieldInvalid, "seed: not a number")
     );
-    let row = fault(InputError::Row {
+    let row = on_wire(InputError::Row {
         row: 7,
         column: Some("x".to_owned()),
         problem: "an array: rows are flat".to_owned(),
@@ -136,47 +144,47 @@ fn inputs_name_the_field_or_the_place() {
         (Reason::InvalidRow, "data[7].x is an array: rows are flat")
     );
     assert_eq!((detail(&row, "row"), detail(&row, "column")), ("7", "x"));
-    let unknown = fault(InputError::UnknownField { name: "q".to_owned() });
+    let unknown = on_wire(InputError::UnknownField { name: "q".to_owned() });
     assert_eq!((unknown.reason, detail(&unknown, "field")), (Reason::UnknownField, "q"));
-    assert_eq!(fault(InputError::Consistency).reason, Reason::ConsistencyUnsupported);
-    assert_eq!(fault(InputError::NoRows("none")).reason, Reason::NoRows);
-    assert_eq!(fault(InputError::NotJson("x".to_owned())).reason, Reason::InvalidJson);
+    assert_eq!(on_wire(InputError::Consistency).reason, Reason::ConsistencyUnsupported);
+    assert_eq!(on_wire(InputError::NoRows("none")).reason, Reason::NoRows);
+    assert_eq!(on_wire(InputError::NotJson("x".to_owned())).reason, Reason::InvalidJson);
 }
 
 #[test]
 fn stopped_work_is_cancelled_wherever_it_was() {
     assert_eq!(
-        fault(Error::Stopped("the analysis was stopped")).reason,
+        on_wire(Error::Stopped("the analysis was stopped")).reason,
         Reason::Cancelled
     );
-    assert_eq!(fault(LoadError::Stopped).reason, Reason::Cancelled);
-    assert_eq!(fault(RunError::Stopped).reason, Reason::Cancelled);
-    assert_eq!(fault(lepton_analysis::Error::Cancelled).reason, Reason::Cancelled);
+    assert_eq!(on_wire(LoadError::Stopped).reason, Reason::Cancelled);
+    assert_eq!(on_wire(RunError::Stopped).reason, Reason::Cancelled);
+    assert_eq!(on_wire(lepton_analysis::Error::Cancelled).reason, Reason::Cancelled);
 }
 
 #[test]
 fn a_system_without_resources_is_overloaded_and_a_broken_invariant_internal() {
-    let process = |errno: rustix::io::Errno| fault(ValidationError::Process(errno.into()));
+    let process = |errno: rustix::io::Errno| on_wire(ValidationError::Process(errno.into()));
     for errno in [
         rustix::io::Errno::AGAIN,
         rustix::io::Errno::NOMEM,
         rustix::io::Errno::MFILE,
     ] {
-        let fault = process(errno);
-        assert_eq!(fault.reason, Reason::Overloaded, "{fault}");
-        assert!(fault.retry_after.is_some());
+        let error = process(errno);
+        assert_eq!(error.reason, Reason::Overloaded, "{error}");
+        assert!(error.retry_after.is_some());
     }
     assert_eq!(process(rustix::io::Errno::NOENT).reason, Reason::Internal);
-    assert_eq!(fault(ServiceError::TasksEnded).reason, Reason::Internal);
+    assert_eq!(on_wire(ServiceError::TasksEnded).reason, Reason::Internal);
     assert_eq!(
-        fault(ServiceError::Server(io::Error::other("x"))).reason,
+        on_wire(ServiceError::Server(io::Error::other("x"))).reason,
         Reason::Internal
     );
-    assert_eq!(fault(RunError::Panicked("x".to_owned())).reason, Reason::Internal);
+    assert_eq!(on_wire(RunError::Panicked("x".to_owned())).reason, Reason::Internal);
 }
 
 #[test]
 fn faults_of_other_crates_arrive_as_they_were() {
-    let given = Fault::new(Reason::BlobUnavailable, "away").with("a", "b");
-    assert_eq!(fault(Error::Fault(given.clone())), given);
+    let given = ApiError::new(Reason::BlobUnavailable, "away").with("a", "b");
+    assert_eq!(on_wire(Error::Api(given.clone())), given);
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use lepton_analysis::{Cell, Table, TableBuilder};
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 use lepton_proto::convert::value::read::Reader;
 
 use crate::error::{Error, InputError};
@@ -47,7 +47,7 @@ pub(super) fn poll(table: &TableBuilder, cancelled: &dyn Fn() -> bool) -> Result
 
 fn row(reader: &mut Reader<'_>, table: &mut TableBuilder) -> Result<(), Error> {
     let row = table.rows();
-    let in_row = |source: JsonFault| InputError::RowJson { row, source };
+    let in_row = |source: JsonError| InputError::RowJson { row, source };
     let not_flat = |column: Option<&str>, problem: &str| InputError::Row {
         row,
         column: column.map(str::to_owned),
@@ -79,7 +79,7 @@ fn row(reader: &mut Reader<'_>, table: &mut TableBuilder) -> Result<(), Error> {
 }
 
 /// Decodes a value that is neither array nor object; `unescaped` keeps a text that does not stand in the input as it is.
-fn scalar<'c, 'i: 'c>(reader: &mut Reader<'i>, unescaped: &'c mut String) -> Result<Cell<'c>, JsonFault> {
+fn scalar<'c, 'i: 'c>(reader: &mut Reader<'i>, unescaped: &'c mut String) -> Result<Cell<'c>, JsonError> {
     Ok(match reader.peek()? {
         b'"' => match reader.text()? {
             Cow::Borrowed(text) => Cell::Text(text),

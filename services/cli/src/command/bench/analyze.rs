@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use lepton_core::random::Random;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use serde_json::json;
 
 use super::super::Session;
@@ -16,7 +16,7 @@ use crate::args::BenchAnalyze;
 const SEED: u64 = 42;
 
 /// Measures and prints.
-pub(in crate::command) async fn run(session: &Session, args: &BenchAnalyze) -> Result<ExitCode, Fault> {
+pub(in crate::command) async fn run(session: &Session, args: &BenchAnalyze) -> Result<ExitCode, ApiError> {
     let body = Bytes::from(rows(args.rows));
     let (client, bytes) = (session.client.clone(), body.len());
     let call = move || {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 use lepton_core::error;
 use lepton_core::random::Random;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use lepton_proto::inference::model_infer_request::InferInputTensor;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
@@ -26,14 +26,14 @@ const SEED: u64 = 42;
 const ELEMENTS_MAX: u64 = 16 << 20;
 
 /// Measures and prints.
-pub(in crate::command) async fn run(session: &Session, args: &BenchInfer) -> Result<ExitCode, Fault> {
+pub(in crate::command) async fn run(session: &Session, args: &BenchInfer) -> Result<ExitCode, ApiError> {
     let channel = session.context.net.channel(session.client.authority());
     let request = Arc::new(request(channel.clone(), args).await?);
     let call = move || {
         let (mut client, request) = (GrpcInferenceServiceClient::new(channel.clone()), request.clone());
         async move {
             let answer = client.model_infer(within(request.as_ref().clone())).await;
-            answer.map(drop).map_err(|status| error::fault(&status))
+            answer.map(drop).map_err(|status| error::from_status(&status))
         }
     };
     let load = Load {
@@ -55,7 +55,7 @@ pub(in crate::command) async fn run(session: &Session, args: &BenchInfer) -> Res
 }
 
 /// A request that fits the model's signature.
-async fn request(channel: Channel, args: &BenchInfer) -> Result<ModelInferRequest, Fault> {
+async fn request(channel: Channel, args: &BenchInfer) -> Result<ModelInferRequest, ApiError> {
     let request = ModelMetadataRequest {
         name: args.model.clone(),
         version: String::new(),
@@ -63,7 +63,7 @@ async fn request(channel: Channel, args: &BenchInfer) -> Result<ModelInferReques
     let metadata = GrpcInferenceServiceClient::new(channel)
         .model_metadata(within(request))
         .await;
-    let metadata = metadata.map_err(|status| error::fault(&status))?.into_inner();
+    let metadata = metadata.map_err(|status| error::from_status(&status))?.into_inner();
     let random = Random::seeded(SEED);
     let mut request = ModelInferRequest {
         model_name: args.model.clone(),
@@ -88,14 +88,14 @@ async fn request(channel: Channel, args: &BenchInfer) -> Result<ModelInferReques
     Ok(request)
 }
 
-fn fill(input: &TensorMetadata, shape: &[i64], random: &Random) -> Result<BytesMut, Fault> {
+fn fill(input: &TensorMetadata, shape: &[i64], random: &Random) -> Result<BytesMut, ApiError> {
     let elements = shape
         .iter()
         .try_fold(1_u64, |product, axis| product.checked_mul(u64::try_from(*axis).ok()?))
         .filter(|elements| *elements <= ELEMENTS_MAX)
         .ok_or_else(|| {
             let message = format!("input {} of shape {shape:?} is too large to be made up", input.name);
-            Fault::new(Reason::TensorShape, message)
+            ApiError::new(Reason::TensorShape, message)
         })?;
     let mut bytes = BytesMut::new();
     for _element in 0..elements {
@@ -110,7 +110,7 @@ fn fill(input: &TensorMetadata, shape: &[i64], random: &Random) -> Result<BytesM
             "INT8" | "UINT8" | "BOOL" => bytes.put_u8(0),
             other => {
                 let message = format!("input {} is of type {other}, which cannot be made up", input.name);
-                return Err(Fault::new(Reason::TensorType, message));
+                return Err(ApiError::new(Reason::TensorType, message));
             }
         }
     }

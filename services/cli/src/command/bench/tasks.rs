@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use lepton_core::clock::Clock;
-use lepton_core::error::{fault, is_retryable};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_core::error::{from_status, is_retryable};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::cluster::v1::DumpJournalRequest;
 use lepton_proto::cluster::v1::journal_service_client::JournalServiceClient;
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
@@ -105,7 +105,7 @@ struct Percentiles {
 }
 
 /// Measures, prints, and fails when a task was lost or doubled.
-pub(in crate::command) async fn run(session: &Session, args: &BenchTasks) -> Result<ExitCode, Fault> {
+pub(in crate::command) async fn run(session: &Session, args: &BenchTasks) -> Result<ExitCode, ApiError> {
     // Losses on the way are waited out, but somebody has to be there at the start.
     session.client.get("/livez").await?;
     let clock = session.context.clock;
@@ -133,7 +133,7 @@ pub(in crate::command) async fn run(session: &Session, args: &BenchTasks) -> Res
         duplicated,
     };
     let body = serde_json::to_vec(&figures)
-        .map_err(|error| Fault::new(Reason::Internal, format!("the figures cannot be printed: {error}")))?;
+        .map_err(|error| ApiError::new(Reason::Internal, format!("the figures cannot be printed: {error}")))?;
     let code = if lost + duplicated == 0 { DONE } else { EXIT_FAILED };
     session.conclude(&body, code, table)
 }
@@ -165,7 +165,7 @@ fn input(delay_ms: u32) -> prost_types::Value {
     }
 }
 
-async fn drive(session: &Session, args: &BenchTasks, load: &Arc<SharedLoad>) -> Result<Vec<TaskTiming>, Fault> {
+async fn drive(session: &Session, args: &BenchTasks, load: &Arc<SharedLoad>) -> Result<Vec<TaskTiming>, ApiError> {
     let mut loops = JoinSet::new();
     let mut channel = None;
     for number in 0..args.concurrency.min(args.count).max(1) {
@@ -183,7 +183,7 @@ async fn drive(session: &Session, args: &BenchTasks, load: &Arc<SharedLoad>) -> 
     Ok(done)
 }
 
-async fn run_loop(mut client: TaskServiceClient<Channel>, load: Arc<SharedLoad>) -> Result<Vec<TaskTiming>, Fault> {
+async fn run_loop(mut client: TaskServiceClient<Channel>, load: Arc<SharedLoad>) -> Result<Vec<TaskTiming>, ApiError> {
     let mut done = Vec::new();
     loop {
         let number = load.next.fetch_add(1, Ordering::Relaxed);
@@ -194,7 +194,7 @@ async fn run_loop(mut client: TaskServiceClient<Channel>, load: Arc<SharedLoad>)
     }
 }
 
-async fn one(client: &mut TaskServiceClient<Channel>, load: &SharedLoad, number: u32) -> Result<TaskTiming, Fault> {
+async fn one(client: &mut TaskServiceClient<Channel>, load: &SharedLoad, number: u32) -> Result<TaskTiming, ApiError> {
     let submit = SubmitTaskRequest {
         kind: "echo".to_owned(),
         payload: Some(lepton_proto::task::v1::submit_task_request::Payload::Input(
@@ -227,7 +227,7 @@ async fn end(
     load: &SharedLoad,
     id: &str,
     acknowledged: Duration,
-) -> Result<Option<Duration>, Fault> {
+) -> Result<Option<Duration>, ApiError> {
     let deadline = acknowledged + RECOVERY_MAX;
     while !load.is_hopeless(acknowledged, load.clock.monotonic()) {
         let wait = WaitTaskRequest {
@@ -243,7 +243,7 @@ async fn end(
                     return Ok(Some(now));
                 }
             }
-            Err(status) if fault(&status).reason == Reason::TaskNotFound => tokio::time::sleep(PAUSE).await,
+            Err(status) if from_status(&status).reason == Reason::TaskNotFound => tokio::time::sleep(PAUSE).await,
             Err(status) => back_off(load, deadline, &status).await?,
         }
     }
@@ -251,28 +251,28 @@ async fn end(
 }
 
 /// Waits a moment before the next try, unless trying again cannot help.
-async fn back_off(load: &SharedLoad, deadline: Duration, status: &tonic::Status) -> Result<(), Fault> {
-    let fault = fault(status);
-    let passing = is_retryable(&fault) || matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+async fn back_off(load: &SharedLoad, deadline: Duration, status: &tonic::Status) -> Result<(), ApiError> {
+    let error = from_status(status);
+    let passing = is_retryable(&error) || matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
     if !passing || load.clock.monotonic() >= deadline {
-        return Err(fault);
+        return Err(error);
     }
     tokio::time::sleep(PAUSE).await;
     Ok(())
 }
 
 /// Counts lost and duplicated tasks in the journal. A task whose events were trimmed is read instead.
-async fn count(session: &Session, done: &[TaskTiming]) -> Result<(usize, usize), Fault> {
+async fn count(session: &Session, done: &[TaskTiming]) -> Result<(usize, usize), ApiError> {
     let channel = session.context.net.channel(session.client.authority());
     let mut successes: HashMap<&str, u32> = done.iter().map(|one| (one.id.as_str(), 0)).collect();
     let mut journal = JournalServiceClient::new(channel.clone());
     let mut events = journal
         .dump_journal(DumpJournalRequest::default())
         .await
-        .map_err(|status| fault(&status))?
+        .map_err(|status| from_status(&status))?
         .into_inner();
     while let Some(event) = events.next().await {
-        let event = event.map_err(|status| fault(&status))?;
+        let event = event.map_err(|status| from_status(&status))?;
         if event.event == "succeeded"
             && let Some(count) = successes.get_mut(event.task_id.as_str())
         {
@@ -287,10 +287,10 @@ async fn count(session: &Session, done: &[TaskTiming]) -> Result<(usize, usize),
             ..GetTaskRequest::default()
         };
         let answer = tasks.get_task(within(request)).await;
-        let succeeded = match answer.map_err(|status| fault(&status)) {
+        let succeeded = match answer.map_err(|status| from_status(&status)) {
             Ok(answer) => answer.into_inner().task.unwrap_or_default().state() == State::Succeeded,
-            Err(fault) if fault.reason == Reason::TaskNotFound => false,
-            Err(fault) => return Err(fault),
+            Err(error) if error.reason == Reason::TaskNotFound => false,
+            Err(error) => return Err(error),
         };
         lost += usize::from(!succeeded);
     }

@@ -4,7 +4,7 @@
 //! model to the mesh.
 
 use lepton_core::error;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use lepton_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use lepton_proto::inference::model_infer_response::InferOutputTensor;
@@ -16,21 +16,21 @@ use crate::args::model::Infer;
 use crate::client::within;
 
 /// Sends the request; gives the answer in the form that REST has.
-pub(super) async fn call(session: &Session, args: &Infer, written: &str) -> Result<String, Fault> {
+pub(super) async fn call(session: &Session, args: &Infer, written: &str) -> Result<String, ApiError> {
     let request = request(args, written)?;
     let channel = session.context.net.channel(session.client.authority());
     let answer = GrpcInferenceServiceClient::new(channel)
         .model_infer(within(request))
         .await;
-    response(&answer.map_err(|status| error::fault(&status))?.into_inner())
+    response(&answer.map_err(|status| error::from_status(&status))?.into_inner())
 }
 
-fn request(args: &Infer, written: &str) -> Result<ModelInferRequest, Fault> {
+fn request(args: &Infer, written: &str) -> Result<ModelInferRequest, ApiError> {
     let parsed: Value = serde_json::from_str(written)
-        .map_err(|error| Fault::new(Reason::InvalidJson, format!("the request is not JSON: {error}")))?;
+        .map_err(|error| ApiError::new(Reason::InvalidJson, format!("the request is not JSON: {error}")))?;
     let inputs = parsed["inputs"]
         .as_array()
-        .ok_or_else(|| Fault::new(Reason::TensorMissing, "the request has no array `inputs`"))?;
+        .ok_or_else(|| ApiError::new(Reason::TensorMissing, "the request has no array `inputs`"))?;
     let requested = parsed["outputs"].as_array().into_iter().flatten();
     let output = |requested: &Value| InferRequestedOutputTensor {
         name: requested["name"].as_str().unwrap_or_default().to_owned(),
@@ -46,13 +46,13 @@ fn request(args: &Infer, written: &str) -> Result<ModelInferRequest, Fault> {
     })
 }
 
-fn input(tensor: &Value) -> Result<InferInputTensor, Fault> {
+fn input(tensor: &Value) -> Result<InferInputTensor, ApiError> {
     let name = tensor["name"].as_str().unwrap_or_default();
     let datatype = tensor["datatype"].as_str().unwrap_or_default();
     let wrong = || {
         let message =
             format!("input {name:?}: `data` does not hold what {datatype:?} does, or `shape` is no list of sizes");
-        Fault::new(Reason::TensorData, message)
+        ApiError::new(Reason::TensorData, message)
     };
     let sizes = tensor["shape"].as_array().ok_or_else(wrong)?;
     let shape: Option<Vec<i64>> = sizes.iter().map(Value::as_i64).collect();
@@ -98,7 +98,7 @@ fn contents(datatype: &str, elements: &[&Value]) -> Option<InferTensorContents> 
 }
 
 /// The answer as REST writes it, to the letter.
-fn response(answer: &ModelInferResponse) -> Result<String, Fault> {
+fn response(answer: &ModelInferResponse) -> Result<String, ApiError> {
     let outputs = answer.outputs.iter().enumerate().map(|(index, output)| {
         let data = match answer.raw_output_contents.get(index) {
             Some(bytes) => unpack(&output.datatype, bytes),
@@ -106,7 +106,7 @@ fn response(answer: &ModelInferResponse) -> Result<String, Fault> {
         };
         let data = data.ok_or_else(|| {
             let message = format!("output {} of type {} cannot be shown", output.name, output.datatype);
-            Fault::new(Reason::TensorType, message)
+            ApiError::new(Reason::TensorType, message)
         })?;
         let (name, datatype, shape) = (json!(output.name), json!(output.datatype), json!(output.shape));
         let data = data.join(",");
@@ -114,7 +114,7 @@ fn response(answer: &ModelInferResponse) -> Result<String, Fault> {
             r#"{{"name":{name},"datatype":{datatype},"shape":{shape},"data":[{data}]}}"#
         ))
     });
-    let outputs = outputs.collect::<Result<Vec<String>, Fault>>()?.join(",");
+    let outputs = outputs.collect::<Result<Vec<String>, ApiError>>()?.join(",");
     let id = match answer.id.as_str() {
         "" => String::new(),
         id => format!(r#""id":{},"#, json!(id)),

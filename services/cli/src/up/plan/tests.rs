@@ -10,7 +10,7 @@ struct Line {
     options: Options,
 }
 
-fn plan(arguments: &str, variables: &[(&str, &str)]) -> Result<LaunchPlan, Fault> {
+fn plan(arguments: &str, variables: &[(&str, &str)]) -> Result<LaunchPlan, ApiError> {
     let words = std::iter::once("up").chain(arguments.split_whitespace());
     let options = Line::parse_from(words).options;
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -83,13 +83,13 @@ fn options_go_before_variables_and_these_before_the_defaults_of_up() {
 #[test]
 fn what_would_change_nothing_or_break_is_refused_by_name() {
     for name in ["LEPTON_EDGE__BODY_BYTES", "LEPTON_NOBODY__X", "LEPTON_COMMON__INSTANCE"] {
-        let fault = plan("", &[(name, "1")]).expect_err("refused");
+        let error = plan("", &[(name, "1")]).expect_err("refused");
         assert!(
-            fault.reason == Reason::ConfigInvalid && fault.message.starts_with(name),
-            "{fault:?}"
+            error.reason == Reason::ConfigInvalid && error.message.starts_with(name),
+            "{error:?}"
         );
     }
     let wrong = plan("", &[("LEPTON_TASKS__COMPUTE", "many")]).expect("the name is right");
-    let fault = wrong.worker(&shared(&wrong), 1).expect_err("the value is not");
-    assert!(fault.message.starts_with("LEPTON_TASKS__COMPUTE: "), "{fault:?}");
+    let error = wrong.worker(&shared(&wrong), 1).expect_err("the value is not");
+    assert!(error.message.starts_with("LEPTON_TASKS__COMPUTE: "), "{error:?}");
 }

@@ -1,11 +1,11 @@
 //! Names of fields as callers of REST write them.
 //!
-//! Promises: what a fault names as the proto does (`page_size`) is named as its JSON does (`pageSize`), in the violations
+//! Promises: what an error names as the proto does (`page_size`) is named as its JSON does (`pageSize`), in the violations
 //! and in the message. Leaves `/v2` alone, whose protocol has the proto's names in JSON too.
 
 use std::borrow::Cow;
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 
 /// The path of a field by JSON names. Keys of maps, in brackets, are values and stay.
 pub(super) fn path(field: &str) -> Cow<'_, str> {
@@ -34,9 +34,9 @@ pub(super) fn path(field: &str) -> Cow<'_, str> {
 }
 
 /// The message, in which `page_size: ...` of a violation reads `pageSize: ...`.
-pub(super) fn message(fault: &Fault) -> Cow<'_, str> {
-    let mut message = Cow::Borrowed(fault.message.as_str());
-    for violation in &fault.violations {
+pub(super) fn message(error: &ApiError) -> Cow<'_, str> {
+    let mut message = Cow::Borrowed(error.message.as_str());
+    for violation in &error.violations {
         if let Cow::Owned(name) = path(&violation.field) {
             message = Cow::Owned(named(&message, &violation.field, &name));
         }
@@ -77,12 +77,12 @@ mod tests {
 
     #[test]
     fn a_message_names_its_fields_and_keeps_its_values() {
-        let fault = Fault::new(
+        let error = ApiError::new(
             Reason::FieldInvalid,
             "page_size: \"page_size\" is none; page_token: page_size",
         )
         .violation("page_size", "...")
         .violation("page_token", "...");
-        assert_eq!(message(&fault), "pageSize: \"page_size\" is none; pageToken: page_size");
+        assert_eq!(message(&error), "pageSize: \"page_size\" is none; pageToken: page_size");
     }
 }

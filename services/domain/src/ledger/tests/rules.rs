@@ -28,7 +28,7 @@ fn a_success_wins_from_any_attempt_and_only_once() {
             ..
         }
     ));
-    assert_eq!(late.fault().code(), Code::AlreadyExists);
+    assert_eq!(late.api_error().code(), Code::AlreadyExists);
 }
 
 #[test]
@@ -55,10 +55,10 @@ fn a_repeat_is_told_from_a_reuse_even_over_quota() {
     };
     let reuse = world.submit(other).unwrap_err();
     assert_eq!(
-        (&reuse, reuse.fault().reason),
+        (&reuse, reuse.api_error().reason),
         (&Rejection::RequestIdReused(id(1)), Reason::RequestIdReused)
     );
-    let full = world.submit(submission(4, "r4")).unwrap_err().fault();
+    let full = world.submit(submission(4, "r4")).unwrap_err().api_error();
     assert_eq!(full.reason, Reason::QuotaExceeded);
     assert!(full.retry_after.is_some() && full.quota.is_some());
     // Another tenant has its own quota and its own request ids.
@@ -220,7 +220,7 @@ fn nothing_is_written_in_an_epoch_that_is_not_open() {
             leader: InstanceId::new("b"),
         })
         .unwrap_err();
-    assert_eq!(again.fault().reason, Reason::StaleEpoch);
+    assert_eq!(again.api_error().reason, Reason::StaleEpoch);
     world.ledger.begin(Epoch(1), at(0));
     assert!(apply(&mut world.ledger, &event).is_err(), "an old epoch stays closed");
     assert_eq!(world.ledger.now(), at(1), "time never goes back");
@@ -231,7 +231,7 @@ fn unknown_formats_are_refused() {
     let mut world = World::new();
     assert_eq!(world.run(Command::ActivateFormat { format: 1 }).unwrap().0, []);
     let newer = world.run(Command::ActivateFormat { format: 2 }).unwrap_err();
-    assert_eq!(newer.fault().reason, Reason::FormatUnsupported);
+    assert_eq!(newer.api_error().reason, Reason::FormatUnsupported);
     let event = Event::FormatActivated { format: 2 };
     assert_eq!(apply(&mut world.ledger, &event), Err(IllegalEvent::Format(2)));
 }

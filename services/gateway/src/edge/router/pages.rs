@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use serde_json::json;
 
 use super::Router;
@@ -15,10 +15,10 @@ pub fn serves(path: &str) -> bool {
 }
 
 /// Answers a request for a fixed page.
-pub fn answer(router: &Router, request: &Request<()>) -> Result<Response<Body>, Fault> {
+pub fn answer(router: &Router, request: &Request<()>) -> Result<Response<Body>, ApiError> {
     let (verb, path) = (request.method(), request.uri().path());
     if ![Method::GET, Method::HEAD].contains(verb) {
-        return Err(Miss::Verb(vec![Method::GET]).fault(verb, path));
+        return Err(Miss::Verb(vec![Method::GET]).refusal(verb, path));
     }
     match path {
         "/" => Ok(response::json(links())),
@@ -26,7 +26,7 @@ pub fn answer(router: &Router, request: &Request<()>) -> Result<Response<Body>, 
         "/healthz" | "/livez" => Ok(text(StatusCode::OK, "ok\n")),
         "/readyz" if router.readiness.is_ready() => Ok(text(StatusCode::OK, "ready\n")),
         "/readyz" => Ok(text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")),
-        _ => Err(Miss::Path.fault(verb, path)),
+        _ => Err(Miss::Path.refusal(verb, path)),
     }
 }
 

@@ -62,8 +62,8 @@ fn a_trace_behind_the_predictions_counts() {
 #[test]
 fn what_is_cut_off_is_a_fault() {
     let encoded = answer(&[Some(1.5)]).encode_to_vec();
-    let fault = Fault::from(json(Bytes::from(encoded).slice(..60)).expect_err("cut off"));
-    assert_eq!(fault.reason, Reason::Internal);
+    let error = ApiError::from(json(Bytes::from(encoded).slice(..60)).expect_err("cut off"));
+    assert_eq!(error.reason, Reason::Internal);
 }
 
 proptest! {

@@ -1,25 +1,25 @@
 //! One row: a flat object whose values go straight into their columns.
 //!
-//! Promises: one pass, no tree; a fault names the row and, where one is at fault, the column. Leaves finding the row in
+//! Promises: one pass, no tree; an error names the row and, where one is at fault, the column. Leaves finding the row in
 //! the body to its parent.
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::convert::analysis::{Cell, TableBuilder, invalid_row};
-use lepton_proto::convert::value::JsonFault;
+use lepton_proto::convert::value::JsonError;
 use lepton_proto::convert::value::read::Reader;
 
 /// Why a row was not taken.
 #[derive(Debug)]
 pub enum BadRow {
     /// Its text is not JSON, or a number in it is not exact; positions count from the row's first byte.
-    Text(JsonFault),
+    Text(JsonError),
     /// It is JSON of the wrong shape, or makes the table too wide or too sparse.
-    Shape(Fault),
+    Shape(ApiError),
 }
 
-impl From<JsonFault> for BadRow {
-    fn from(fault: JsonFault) -> Self {
-        Self::Text(fault)
+impl From<JsonError> for BadRow {
+    fn from(error: JsonError) -> Self {
+        Self::Text(error)
     }
 }
 
@@ -66,7 +66,7 @@ pub fn read(text: &[u8], table: &mut TableBuilder) -> Result<(), BadRow> {
     table.end_row().map_err(BadRow::Shape)
 }
 
-fn scalar(reader: &mut Reader<'_>) -> Result<Cell, JsonFault> {
+fn scalar(reader: &mut Reader<'_>) -> Result<Cell, JsonError> {
     Ok(match reader.peek()? {
         b'"' => Cell::Text(reader.text()?.into_owned()),
         b't' => reader.word("true").map(|()| Cell::Boolean(true))?,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
-fn decode(body: &[u8], cut: usize) -> Result<Decoded, Fault> {
+fn decode(body: &[u8], cut: usize) -> Result<Decoded, ApiError> {
     let mut decoder = Decoder::new()?;
     for piece in body.chunks(cut) {
         decoder.feed(piece)?;
@@ -13,15 +13,15 @@ fn decode(body: &[u8], cut: usize) -> Result<Decoded, Fault> {
     decoder.finish()
 }
 
-fn fault(body: &str) -> Fault {
+fn error(body: &str) -> ApiError {
     let whole = decode(body.as_bytes(), usize::MAX).map(drop).expect_err("refused");
     let bytewise = decode(body.as_bytes(), 1).map(drop).expect_err("refused");
     assert_eq!(whole, bytewise, "the same answer however the body is cut");
     whole
 }
 
-fn place(fault: &Fault) -> (&str, &str) {
-    (&fault.metadata["line"], &fault.metadata["column"])
+fn place(error: &ApiError) -> (&str, &str) {
+    (&error.metadata["line"], &error.metadata["column"])
 }
 
 #[test]
@@ -40,9 +40,9 @@ fn rows_become_columns_in_order_of_appearance() {
 
 #[test]
 fn bare_nan_is_placed_and_explained() {
-    let fault = fault("{\"data\":[{\"a\":1},\n  {\"a\": NaN}]}");
-    assert_eq!((fault.reason, place(&fault)), (Reason::InvalidJson, ("2", "9")));
-    assert!(fault.message.contains("write null"), "{}", fault.message);
+    let error = error("{\"data\":[{\"a\":1},\n  {\"a\": NaN}]}");
+    assert_eq!((error.reason, place(&error)), (Reason::InvalidJson, ("2", "9")));
+    assert!(error.message.contains("write null"), "{}", error.message);
 }
 
 #[test]
@@ -54,10 +54,10 @@ fn wrong_shapes_name_row_and_column() {
         (r#"{"data":[7]}"#, "0", None),
         (r#"{"data":[null]}"#, "0", None),
     ] {
-        let fault = fault(body);
-        assert_eq!(fault.reason, Reason::InvalidRow, "{body}");
-        assert_eq!(fault.metadata["row"], row, "{body}");
-        assert_eq!(fault.metadata.get("column").map(String::as_str), column, "{body}");
+        let error = error(body);
+        assert_eq!(error.reason, Reason::InvalidRow, "{body}");
+        assert_eq!(error.metadata["row"], row, "{body}");
+        assert_eq!(error.metadata.get("column").map(String::as_str), column, "{body}");
     }
 }
 
@@ -99,7 +99,7 @@ fn every_refusal_has_its_reason() {
         (r#"{"table":{"rowCount":1.5}}"#, Reason::FieldInvalid),
         (r#"{"table":{"columns":[{}"#, Reason::InvalidJson),
     ] {
-        assert_eq!(fault(body).reason, reason, "{body}");
+        assert_eq!(error(body).reason, reason, "{body}");
     }
 }
 
@@ -125,15 +125,15 @@ fn a_packed_table_is_what_its_message_says() {
 #[test]
 fn a_packed_table_is_bounded_and_its_faults_are_placed() {
     let wide = format!("{{\"table\":{{\"columns\":[{}{{}}]}}}}", "{},".repeat(70_000));
-    assert_eq!(fault_whole(&wide).reason, Reason::InvalidRow);
-    let fault = fault("{\"table\":\n {\"columns\":[\n{\"numbers\":[x]}]}}");
-    assert_eq!(place(&fault), ("3", "13"));
+    assert_eq!(whole_error(&wide).reason, Reason::InvalidRow);
+    let error = error("{\"table\":\n {\"columns\":[\n{\"numbers\":[x]}]}}");
+    assert_eq!(place(&error), ("3", "13"));
 }
 
 #[test]
 fn an_unknown_field_is_placed_in_the_body() {
-    let fault = fault("{\"data\":[{}],\n \"target\":\"a\", \"tarmac\":1}");
-    assert_eq!((fault.metadata["field"].as_str(), place(&fault).0), ("tarmac", "2"));
+    let error = error("{\"data\":[{}],\n \"target\":\"a\", \"tarmac\":1}");
+    assert_eq!((error.metadata["field"].as_str(), place(&error).0), ("tarmac", "2"));
 }
 
 #[test]
@@ -149,15 +149,15 @@ fn large_floats_are_numbers() {
 fn a_body_cannot_grow_with_the_square_of_its_size() {
     let rows: Vec<String> = (0..5_000).map(|row| format!("{{\"c{row}\":1}}")).collect();
     let body = format!("{{\"data\":[{}]}}", rows.join(","));
-    let fault = fault_whole(&body);
-    assert_eq!(fault.reason, Reason::InvalidRow);
-    assert!(fault.metadata.contains_key("row"), "{fault}");
-    assert!(fault.message.contains("the row begins at"), "{fault}");
+    let error = whole_error(&body);
+    assert_eq!(error.reason, Reason::InvalidRow);
+    assert!(error.metadata.contains_key("row"), "{error}");
+    assert!(error.message.contains("the row begins at"), "{error}");
     let body = format!("{{\"data\":[{}{{\"a\":1,\"b\":1,\"c\":1}}]}}", "{},".repeat(3_000_000));
-    assert_eq!(fault_whole(&body).metadata["column"], "b");
+    assert_eq!(whole_error(&body).metadata["column"], "b");
 }
 
-fn fault_whole(body: &str) -> Fault {
+fn whole_error(body: &str) -> ApiError {
     decode(body.as_bytes(), 4096).map(drop).expect_err("refused")
 }
 

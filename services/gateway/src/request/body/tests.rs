@@ -6,8 +6,8 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-use lepton_core::error::fault;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_core::error::from_status;
+use lepton_domain::reason::{ApiError, Reason};
 use tonic::Status;
 
 use super::*;
@@ -25,7 +25,7 @@ fn incoming(pieces: Vec<Vec<u8>>, headers: &[(&'static str, &str)], limit: usize
 }
 
 fn reason(error: EdgeError) -> Reason {
-    Fault::from(error).reason
+    ApiError::from(error).reason
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -158,7 +158,7 @@ async fn a_metered_body_ends_where_the_budget_does() {
     let (refused, _none) = metered(body(8), &budget);
     let failed = refused.collect().await.expect_err("no room");
     let status = Status::from_error(Box::new(failed));
-    let refused = fault(&status);
+    let refused = from_status(&status);
     assert_eq!(refused.reason, Reason::Overloaded, "{status}");
     assert!(refused.retry_after.is_some());
     drop(held);

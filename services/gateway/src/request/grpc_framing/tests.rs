@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,7 +19,7 @@ fn a_status_in_the_headers_is_the_answer() {
         .headers_mut()
         .insert("grpc-status", http::HeaderValue::from_static("14"));
     let error = messages(response).map(drop).expect_err("refused");
-    assert_eq!(Fault::from(error).code().name(), "UNAVAILABLE");
+    assert_eq!(ApiError::from(error).code().name(), "UNAVAILABLE");
 }
 
 #[tokio::test]
@@ -31,11 +31,11 @@ async fn an_answer_that_breaks_off_may_be_asked_for_again() {
     ];
     let response = Response::new(Body::from_stream(futures::stream::iter(pieces)));
     let error = messages(response).expect("begun").only().await.expect_err("cut off");
-    let fault = Fault::from(error);
-    assert_eq!(fault.reason, Reason::OutcomeUnknown, "{fault}");
+    let api_error = ApiError::from(error);
+    assert_eq!(api_error.reason, Reason::OutcomeUnknown, "{api_error}");
     assert!(
-        error::is_retryable(&fault) && fault.message.contains("reset by peer"),
-        "{fault}"
+        error::is_retryable(&api_error) && api_error.message.contains("reset by peer"),
+        "{api_error}"
     );
 }
 

@@ -70,14 +70,14 @@ fn refusals_name_what_is_wrong() {
 
 #[test]
 fn faults_inside_an_input_are_placed_in_the_body() {
-    let fault = one(b"{\"kind\":\"echo\",\n \"input\":{\"a\":[1,\n 9007199254740993]}}").expect_err("not exact");
+    let error = one(b"{\"kind\":\"echo\",\n \"input\":{\"a\":[1,\n 9007199254740993]}}").expect_err("not exact");
     assert_eq!(
-        (fault.metadata["line"].as_str(), fault.metadata["column"].as_str()),
+        (error.metadata["line"].as_str(), error.metadata["column"].as_str()),
         ("3", "2")
     );
-    let fault = one(b"{\"kind\":\"echo\",\n \"input\":\n {}, \"x\":1}").expect_err("unknown");
+    let error = one(b"{\"kind\":\"echo\",\n \"input\":\n {}, \"x\":1}").expect_err("unknown");
     assert_eq!(
-        (fault.reason, fault.metadata["line"].as_str()),
+        (error.reason, error.metadata["line"].as_str()),
         (Reason::UnknownField, "3")
     );
 }
@@ -121,7 +121,7 @@ fn a_submit_of_a_wrong_shape_fails_alone_and_is_placed_in_the_body() {
             result
                 .as_ref()
                 .err()
-                .map(|fault| (fault.reason, fault.metadata["line"].as_str()))
+                .map(|error| (error.reason, error.metadata["line"].as_str()))
         })
         .collect();
     let invalid = |line| Some((Reason::FieldInvalid, line));
@@ -156,9 +156,9 @@ fn too_many_pairs_are_refused_before_they_are_kept() {
     for (pairs, said) in [(40, "labels"), (2_000, "`labels` has 2000 pairs")] {
         let labels: Vec<_> = (0..pairs).map(|number| format!("\"l{number}\":\"\"")).collect();
         let body = format!("{{\"kind\":\"echo\",\"labels\":{{{}}}}}", labels.join(","));
-        let fault = one(body.as_bytes()).expect_err("refused");
-        assert_eq!(fault.reason, Reason::FieldInvalid, "{fault}");
-        assert!(fault.message.contains(said), "{fault}");
+        let error = one(body.as_bytes()).expect_err("refused");
+        assert_eq!(error.reason, Reason::FieldInvalid, "{error}");
+        assert!(error.message.contains(said), "{error}");
     }
 }
 
@@ -168,6 +168,6 @@ fn a_batch_keeps_no_more_than_it_takes() {
     let mut deserializer = serde_json::Deserializer::from_str(&body);
     let (kept, count) = deserializer.deserialize_map(Batch).expect("JSON");
     assert_eq!((kept.len(), count), (REQUESTS_MAX, 3 * REQUESTS_MAX + 1));
-    let fault = batch(body.as_bytes()).expect_err("refused");
-    assert!(fault.message.contains("30001 requests, 1 to 10000"), "{fault}");
+    let error = batch(body.as_bytes()).expect_err("refused");
+    assert!(error.message.contains("30001 requests, 1 to 10000"), "{error}");
 }

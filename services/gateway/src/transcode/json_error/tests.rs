@@ -4,26 +4,26 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn fault(text: &str) -> Fault {
+fn error(text: &str) -> ApiError {
     let error = serde_json::from_str::<serde_json::Value>(text).expect_err("broken");
-    JsonError::from_serde(&error, text.as_bytes(), Position::START).into()
+    JsonBodyError::from_serde(&error, text.as_bytes(), Position::START).into()
 }
 
 #[test]
 fn bare_nan_and_infinity_get_advice() {
     for text in ["[NaN]", "[1,\n -Infinity]", "{\"a\": Infinity}", "[-NaN]", "[nan]"] {
-        let fault = fault(text);
-        assert_eq!(fault.reason, Reason::InvalidJson);
-        assert!(fault.message.contains("write null"), "{text}: {}", fault.message);
+        let error = error(text);
+        assert_eq!(error.reason, Reason::InvalidJson);
+        assert!(error.message.contains("write null"), "{text}: {}", error.message);
     }
-    assert!(!fault("[nil]").message.contains("write null"));
+    assert!(!error("[nil]").message.contains("write null"));
 }
 
 #[test]
 fn line_and_column_are_given() {
-    let fault = fault("{\n  \"a\" 1}");
+    let error = error("{\n  \"a\" 1}");
     assert_eq!(
-        (fault.metadata["line"].as_str(), fault.metadata["column"].as_str()),
+        (error.metadata["line"].as_str(), error.metadata["column"].as_str()),
         ("2", "7")
     );
 }
@@ -47,8 +47,8 @@ proptest! {
     #[test]
     fn any_text_is_described_without_panic(text in ".{0,80}") {
         if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
-            let error = JsonError::from_serde(&error, text.as_bytes(), Position::START);
-            prop_assert_eq!(Fault::from(error).reason, Reason::InvalidJson);
+            let error = JsonBodyError::from_serde(&error, text.as_bytes(), Position::START);
+            prop_assert_eq!(ApiError::from(error).reason, Reason::InvalidJson);
         }
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::table::Table;
 use super::*;
 
-fn request(verb: Method, path: &str, query: &str, body: &str) -> Result<DynamicMessage, Fault> {
+fn request(verb: Method, path: &str, query: &str, body: &str) -> Result<DynamicMessage, ApiError> {
     let table = Table::of(pool()).expect("the contract's rules are supported");
     let (binding, fields) = table.find(&verb, path).expect("bound");
     message(&binding, &fields, Some(query), &Bytes::copy_from_slice(body.as_bytes()))
@@ -36,18 +36,18 @@ fn durations_come_as_text() {
 
 #[test]
 fn unknown_and_unfit_parameters_are_named() {
-    let fault = request(Method::GET, "/api/v1/tasks", "pagesize=7", "").expect_err("unknown");
+    let error = request(Method::GET, "/api/v1/tasks", "pagesize=7", "").expect_err("unknown");
     assert_eq!(
-        (fault.reason, fault.metadata["field"].as_str()),
+        (error.reason, error.metadata["field"].as_str()),
         (Reason::UnknownField, "pagesize")
     );
-    let fault = request(Method::GET, "/api/v1/tasks", "pageSize=many", "").expect_err("not a number");
+    let error = request(Method::GET, "/api/v1/tasks", "pageSize=many", "").expect_err("not a number");
     assert_eq!(
-        (fault.reason, fault.violations[0].field.as_str()),
+        (error.reason, error.violations[0].field.as_str()),
         (Reason::FieldInvalid, "pageSize")
     );
-    let fault = request(Method::GET, "/api/v1/tasks", "kind=%ff", "").expect_err("not UTF-8");
-    assert_eq!(fault.reason, Reason::FieldInvalid);
+    let error = request(Method::GET, "/api/v1/tasks", "kind=%ff", "").expect_err("not UTF-8");
+    assert_eq!(error.reason, Reason::FieldInvalid);
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn a_call_without_parameters_takes_none() {
     for query in [None, Some(""), Some("&")] {
         assert_eq!(no_parameters(query), Ok(()));
     }
-    let fault = Fault::from(no_parameters(Some("kind=echo")).expect_err("unknown"));
+    let error = ApiError::from(no_parameters(Some("kind=echo")).expect_err("unknown"));
     assert_eq!(
-        (fault.reason, fault.metadata["field"].as_str()),
+        (error.reason, error.metadata["field"].as_str()),
         (Reason::UnknownField, "kind")
     );
     assert_eq!(
@@ -75,14 +75,14 @@ fn a_single_value_is_taken_once() {
         ("/api/v1/tasks/x:wait", "timeout=1s&timeout=2s", "timeout"),
         ("/api/v1/tasks/x", "id=y", "id"),
     ] {
-        let fault = request(Method::GET, path, query, "").expect_err(query);
-        assert_eq!(fault.code().name(), "INVALID_ARGUMENT", "{query}");
-        assert_eq!(fault.violations[0].field, name, "{query}");
+        let error = request(Method::GET, path, query, "").expect_err(query);
+        assert_eq!(error.code().name(), "INVALID_ARGUMENT", "{query}");
+        assert_eq!(error.violations[0].field, name, "{query}");
         assert!(
-            fault
+            error
                 .message
                 .starts_with(&format!("{name}: it is given more than once")),
-            "{fault}"
+            "{error}"
         );
     }
 }
@@ -91,8 +91,8 @@ fn a_single_value_is_taken_once() {
 fn long_texts_are_shortened_where_they_stand() {
     let long = "x".repeat(50_000);
     for query in [format!("{long}=1"), format!("pageSize={long}"), format!("state={long}")] {
-        let fault = request(Method::GET, "/api/v1/tasks", &query, "").expect_err("unfit");
-        assert!(fault.message.len() < 1_024, "{} bytes", fault.message.len());
+        let error = request(Method::GET, "/api/v1/tasks", &query, "").expect_err("unfit");
+        assert!(error.message.len() < 1_024, "{} bytes", error.message.len());
     }
 }
 
@@ -121,19 +121,19 @@ fn a_bytes_field_takes_the_body_as_it_is() {
 
 #[test]
 fn bodies_are_strict_json() {
-    let fault = request(Method::POST, "/api/v1/models/m:deploy", "", r#"{"versoin":2}"#).expect_err("unknown");
+    let error = request(Method::POST, "/api/v1/models/m:deploy", "", r#"{"versoin":2}"#).expect_err("unknown");
     assert_eq!(
-        (fault.reason, fault.metadata["field"].as_str()),
+        (error.reason, error.metadata["field"].as_str()),
         (Reason::UnknownField, "versoin")
     );
-    let fault = request(Method::POST, "/api/v1/models/m:deploy", "", "{\n\"version\": NaN}").expect_err("not JSON");
-    assert_eq!(fault.reason, Reason::InvalidJson);
+    let error = request(Method::POST, "/api/v1/models/m:deploy", "", "{\n\"version\": NaN}").expect_err("not JSON");
+    assert_eq!(error.reason, Reason::InvalidJson);
     assert_eq!(
-        (fault.metadata["line"].as_str(), fault.metadata["column"].as_str()),
+        (error.metadata["line"].as_str(), error.metadata["column"].as_str()),
         ("2", "12")
     );
-    let fault = request(Method::POST, "/api/v1/models/m:deploy", "", r#"{"version":"x"}"#).expect_err("unfit");
-    assert_eq!(fault.reason, Reason::FieldInvalid);
+    let error = request(Method::POST, "/api/v1/models/m:deploy", "", r#"{"version":"x"}"#).expect_err("unfit");
+    assert_eq!(error.reason, Reason::FieldInvalid);
 }
 
 proptest! {

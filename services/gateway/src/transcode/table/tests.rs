@@ -24,9 +24,9 @@ fn every_rpc_with_a_rule_is_found() {
 fn a_wrong_method_names_the_right_ones() {
     let table = table();
     let miss = table.find(&Method::DELETE, "/api/v1/tasks").expect_err("not bound");
-    let fault = miss.fault(&Method::DELETE, "/api/v1/tasks");
-    assert_eq!(fault.reason, Reason::MethodNotAllowed);
-    assert_eq!(fault.metadata["allow"], "POST, GET, HEAD");
+    let error = miss.refusal(&Method::DELETE, "/api/v1/tasks");
+    assert_eq!(error.reason, Reason::MethodNotAllowed);
+    assert_eq!(error.metadata["allow"], "POST, GET, HEAD");
     assert_eq!(
         table.find(&Method::GET, "/api/v1/nothing").expect_err("not bound"),
         Miss::Path

@@ -7,7 +7,7 @@ use super::*;
 use crate::v2::print;
 
 /// Reads data for a tensor of this type and shape.
-fn take(datatype: DataType, shape: &[i64], data: &str) -> Result<Bytes, Fault> {
+fn take(datatype: DataType, shape: &[i64], data: &str) -> Result<Bytes, ApiError> {
     let expected = Expected {
         name: "x",
         datatype,
@@ -23,8 +23,8 @@ fn take(datatype: DataType, shape: &[i64], data: &str) -> Result<Bytes, Fault> {
 }
 
 fn refusal(datatype: DataType, shape: &[i64], data: &str) -> (Reason, String) {
-    let fault = take(datatype, shape, data).expect_err(data);
-    (fault.reason, fault.message)
+    let error = take(datatype, shape, data).expect_err(data);
+    (error.reason, error.message)
 }
 
 #[test]
@@ -163,7 +163,7 @@ proptest! {
             let (content, count) = (Bytes::from(content.clone()), content.len() / size);
             let data = printed(*datatype, count, &content);
             let back = take(*datatype, &[count as i64], &data);
-            prop_assert_eq!(back.map_err(|fault| fault.message), Ok(content), "{} {}", datatype, data);
+            prop_assert_eq!(back.map_err(|error| error.message), Ok(content), "{} {}", datatype, data);
         }
     }
 
@@ -180,7 +180,7 @@ proptest! {
         let shape = [texts.len() as i64];
         let expected = Expected { name: "x", datatype: DataType::Bytes, shape: &shape, count: texts.len() };
         let back = read(&mut Reader::new(data.as_bytes()).expect("UTF-8"), 0, &expected, &mut room);
-        prop_assert_eq!(back.map_err(|fault| fault.message), Ok(content));
+        prop_assert_eq!(back.map_err(|error| error.message), Ok(content));
     }
 
     #[test]

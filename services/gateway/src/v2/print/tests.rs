@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn shown(datatype: DataType, count: usize, content: &[u8]) -> Result<String, Fault> {
+fn shown(datatype: DataType, count: usize, content: &[u8]) -> Result<String, ApiError> {
     let mut out = Vec::new();
     elements("y", datatype, count, &Bytes::copy_from_slice(content), &mut out)?;
     Ok(String::from_utf8(out).expect("UTF-8"))
@@ -51,7 +51,7 @@ fn contents_that_do_not_fit_are_faults() {
         (DataType::Fp16, 1, b"12", Reason::TensorType),
     ];
     for (datatype, count, content, reason) in cases {
-        let fault = shown(datatype, count, content).expect_err("it does not fit");
-        assert_eq!(fault.reason, reason, "{fault}");
+        let error = shown(datatype, count, content).expect_err("it does not fit");
+        assert_eq!(error.reason, reason, "{error}");
     }
 }

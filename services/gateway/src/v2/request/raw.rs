@@ -9,23 +9,23 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::inference::model_infer_request::InferInputTensor;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 
 use super::{Asked, Form};
 
 /// Decodes a body without JSON for a model with these inputs.
-pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, Fault> {
+pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, ApiError> {
     let [input] = inputs else {
         let why = format!(
             "a body without JSON is for models with one input, and this one has {}",
             inputs.len()
         );
-        return Err(Fault::new(Reason::TensorMissing, why));
+        return Err(ApiError::new(Reason::TensorMissing, why));
     };
     let datatype = input.datatype.parse::<DataType>();
-    let datatype = datatype.map_err(|error| Fault::new(Reason::Internal, error.to_string()))?;
+    let datatype = datatype.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
     let (shape, content) = match datatype.size_bytes() {
         Some(size) => (shape(input, size, body.len())?, body),
         None => (one(input)?, text(&body)),
@@ -48,7 +48,7 @@ pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, Fault> {
 }
 
 /// The shape that so many bytes have.
-fn shape(input: &TensorMetadata, size: usize, length: usize) -> Result<Vec<i64>, Fault> {
+fn shape(input: &TensorMetadata, size: usize, length: usize) -> Result<Vec<i64>, ApiError> {
     let known = input.shape.iter().filter(|dimension| **dimension >= 0);
     let bytes = known.fold(size, |bytes, dimension| {
         bytes.saturating_mul(usize::try_from(*dimension).unwrap_or(usize::MAX))
@@ -76,7 +76,7 @@ fn shape(input: &TensorMetadata, size: usize, length: usize) -> Result<Vec<i64>,
 }
 
 /// The shape of a single text.
-fn one(input: &TensorMetadata) -> Result<Vec<i64>, Fault> {
+fn one(input: &TensorMetadata) -> Result<Vec<i64>, ApiError> {
     match input.shape.iter().all(|dimension| matches!(dimension, -1 | 1)) {
         true => Ok(vec![1; input.shape.len()]),
         false => Err(refused(input, "takes more than one text; say them in JSON")),
@@ -92,10 +92,10 @@ fn text(body: &Bytes) -> Bytes {
     content.freeze()
 }
 
-fn refused(input: &TensorMetadata, why: &str) -> Fault {
+fn refused(input: &TensorMetadata, why: &str) -> ApiError {
     let (name, datatype, shape) = (&input.name, &input.datatype, &input.shape);
     let message = format!("input {name:?}, {datatype} {shape:?}, {why}");
-    Fault::new(Reason::TensorData, message).with("tensor", name)
+    ApiError::new(Reason::TensorData, message).with("tensor", name)
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    fn take(datatype: &str, shape: &[i64], body: &'static [u8]) -> Result<(Vec<i64>, Bytes), Fault> {
+    fn take(datatype: &str, shape: &[i64], body: &'static [u8]) -> Result<(Vec<i64>, Bytes), ApiError> {
         let asked = read(Bytes::from_static(body), &[input(datatype, shape)])?;
         assert!(asked.form.is_binary("y"));
         Ok((asked.inputs[0].shape.clone(), asked.contents[0].clone()))
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(reason("FP32", &[-1, 0], b"1234"), Reason::TensorData);
         assert_eq!(reason("BYTES", &[2], b"1234"), Reason::TensorData);
         let two = [input("INT8", &[1]), input("INT8", &[1])];
-        let fault = read(Bytes::new(), &two).expect_err("two inputs");
-        assert_eq!(fault.reason, Reason::TensorMissing);
+        let error = read(Bytes::new(), &two).expect_err("two inputs");
+        assert_eq!(error.reason, Reason::TensorMissing);
     }
 }

@@ -7,16 +7,16 @@ use super::*;
 
 const ROOM: usize = 1 << 20;
 
-fn take(json: &str) -> Result<Asked, Fault> {
+fn take(json: &str) -> Result<Asked, ApiError> {
     read(&Bytes::copy_from_slice(json.as_bytes()), None, ROOM)
 }
 
 /// A body with binary data behind its JSON.
-fn take_binary(json: &str, binary: &[u8]) -> Result<Asked, Fault> {
+fn take_binary(json: &str, binary: &[u8]) -> Result<Asked, ApiError> {
     read(&Bytes::from([json.as_bytes(), binary].concat()), Some(json.len()), ROOM)
 }
 
-fn refused(json: &str) -> Fault {
+fn refused(json: &str) -> ApiError {
     take(json).expect_err(json)
 }
 
@@ -94,24 +94,24 @@ fn binary_tensors_that_do_not_fit_are_refused() {
     let more = take_binary(&input("8"), b"12345678more").expect_err("more");
     assert_eq!(more.message, "4 bytes of the body belong to no input");
     for size in ["-1", "1.5", "\"8\"", "18446744073709551615"] {
-        let fault = take_binary(&input(size), b"12345678").expect_err(size);
-        assert_eq!(fault.reason, Reason::FieldInvalid, "{fault}");
+        let error = take_binary(&input(size), b"12345678").expect_err(size);
+        assert_eq!(error.reason, Reason::FieldInvalid, "{error}");
     }
     let body = Bytes::from(input("8"));
-    let fault = read(&body, None, ROOM).expect_err("no header");
-    assert!(fault.message.contains(JSON_LENGTH), "{fault}");
-    let fault = read(&body, Some(body.len() + 1), ROOM).expect_err("beyond the body");
-    assert!(fault.message.contains(JSON_LENGTH), "{fault}");
-    let fault = read(&Bytes::from_static(b"{}\xff\xfe"), None, ROOM).expect_err("not UTF-8");
-    assert!(fault.message.contains(JSON_LENGTH), "{fault}");
+    let error = read(&body, None, ROOM).expect_err("no header");
+    assert!(error.message.contains(JSON_LENGTH), "{error}");
+    let error = read(&body, Some(body.len() + 1), ROOM).expect_err("beyond the body");
+    assert!(error.message.contains(JSON_LENGTH), "{error}");
+    let error = read(&Bytes::from_static(b"{}\xff\xfe"), None, ROOM).expect_err("not UTF-8");
+    assert!(error.message.contains(JSON_LENGTH), "{error}");
 }
 
 /// Bodies, why they are refused, and words of the message.
 fn refuse_all(cases: &[(&str, Reason, &str)]) {
     for (json, reason, words) in cases {
-        let fault = refused(json);
-        assert_eq!(fault.reason, *reason, "{json}: {fault}");
-        assert!(fault.message.contains(words), "{json}: {fault}");
+        let error = refused(json);
+        assert_eq!(error.reason, *reason, "{json}: {error}");
+        assert!(error.message.contains(words), "{json}: {error}");
     }
 }
 
@@ -218,8 +218,8 @@ fn everything_has_a_limit() {
         r#"{{"inputs":[{{"name":"x","datatype":"INT64","shape":[9],"data":[{}]}}]}}"#,
         many("1", 9)
     );
-    let fault = read(&Bytes::from(large), None, 64).expect_err("72 bytes");
-    assert_eq!(fault.reason, Reason::RequestTooLarge);
+    let error = read(&Bytes::from(large), None, 64).expect_err("72 bytes");
+    assert_eq!(error.reason, Reason::RequestTooLarge);
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Page of one task: state, input and output, attempts, and the button that cancels it.
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::time::Timestamp;
 use lepton_proto::task::v1::{State, Task};
 use maud::{Markup, html};
@@ -14,7 +14,7 @@ use crate::view::MeshView;
 const PAIRS_MAX: usize = 64;
 
 /// Page of a task. Fails with the gateway's error for a task that does not exist.
-pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str) -> Result<PageContent, Fault> {
+pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str) -> Result<PageContent, ApiError> {
     let cache = &console.tasks;
     let task = cache.task(console, view, id).await?;
     let (attempts, payloads) = tokio::join!(

@@ -44,7 +44,7 @@ impl Payloads {
                 output: output(&whole),
                 is_final: true,
             },
-            Ok(Err(fault)) if fault.reason == Reason::RequestTooLarge => {
+            Ok(Err(error)) if error.reason == Reason::RequestTooLarge => {
                 Self::absent(view, task, "Too large to show here", true)
             }
             Ok(Err(_)) | Err(_) => Self::absent(view, task, "Not available at the moment", false),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::time::Timestamp;
 use lepton_proto::task::v1::Task;
 
@@ -54,7 +54,7 @@ struct CachedPayloads {
 
 impl TaskCache {
     /// Task without input and output.
-    pub(super) async fn task(&self, console: &Console, view: &MeshView, id: &str) -> Result<Task, Fault> {
+    pub(super) async fn task(&self, console: &Console, view: &MeshView, id: &str) -> Result<Task, ApiError> {
         if let Some(ended) = self.with(view, id, |entry| entry.ended.clone()) {
             return Ok(ended);
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_domain::time::Timestamp;
 use lepton_proto::monitor::v1::{Span, SpanKind, Trace};
 use maud::{Markup, html};
@@ -29,7 +29,7 @@ const COLOURED: [(&str, &str); 4] = [
 ];
 
 /// Page of a trace. Fails with TRACE_NOT_FOUND.
-pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str) -> Result<PageContent, Fault> {
+pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str) -> Result<PageContent, ApiError> {
     let trace = fetch(console, view, id).await?;
     let depths = depths(&trace.spans);
     let body = html! {

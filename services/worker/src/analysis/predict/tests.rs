@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lepton_analysis::onnx::Linear;
 use lepton_analysis::{Packed, PackedColumn};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use super::*;
 use crate::model::{Backend, RunError, Tract};
@@ -86,14 +86,14 @@ fn table() -> Table {
     .unwrap()
 }
 
-fn predicted(model: &dyn LoadedModel) -> Result<Vec<Option<f64>>, Fault> {
+fn predicted(model: &dyn LoadedModel) -> Result<Vec<Option<f64>>, ApiError> {
     Ok(predict(model, &table(), Some("y"), &|| false)?)
 }
 
 fn refused(model: &dyn LoadedModel) -> String {
-    let fault = predicted(model).unwrap_err();
-    assert_eq!(fault.reason, Reason::ModelMismatch);
-    fault.message
+    let error = predicted(model).unwrap_err();
+    assert_eq!(error.reason, Reason::ModelMismatch);
+    error.message
 }
 
 #[test]
@@ -149,6 +149,6 @@ fn one_input_may_take_all_columns_from_numbers() {
 #[test]
 fn a_wish_to_stop_is_heard() {
     let model = Sum::of(&[("features", DataType::Fp32, &[-1, 2])]);
-    let fault = Fault::from(predict(&model, &table(), Some("y"), &|| true).unwrap_err());
-    assert_eq!(fault.reason, Reason::Cancelled);
+    let error = ApiError::from(predict(&model, &table(), Some("y"), &|| true).unwrap_err());
+    assert_eq!(error.reason, Reason::Cancelled);
 }

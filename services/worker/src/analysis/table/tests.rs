@@ -1,7 +1,7 @@
 //! Packed tables keep their values, and lies about lengths are refused.
 
 use lepton_analysis::ColumnType;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn column(name: &str, fill: impl FnOnce(&mut wire::TableColumn)) -> wire::TableC
 }
 
 fn reason(taken: Result<Table, Error>) -> Reason {
-    Fault::from(taken.unwrap_err()).reason
+    ApiError::from(taken.unwrap_err()).reason
 }
 
 fn table(row_count: u32, columns: Vec<wire::TableColumn>) -> wire::Table {

@@ -2,7 +2,7 @@
 
 use lepton_domain::model::DataType;
 
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 
 use super::*;
 
@@ -48,8 +48,8 @@ fn listed(datatype: DataType, elements: i64, contents: InferTensorContents) -> M
 }
 
 fn refused(datatype: DataType, request: ModelInferRequest) -> (Reason, String) {
-    let fault = Fault::from(decode(&signature(datatype), request).unwrap_err());
-    (fault.reason, fault.message)
+    let error = ApiError::from(decode(&signature(datatype), request).unwrap_err());
+    (error.reason, error.message)
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn only_outputs_of_the_model_are_given() {
         request.outputs = names.iter().map(output).collect();
         decode(&signature(DataType::Fp32), request)
     };
-    let reason = |decoded: Result<DecodedRequest, Error>| Fault::from(decoded.unwrap_err()).reason;
+    let reason = |decoded: Result<DecodedRequest, Error>| ApiError::from(decoded.unwrap_err()).reason;
     assert_eq!(wanting(&[]).unwrap().outputs, [0, 1]);
     assert_eq!(wanting(&["z"]).unwrap().outputs, [1]);
     assert_eq!(reason(wanting(&["q"])), Reason::TensorUnknown);

@@ -3,7 +3,7 @@
 //! Promises: one pass and no tree of values. Leaves rows to [`rows`].
 
 use lepton_analysis::Table;
-use lepton_domain::reason::Fault;
+use lepton_domain::reason::ApiError;
 use lepton_proto::analysis::v1::Consistency;
 use lepton_proto::convert::analysis::packed;
 use lepton_proto::convert::value::read::Reader;
@@ -31,7 +31,7 @@ pub(super) fn decode(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<(Analy
         match &*key {
             "data" => set_once(&mut table, rows::decode(&mut reader, cancelled)?)?,
             "table" => {
-                let packed = packed::read(&mut reader).map_err(Fault::from)?;
+                let packed = packed::read(&mut reader).map_err(ApiError::from)?;
                 set_once(&mut table, table::from_packed(packed)?)?;
             }
             "target" => params.target = Some(fields::text(&mut reader, "target")?),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lepton_core::clock::Clock;
 use lepton_domain::ids::{AttemptId, TaskId};
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::value::compact;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn never() -> bool {
     false
 }
 
-fn read(text: &str) -> Result<(AnalyzeParams, Table), Fault> {
+fn read(text: &str) -> Result<(AnalyzeParams, Table), ApiError> {
     Ok(decode::decode(text.as_bytes(), &never)?)
 }
 
@@ -118,13 +118,13 @@ async fn errors_have_the_reason_of_the_online_call_and_are_not_tried_again() {
 
 #[test]
 fn a_fault_names_row_and_column() {
-    let fault = read(r#"{"data":[{"x":1},{"y":[2]}]}"#).unwrap_err();
-    assert_eq!((&*fault.metadata["row"], &*fault.metadata["column"]), ("1", "y"));
-    let fault = read("{\"data\":[{\"x\":1},\n{\"x\":Infinity}]}").unwrap_err();
+    let error = read(r#"{"data":[{"x":1},{"y":[2]}]}"#).unwrap_err();
+    assert_eq!((&*error.metadata["row"], &*error.metadata["column"]), ("1", "y"));
+    let error = read("{\"data\":[{\"x\":1},\n{\"x\":Infinity}]}").unwrap_err();
     assert_eq!(
-        (&*fault.metadata["row"], &*fault.metadata["line"]),
+        (&*error.metadata["row"], &*error.metadata["line"]),
         ("1", "2"),
-        "{fault:?}"
+        "{error:?}"
     );
 }
 
@@ -145,8 +145,8 @@ fn reading_stops_when_it_is_cancelled() {
     let polls = std::cell::Cell::new(0);
     let after_three = || polls.replace(polls.get() + 1) >= 3;
     let text = format!(r#"{{"data":[{rows}]}}"#);
-    let fault = Fault::from(decode::decode(text.as_bytes(), &after_three).unwrap_err());
-    assert_eq!((fault.reason, polls.get()), (Reason::Cancelled, 4));
+    let error = ApiError::from(decode::decode(text.as_bytes(), &after_three).unwrap_err());
+    assert_eq!((error.reason, polls.get()), (Reason::Cancelled, 4));
 }
 
 fn cell() -> impl Strategy<Value = Value> {

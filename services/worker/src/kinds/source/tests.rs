@@ -1,13 +1,13 @@
 //! The same rows give the same table, however they are uploaded; what cannot be read is named.
 
 use lepton_analysis::ColumnType;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 
-fn table(text: &str) -> Result<Table, Fault> {
+fn table(text: &str) -> Result<Table, ApiError> {
     Ok(read(text.as_bytes(), &|| false)?)
 }
 
@@ -71,19 +71,19 @@ fn what_cannot_be_read_is_named() {
         ),
     ];
     for (text, reason, words) in cases {
-        let fault = table(text).expect_err(text);
-        assert_eq!(fault.reason, reason, "{text:?}: {fault}");
-        assert!(fault.message.contains(words), "{text:?}: {}", fault.message);
+        let error = table(text).expect_err(text);
+        assert_eq!(error.reason, reason, "{text:?}: {error}");
+        assert!(error.message.contains(words), "{text:?}: {}", error.message);
     }
-    let fault = Fault::from(read(b"a\n\xff\xfe\n", &|| false).unwrap_err());
-    assert_eq!(fault.reason, Reason::InvalidRow);
+    let error = ApiError::from(read(b"a\n\xff\xfe\n", &|| false).unwrap_err());
+    assert_eq!(error.reason, Reason::InvalidRow);
 }
 
 #[test]
 fn reading_stops_when_it_is_told_to() {
     let text = format!("a\n{}", "1\n".repeat(1_000));
-    let fault = Fault::from(read(text.as_bytes(), &|| true).unwrap_err());
-    assert_eq!(fault.reason, Reason::Cancelled);
+    let error = ApiError::from(read(text.as_bytes(), &|| true).unwrap_err());
+    assert_eq!(error.reason, Reason::Cancelled);
 }
 
 #[test]

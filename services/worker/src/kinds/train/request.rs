@@ -108,7 +108,7 @@ impl TrainFields {
     fn request(self) -> Result<TrainRequest, InputError> {
         let missing = || InputError::field("target", "is missing: name the column that is to be predicted");
         if let Some(name) = &self.model {
-            check_name(name).map_err(|fault| InputError::field("model", fault.message.replacen("name: ", "", 1)))?;
+            check_name(name).map_err(|error| InputError::field("model", error.message.replacen("name: ", "", 1)))?;
         } else if self.deploy {
             return Err(InputError::field(
                 "deploy",

@@ -7,13 +7,13 @@ use lepton_analysis::train::{Descent, Method};
 use lepton_core::clock::Clock;
 use lepton_domain::ids::TaskId;
 use lepton_domain::model::Signature;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{Backend, LoadError, LoadedModel, RunError, Tensor, TensorError, Tract};
 
-fn request(input: &Value) -> Result<(TrainRequest, Source), Fault> {
+fn request(input: &Value) -> Result<(TrainRequest, Source), ApiError> {
     Ok(request::decode(input.to_string().as_bytes(), &|| false)?)
 }
 
@@ -25,7 +25,7 @@ fn rows() -> Value {
     Value::from(rows)
 }
 
-fn trained(mut input: Value) -> Result<(Value, TrainRequest, TrainReport), Fault> {
+fn trained(mut input: Value) -> Result<(Value, TrainRequest, TrainReport), ApiError> {
     input["data"] = rows();
     let (request, source) = request(&input)?;
     let Source::Rows(table) = source else {
@@ -79,9 +79,9 @@ fn refused(edit: Value, reason: Reason, words: &str) {
     for (key, value) in edit.as_object().expect("an object") {
         input[key] = value.clone();
     }
-    let fault = request(&input).expect_err("wrong");
-    assert_eq!(fault.reason, reason, "{input}: {fault}");
-    assert!(fault.message.contains(words), "{input}: {}", fault.message);
+    let error = request(&input).expect_err("wrong");
+    assert_eq!(error.reason, reason, "{input}: {error}");
+    assert!(error.message.contains(words), "{input}: {}", error.message);
 }
 
 #[test]
@@ -163,13 +163,13 @@ fn a_descent_reports_its_course() {
 
 #[test]
 fn a_divergence_says_so_and_is_not_tried_again() {
-    let fault = trained(json!({"target": "y", "method": "gradient_descent", "learningRate": 3})).unwrap_err();
-    assert_eq!(fault.reason, Reason::TrainingDiverged);
+    let error = trained(json!({"target": "y", "method": "gradient_descent", "learningRate": 3})).unwrap_err();
+    assert_eq!(error.reason, Reason::TrainingDiverged);
     assert!(
-        fault.message.contains("learning rate 3") && fault.message.contains("or less converges"),
-        "{fault}"
+        error.message.contains("learning rate 3") && error.message.contains("or less converges"),
+        "{error}"
     );
-    assert!(!Failure::from(Error::Fault(fault)).retryable);
+    assert!(!Failure::from(Error::Api(error)).retryable);
 }
 
 #[test]
@@ -258,7 +258,7 @@ impl LoadedModel for OffBy {
 fn a_file_that_predicts_something_else_is_not_kept() {
     ExportedModel::new(&model(), &table(), &Off(1e-12), &|| false).unwrap();
     let error = ExportedModel::new(&model(), &table(), &Off(1e-6), &|| false).unwrap_err();
-    let fault = Fault::from(error);
-    assert_eq!(fault.reason, Reason::Internal, "a broken invariant");
-    assert!(fault.message.contains("it is not kept"), "{fault}");
+    let api_error = ApiError::from(error);
+    assert_eq!(api_error.reason, Reason::Internal, "a broken invariant");
+    assert!(api_error.message.contains("it is not kept"), "{api_error}");
 }

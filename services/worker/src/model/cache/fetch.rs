@@ -8,7 +8,7 @@ use std::time::Duration;
 use lepton_core::backoff::Backoff;
 use lepton_core::blob::{Area, Blobs};
 use lepton_domain::model::Version;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ pub(super) enum FetchError {
     Draining,
     /// A failure of the blob store.
     #[error("{}", .0.message)]
-    Blob(Fault),
+    Blob(ApiError),
     /// A file that the [`Backend`] refuses.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -52,7 +52,7 @@ impl FetchError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::NoSpace { .. } => true,
-            Self::Blob(fault) => matches!(fault.reason, Reason::BlobUnavailable | Reason::BlobNotFound),
+            Self::Blob(error) => matches!(error.reason, Reason::BlobUnavailable | Reason::BlobNotFound),
             Self::Draining | Self::Load(_) | Self::Stopped | Self::Panicked(_) => false,
         }
     }
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn failures_of_the_store_and_of_space_are_retried_ever_more_slowly() {
-        let away = FetchError::Blob(Fault::new(Reason::BlobUnavailable, "away"));
+        let away = FetchError::Blob(ApiError::new(Reason::BlobUnavailable, "away"));
         let pauses = |error: &FetchError| [0, 1, 2, 4, 5, u32::MAX].map(|failures| error.retry_after(failures));
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         let growing = [
@@ -126,7 +126,7 @@ mod tests {
     fn a_file_that_is_wrong_is_not_loaded_again() {
         for error in [
             FetchError::Load(LoadError::Unsupported("x".to_owned())),
-            FetchError::Blob(Fault::new(Reason::DataCorrupt, "x")),
+            FetchError::Blob(ApiError::new(Reason::DataCorrupt, "x")),
             FetchError::Panicked("x".to_owned()),
             FetchError::Stopped,
             FetchError::Draining,

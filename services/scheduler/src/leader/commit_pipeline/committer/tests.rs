@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use lepton_coordination::etcd::EtcdError;
 use lepton_domain::ids::Seq;
 use lepton_domain::ledger::StateDigest;
-use lepton_domain::reason::{Fault, Reason};
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
 
 use super::*;
@@ -198,8 +198,11 @@ async fn each_request_gets_one_result_and_the_writer_ends_with_its_handle() {
 
 #[test]
 fn an_archive_that_fails_does_not_end_the_epoch() {
-    let fault = Fault::new(Reason::BlobUnavailable, "away");
-    let error = TrimError::Archive { segment: 3, fault };
+    let api_error = ApiError::new(Reason::BlobUnavailable, "away");
+    let error = TrimError::Archive {
+        segment: 3,
+        error: api_error,
+    };
     assert!(matches!(
         trimmed(Err(error)),
         Ok(WriteOutcome::Trimmed { dropped: false })

@@ -10,7 +10,7 @@ use super::{Code, Reason};
 /// Error with everything that its receiver needs to act on it: `google.rpc.Status` with its details.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", reason.as_str())]
-pub struct Fault {
+pub struct ApiError {
     /// Reason; [`Reason::code`] follows from it.
     pub reason: Reason,
     /// Cause, value and remedy.
@@ -43,7 +43,7 @@ pub struct QuotaViolation {
     pub description: String,
 }
 
-impl Fault {
+impl ApiError {
     /// Error without details.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
