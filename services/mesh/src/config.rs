@@ -125,7 +125,7 @@ impl ConfigError {
         Self(redacted(message.as_ref()).into_owned())
     }
 
-    /// The error as an error.
+    /// The error that callers read.
     pub fn api_error(&self) -> ApiError {
         ApiError::new(Reason::ConfigInvalid, self.0.clone())
     }
