@@ -97,7 +97,8 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// Parses lower-case hexadecimal digits of exactly this many, as the standard wants them.
+/// Parses lower-case hexadecimal digits of exactly this many, as the standard wants them; `TraceId::from_hex` takes any number, a
+/// sign and capitals.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let valid = text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if valid {
