@@ -1,11 +1,12 @@
 //! Workers as child processes: started, restarted when they die, and ended with the mesh.
 //!
-//! Promises: a worker that dies is started again, at once the first time and then with growing pauses; a child never
+//! Promises: a worker that dies is started again, after [`PAUSE_MIN`] the first time and then after growing pauses; a child never
 //! outlives this process; when the mesh ends, workers drain first and are killed only when they do not end in time.
 
 use std::process::Stdio;
 use std::time::Duration;
 
+use lepton_core::backoff::Backoff;
 use lepton_core::clock::Clock;
 use lepton_core::shutdown::Shutdown;
 use lepton_mesh::config::is_setting;
@@ -16,18 +17,18 @@ use super::plan::WorkerCommand;
 
 /// The name of a worker's process, and the first word of its command line.
 pub const WORKER: &str = "lepton-worker";
-/// The pause before the second start in a row; it doubles up to [`PAUSE_MAX`].
+/// The pause before the first restart; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// A worker that lived this long has recovered: the next start is at once.
+/// A worker that lived this long has recovered: the pauses start over.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 /// Longest drain of a worker.
 const DRAIN_MAX: Duration = Duration::from_secs(32);
 
 /// Keeps one worker running until the mesh ends.
 pub(super) async fn supervise(number: u32, command: WorkerCommand, clock: Clock, shutdown: Shutdown) {
-    let mut pause = Duration::ZERO;
+    let (mut backoff, mut pause) = (Backoff::new(PAUSE_MIN, PAUSE_MAX), Duration::ZERO);
     while !shutdown.is_triggered() {
         tokio::select! {
             () = shutdown.triggered() => return,
@@ -46,17 +47,10 @@ pub(super) async fn supervise(number: u32, command: WorkerCommand, clock: Clock,
             }
             Err(error) => tracing::error!(worker = number, %error, "a worker cannot be started"),
         }
-        let steady = clock.monotonic().saturating_sub(started) >= STEADY_AFTER;
-        pause = next_pause(pause, steady);
-    }
-}
-
-/// The pause before the next start.
-fn next_pause(last: Duration, steady: bool) -> Duration {
-    if steady || last.is_zero() {
-        PAUSE_MIN
-    } else {
-        (last * 2).min(PAUSE_MAX)
+        if clock.monotonic().saturating_sub(started) >= STEADY_AFTER {
+            backoff.reset();
+        }
+        pause = backoff.delay();
     }
 }
 
@@ -103,9 +97,10 @@ mod tests {
 
     #[test]
     fn pauses_grow_until_a_worker_is_steady() {
-        let pauses = std::iter::successors(Some(Duration::ZERO), |last| Some(next_pause(*last, false)));
-        let pauses: Vec<u128> = pauses.take(10).map(|pause| pause.as_millis()).collect();
-        assert_eq!(pauses, [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
-        assert_eq!(next_pause(PAUSE_MAX, true), PAUSE_MIN);
+        let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
+        let pauses: Vec<u128> = (0..9).map(|_| backoff.delay().as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+        backoff.reset();
+        assert_eq!(backoff.delay(), PAUSE_MIN);
     }
 }

@@ -1,7 +1,8 @@
 //! The time between a broken stream and the eviction of a leader.
 //!
 //! Promises: pure. Each wrong suspicion doubles the wait, up to the lease's time, from where the lease is faster
-//! anyway; a right one brings it back.
+//! anyway; a right one brings it back. An adaptive election timeout and no backoff between retries: nothing is tried again after
+//! it, and it lasts from one suspicion to the next.
 
 use std::time::Duration;
 
