@@ -1,7 +1,13 @@
 //! A collector outside of the mesh: where it is, and the way to it.
 //!
 //! Promises: what is set and cannot be used is reported in the log, and the service starts all the same. Leaves
-//! deadlines and compression to `opentelemetry-otlp`, which reads their variables itself, and encryption to `tls`.
+//! `OTEL_EXPORTER_OTLP_TIMEOUT` and `_COMPRESSION`, also those of one signal, to `opentelemetry-otlp`, which reads them
+//! itself, `OTEL_RESOURCE_ATTRIBUTES` to the SDK, and encryption to `tls`.
+//!
+//! The other variables are read here. `_ENDPOINT` and `_PROTOCOL` decide which builder of the library is taken, whether there
+//! is an export at all, and a protocol may follow from the port; the library falls back to a collector on localhost. `_HEADERS`
+//! and `OTEL_METRIC_EXPORT_INTERVAL` are read by exporters of the library only, and metrics have one of ours. `_CERTIFICATE` and
+//! `OTEL_*_EXPORTER` are read by no library.
 //!
 //! See <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 
@@ -141,18 +147,8 @@ impl Collector {
     pub(super) fn span_exporter(&self) -> Result<SpanExporter, ExporterBuildError> {
         let builder = SpanExporter::builder();
         match self.protocol {
-            Protocol::Grpc => builder
-                .with_tonic()
-                .with_channel(self.built_channel()?)
-                .with_metadata(MetadataMap::from_headers(self.headers()))
-                .build(),
-            Protocol::Http => builder
-                .with_http()
-                .with_http_client(self.client())
-                .with_headers(self.encoded_headers())
-                .with_endpoint(&self.url)
-                .with_protocol(OtlpProtocol::HttpBinary)
-                .build(),
+            Protocol::Grpc => self.over_grpc(builder.with_tonic())?.build(),
+            Protocol::Http => self.over_http(builder.with_http()).build(),
         }
     }
 
@@ -160,30 +156,30 @@ impl Collector {
     pub(super) fn log_exporter(&self) -> Result<LogExporter, ExporterBuildError> {
         let builder = LogExporter::builder();
         match self.protocol {
-            Protocol::Grpc => builder
-                .with_tonic()
-                .with_channel(self.built_channel()?)
-                .with_metadata(MetadataMap::from_headers(self.headers()))
-                .build(),
-            Protocol::Http => builder
-                .with_http()
-                .with_http_client(self.client())
-                .with_headers(self.encoded_headers())
-                .with_endpoint(&self.url)
-                .with_protocol(OtlpProtocol::HttpBinary)
-                .build(),
+            Protocol::Grpc => self.over_grpc(builder.with_tonic())?.build(),
+            Protocol::Http => self.over_http(builder.with_http()).build(),
         }
+    }
+
+    fn over_grpc<B: WithTonicConfig>(&self, builder: B) -> Result<B, ExporterBuildError> {
+        let channel = self.channel();
+        let channel = channel.map_err(|error| ExporterBuildError::InvalidConfiguration(error.to_string()))?;
+        let metadata = MetadataMap::from_headers(self.headers());
+        Ok(builder.with_channel(channel).with_metadata(metadata))
+    }
+
+    fn over_http<B: WithHttpConfig + WithExportConfig>(&self, builder: B) -> B {
+        builder
+            .with_http_client(self.client())
+            .with_headers(self.encoded_headers())
+            .with_endpoint(&self.url)
+            .with_protocol(OtlpProtocol::HttpBinary)
     }
 
     /// Returns the headers as the library wants them, which decodes them.
     fn encoded_headers(&self) -> HashMap<String, String> {
         let pairs = self.headers.iter();
         pairs.map(|(name, value)| (name.to_string(), value.clone())).collect()
-    }
-
-    fn built_channel(&self) -> Result<Channel, ExporterBuildError> {
-        self.channel()
-            .map_err(|error| ExporterBuildError::InvalidConfiguration(error.to_string()))
     }
 }
 
