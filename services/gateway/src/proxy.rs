@@ -12,5 +12,4 @@ mod error;
 pub mod grpc;
 pub mod infer;
 pub mod request;
-mod retry_budget;
 mod rows;

@@ -29,7 +29,7 @@ struct Counts {
     latencies: Latencies,
 }
 
-/// A request that is being answered.
+/// A request that is being answered. One whose handler panics has failed; one that its caller gave up has not.
 #[derive(Debug)]
 pub struct InFlight {
     requests: RequestStats,
@@ -69,7 +69,8 @@ impl Drop for InFlight {
         let counts = &self.requests.counts;
         counts.in_flight.fetch_sub(1, Ordering::Relaxed);
         counts.finished.fetch_add(1, Ordering::Relaxed);
-        counts.failed.fetch_add(self.failed.into(), Ordering::Relaxed);
+        let failed = self.failed || std::thread::panicking();
+        counts.failed.fetch_add(failed.into(), Ordering::Relaxed);
         let took = self.requests.clock.monotonic().saturating_sub(self.begun);
         counts.latencies.add(took);
     }

@@ -1,7 +1,8 @@
 //! Stats that the monitor reports about itself.
 //!
 //! Promises: only requests to the monitor count, not the streams of its observers. Leaves the stream to
-//! [`lepton_mesh::stats_service`] and the stats of others to [`crate::stats`].
+//! [`lepton_mesh::stats_service`] and the stats of others to [`crate::stats`]. A layer of our own, as `tower_http`'s
+//! `InFlightRequestsLayer` counts no ends and no failures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use axum::middleware::Next;
 use http::{Request as HttpRequest, Response as HttpResponse};
 use lepton_domain::ids::InstanceId;
 use lepton_mesh::server::health::Readiness;
+use lepton_mesh::server::refusal::is_failure;
 use lepton_mesh::stats_service::StatsSource;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 use tokio::sync::watch;
@@ -37,6 +39,9 @@ struct InFlight(Arc<Counts>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0
+            .failed
+            .fetch_add(std::thread::panicking().into(), Ordering::Relaxed);
         self.0.finished.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -50,7 +55,7 @@ pub(crate) async fn count(
     requests.counts.in_flight.fetch_add(1, Ordering::Relaxed);
     let in_flight = InFlight(requests.counts);
     let response = next.run(request).await;
-    if response.status().is_server_error() {
+    if is_failure(&response) {
         in_flight.0.failed.fetch_add(1, Ordering::Relaxed);
     }
     response
@@ -93,7 +98,12 @@ impl StatsSource for MonitorStats {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use http::StatusCode;
     use lepton_domain::ids::Epoch;
+    use tower::ServiceExt as _;
 
     use super::*;
 
@@ -111,5 +121,22 @@ mod tests {
         assert_eq!(role(&stats), ("standby".to_owned(), 0));
         sender.send_replace(Some(Epoch(7)));
         assert_eq!(role(&stats), ("leader".to_owned(), 7));
+    }
+
+    #[tokio::test]
+    async fn failures_count_whatever_the_protocol() {
+        let requests = RequestCounter::default();
+        let router = Router::new()
+            .route("/page", get(async || StatusCode::BAD_GATEWAY))
+            .route("/call", get(async || [("grpc-status", "13")]))
+            .route("/refused", get(async || [("grpc-status", "5")]))
+            .layer(from_fn_with_state(requests.clone(), count));
+        for path in ["/page", "/call", "/refused", "/none"] {
+            let request = HttpRequest::get(path).body(Body::empty()).expect("a request");
+            let Ok(_) = router.clone().oneshot(request).await;
+        }
+        let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = &requests.counts;
+        assert_eq!((counted(&counts.finished), counted(&counts.failed)), (4, 2));
     }
 }

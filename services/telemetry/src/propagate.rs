@@ -1,7 +1,9 @@
 //! Carries the trace context into outgoing calls.
 //!
 //! Promises: a call made inside a span continues its trace at the other end; where that trace is sampled, the call has a
-//! client's span of its own, to the end of the answer. Leaves the incoming side to `server::stack`.
+//! client's span of its own, to the end of the answer. Leaves the incoming side to `server::stack`. A service of our own, as
+//! the callbacks of `tower_http`'s `TraceLayer` get a request that they cannot change, and so cannot write its headers, and none
+//! is called for an answer that is given up before its end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -2,21 +2,21 @@
 //!
 //! Promises: refused unless the configuration names the page's origin, as nothing here would stop a page from using a gateway
 //! that its reader can reach. Programs send no `Origin` and never notice. Leaves the headers of what is allowed to
-//! `tower_http`, which refuses nothing by itself: it only withholds them, and the request has had its effect by then. Leaves
+//! `tower_http`'s `CorsLayer`, which refuses nothing by itself: it only withholds them, and the request has had its effect by
+//! then; it also adds them to what programs ask, and answers every OPTIONS. `tower_http`'s `CsrfLayer` lets every GET pass. Leaves
 //! credentials to authentication.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use futures::future::{Either, Ready, ready};
-use futures::{FutureExt as _, future};
+use axum::extract::State;
+use axum::middleware::Next;
 use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use lepton_core::error::REASON_HEADER;
 use lepton_mesh::server::refusal::refuse;
-use tower::{Layer, Service};
-use tower_http::cors::{self, AllowHeaders, AllowOrigin, Vary};
+use tower::{Layer as _, ServiceExt as _};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, Vary};
 
 use crate::request::error::EdgeError;
 
@@ -32,14 +32,14 @@ enum Origin {
     Allowed,
 }
 
-/// Refuses pages of other sites, and answers those that are allowed as the Fetch standard wants it.
+/// The pages that are allowed, and the headers for them.
 #[derive(Debug, Clone)]
-pub struct CorsLayer {
+pub struct CorsPolicy {
     allowed: Arc<[String]>,
-    headers: cors::CorsLayer,
+    headers: CorsLayer,
 }
 
-impl CorsLayer {
+impl CorsPolicy {
     /// Pages of these origins (`https://host:port`) are allowed; `*` allows all.
     pub fn new(allowed: &[String]) -> Self {
         let readable = [
@@ -49,7 +49,7 @@ impl CorsLayer {
             REASON_HEADER,
             "retry-after",
         ];
-        let headers = cors::CorsLayer::new()
+        let headers = CorsLayer::new()
             // Only what is allowed gets there.
             .allow_origin(AllowOrigin::mirror_request())
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
@@ -65,72 +65,21 @@ impl CorsLayer {
     }
 }
 
-impl<S: Clone> Layer<S> for CorsLayer {
-    type Service = Cors<S>;
-
-    fn layer(&self, inner: S) -> Cors<S> {
-        Cors {
-            allowed: Arc::clone(&self.allowed),
-            with_headers: self.headers.layer(inner.clone()),
-            inner,
-        }
-    }
-}
-
-/// The service of [`CorsLayer`].
-#[derive(Debug, Clone)]
-pub struct Cors<S> {
-    allowed: Arc<[String]>,
-    /// For programs and pages of our own.
-    inner: S,
-    /// The same service, for pages of other sites.
-    with_headers: cors::Cors<S>,
-}
-
-type Answered<E> = Result<Response<Body>, E>;
-type OfAllowed<F, E> = future::Map<cors::ResponseFuture<F>, fn(Answered<E>) -> Answered<E>>;
-
-impl<S> Service<Request<Body>> for Cors<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Either<S::Future, Either<OfAllowed<S::Future, S::Error>, Ready<Answered<S::Error>>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        match self.inner.poll_ready(cx) {
-            Poll::Ready(Ok(())) => self.with_headers.poll_ready(cx),
-            other => other,
-        }
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match origin(&request, &self.allowed) {
-            Ok(Origin::Own) => Either::Left(self.inner.call(request)),
-            // Another OPTIONS than a preflight has its answer in the router.
-            Ok(Origin::Allowed) if request.method() == Method::OPTIONS && !is_preflight(&request) => {
-                Either::Left(self.inner.call(request))
+/// Middleware: refuses pages of other sites, and answers those that are allowed as the Fetch standard wants it.
+pub async fn apply(State(policy): State<CorsPolicy>, request: Request<Body>, next: Next) -> Response<Body> {
+    let is_preflight = is_preflight(&request);
+    match origin(&request, &policy.allowed) {
+        Err(error) => refuse(error),
+        Ok(Origin::Allowed) if is_preflight || request.method() != Method::OPTIONS => {
+            let Ok(mut response) = policy.headers.layer(next).oneshot(request).await;
+            if is_preflight {
+                *response.status_mut() = StatusCode::NO_CONTENT;
             }
-            Ok(Origin::Allowed) => {
-                let after: fn(_) -> _ = if is_preflight(&request) {
-                    without_content
-                } else {
-                    std::convert::identity
-                };
-                Either::Right(Either::Left(self.with_headers.call(request).map(after)))
-            }
-            Err(error) => Either::Right(Either::Right(ready(Ok(refuse(error))))),
+            response
         }
+        // Another OPTIONS than a preflight has its answer in the router.
+        Ok(_) => next.run(request).await,
     }
-}
-
-/// Gives the answer to a preflight the status of one without a body.
-fn without_content<E>(answered: Answered<E>) -> Answered<E> {
-    answered.map(|mut response| {
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        response
-    })
 }
 
 /// Classifies the origin of a request, or refuses it.
@@ -169,9 +118,10 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 mod tests {
     use std::convert::Infallible;
 
+    use axum::middleware::from_fn_with_state;
     use lepton_domain::reason::{ApiError, Reason};
     use lepton_mesh::server::refusal::Refused;
-    use tower::{ServiceExt as _, service_fn};
+    use tower::service_fn;
 
     use super::*;
 
@@ -210,7 +160,8 @@ mod tests {
             request = request.header(name, *value);
         }
         let request = request.body(Body::empty()).expect("a request");
-        let Ok(response) = CorsLayer::new(&[PAGE.to_owned()]).layer(inner).oneshot(request).await;
+        let layer = from_fn_with_state(CorsPolicy::new(&[PAGE.to_owned()]), apply);
+        let Ok(response) = layer.layer(inner).oneshot(request).await;
         response
     }
 

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use lepton_domain::reason::{ApiError, Code};
+use lepton_domain::reason::ApiError;
 use lepton_mesh::memory_budget::{MemoryBudget, Reservation};
 use lepton_mesh::server::health::Readiness;
-use lepton_mesh::server::refusal::{Refused, refuse};
+use lepton_mesh::server::refusal::{is_failure, refuse};
+use lepton_mesh::server::stack::report_status;
 use tonic_web::GrpcWebLayer;
-use tower::{Layer as _, ServiceExt as _};
+use tower::{ServiceBuilder, ServiceExt as _};
 
 use super::dialect::Dialect;
 use super::grpc_web;
@@ -131,7 +132,7 @@ impl Router {
             Ok(response) => response,
             Err(error) => refuse(error),
         };
-        if let Some(mut measured) = measured.filter(|_| failed(&response)) {
+        if let Some(mut measured) = measured.filter(|_| is_failure(&response)) {
             measured.fail();
         }
         response
@@ -151,8 +152,11 @@ impl Router {
         let grpc = self.grpc.clone();
         let Ok(response) = match dialect {
             Dialect::GrpcWeb | Dialect::GrpcWebText => {
-                let web = GrpcWebLayer::new().layer(grpc).oneshot(request).await;
-                web.map(|response| response.map(Body::new))
+                let web = ServiceBuilder::new()
+                    .layer(GrpcWebLayer::new())
+                    .map_response(report_status);
+                let answered = web.service(grpc).oneshot(request).await;
+                answered.map(|response| response.map(Body::new))
             }
             _ => grpc.oneshot(request).await,
         };
@@ -260,16 +264,6 @@ fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>,
         true => tasks::idempotency_key::from_headers(headers),
         false => Ok(None),
     }
-}
-
-/// Recognises an answer that shows at once that the gateway, or a service behind it, failed.
-fn failed(response: &Response<Body>) -> bool {
-    if let Some(Refused(error)) = response.extensions().get() {
-        return error.reason.http_status() >= 500;
-    }
-    let status = response.headers().get("grpc-status");
-    let code = status.and_then(|number| Code::from_number(number.to_str().ok()?.parse().ok()?));
-    code.is_some_and(|code| code.http_status() >= 500)
 }
 
 /// Refuses a target whose RPC needs a higher role than the caller has. Pages, health and reflection are open to all.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::middleware::from_fn_with_state;
 use http::Request;
 use lepton_core::context::Context;
 use lepton_mesh::server::stack::{self, StackConfig};
@@ -14,7 +15,7 @@ use lepton_telemetry::trace;
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
-use super::cors::CorsLayer;
+use super::cors::{self, CorsPolicy};
 use super::dialect::Dialect;
 use super::router::Router;
 use crate::request::caller::Callers;
@@ -41,7 +42,7 @@ impl MakeRequestId for TraceAsRequestId {
 
 /// The whole application.
 pub fn apply(context: &Context, router: Router, callers: Callers) -> axum::Router {
-    let cors = CorsLayer::new(&router.config.allowed_origins);
+    let policy = CorsPolicy::new(&router.config.allowed_origins);
     let router = Arc::new(router);
     let (resolving, answering) = (Arc::clone(&router), router);
     let inner = ServiceBuilder::new()
@@ -49,7 +50,7 @@ pub fn apply(context: &Context, router: Router, callers: Callers) -> axum::Route
         .layer(SetRequestIdLayer::x_request_id(TraceAsRequestId))
         .layer(PropagateRequestIdLayer::x_request_id())
         // A page of another site is refused before anything is done for it.
-        .layer(cors)
+        .layer(from_fn_with_state(policy, cors::apply))
         // Whose data it may touch, and what it may do there: known before the request is dispatched.
         .map_request(move |request| callers.note(request));
     let app = axum::Router::new()

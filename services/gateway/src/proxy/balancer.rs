@@ -1,7 +1,9 @@
 //! Balancer of online calls: each takes a permit, a deadline, a worker, perhaps a second one.
 //!
 //! Promises: needs neither etcd nor a leader; at most two workers are tried, within the deadline and the retry budget;
-//! a caller that hangs up stops the work. Leaves what is sent and what the answer means to the kinds of calls.
+//! a caller that hangs up stops the work. Leaves what is sent and what the answer means to the kinds of calls, and the budget
+//! to `tower`'s `TpsBudget`. The limit of calls is the domain's [`Gate`]: `tower`'s `ConcurrencyLimit` takes its permit before it
+//! has seen the request, so that those of other kinds would count, and its `LoadShed` refuses without a figure.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,14 +15,20 @@ use lepton_domain::ids::InstanceId;
 use lepton_domain::reason::{ApiError, Code, Reason};
 use lepton_mesh::channel::pool::{Picked, Pool};
 use lepton_mesh::server::deadline::Deadline;
+use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::client::{self, Outgoing};
 use super::config::OnlineConfig;
 use super::error::ProxyError;
 use super::request::WorkerRequest;
-use super::retry_budget::RetryBudget;
 use crate::models::{Routing, RoutingError};
 
+/// Retries a second, in addition to those that calls pay for.
+const RETRIES_PER_S: u32 = 10;
+/// Retries that a call pays for: ten pay for one.
+const RETRIES_PER_CALL: f32 = 0.1;
+/// Time for which the budget counts calls and retries.
+const BUDGET_WINDOW: Duration = Duration::from_secs(1);
 /// Workers that are tried for one call.
 const ATTEMPTS_MAX: usize = 2;
 /// Time that a gateway may take after its start to read the registry and to reach a worker.
@@ -34,7 +42,8 @@ pub struct Balancer {
     workers: Pool,
     routing: Routing,
     gate: Arc<Mutex<Gate>>,
-    budget: RetryBudget,
+    /// Second tries, of which a fleet in trouble must not get many.
+    budget: Arc<TpsBudget>,
     /// Time from which on no worker in the view means that there is none.
     acquainted_at: Duration,
 }
@@ -63,7 +72,7 @@ impl Balancer {
         let gate = Arc::new(Mutex::new(Gate::new(config.calls_max)));
         Self {
             gate,
-            budget: RetryBudget::new(clock.monotonic()),
+            budget: Arc::new(retry_budget()),
             acquainted_at: clock.monotonic() + ACQUAINTANCE,
             config,
             clock,
@@ -101,7 +110,7 @@ impl Balancer {
         message: WorkerRequest,
         deadline: Deadline,
     ) -> Result<Bytes, ApiError> {
-        self.budget.earn(self.clock.monotonic());
+        self.budget.deposit();
         if message.bytes() > self.config.retry_body_bytes_max {
             let chosen = self.choose(model_ref, &[], deadline).await?;
             return self.attempt(path, chosen, message, deadline).await.map_err(unanswered);
@@ -192,8 +201,13 @@ impl Balancer {
     }
 
     fn may_retry(&self, error: &ApiError, tried: usize) -> bool {
-        error.code() == Code::Unavailable && tried < ATTEMPTS_MAX && self.budget.spend(self.clock.monotonic())
+        error.code() == Code::Unavailable && tried < ATTEMPTS_MAX && self.budget.withdraw()
     }
+}
+
+/// The budget of second tries, whose time is tokio's, as the [`Clock`]'s is.
+fn retry_budget() -> TpsBudget {
+    TpsBudget::new(BUDGET_WINDOW, RETRIES_PER_S, RETRIES_PER_CALL)
 }
 
 /// A call that is under way; leaves through the gate however it ends.
@@ -218,4 +232,22 @@ fn unanswered(error: ApiError) -> ApiError {
         ..
     } = error;
     ProxyError::Unanswered { why, retry_after }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_are_a_tenth_of_the_calls_and_ten_a_second() {
+        let budget = retry_budget();
+        let spent = || (0..1_000).filter(|_| budget.withdraw()).count();
+        assert_eq!(spent(), 10);
+        (0..50).for_each(|_| budget.deposit());
+        assert_eq!(spent(), 5);
+        tokio::time::advance(2 * BUDGET_WINDOW).await;
+        assert_eq!(spent(), 10);
+        tokio::time::advance(60 * BUDGET_WINDOW).await;
+        assert_eq!(spent(), 10, "what is not used is not saved up");
+    }
 }

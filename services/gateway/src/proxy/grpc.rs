@@ -1,4 +1,7 @@
 //! gRPC services whose messages pass as bytes: what has to be decoded, the service decodes.
+//!
+//! Promises: what a server of `tonic-build` does, except for decoding, which that does for every message. Leaves the methods
+//! to [`Bytewise`] services.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -2,8 +2,8 @@
 //!
 //! Promises: the limit and the [`MemoryBudget`] count decompressed bytes, so that a small gzip body cannot become a large one; a
 //! refused body is still read for a while, because many clients look for the answer only after they have sent everything.
-//! Not `tower_http`'s decompression and limit, which know one spelling of `gzip`, none of gRPC's messages, and lose the rest of
-//! a body that they refuse. Leaves the meaning of the bytes to its readers.
+//! Not `tower_http`'s decompression and limit, which know one spelling of `gzip`, none of gRPC's messages and no budget, and lose
+//! the rest of a body that they refuse. Leaves the meaning of the bytes to its readers.
 
 use std::error::Error as _;
 use std::io;

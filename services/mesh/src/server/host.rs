@@ -1,18 +1,14 @@
 //! The `Host` of HTTP/1 requests, as RFC 9112 section 3.2 wants it checked.
 //!
 //! Promises: a request of HTTP/1.1 without `Host`, and one of any HTTP/1 with two of them or with one that names no host, is
-//! refused: a proxy in front may have read another one than we would. A layer of our own, as no library has one. Leaves
-//! HTTP/2 to hyper, which checks `:authority`.
-
-use std::task::{Context, Poll};
+//! refused: a proxy in front may have read another one than we would. Leaves HTTP/2 to hyper, which checks `:authority`, and
+//! the layer around [`validate`] to `tower_http`.
 
 use axum::body::Body;
-use futures::future::{Either, Ready, ready};
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, Version};
 use lepton_domain::reason::ApiError;
-use tower::{Layer, Service};
 
 use super::refusal::refuse;
 
@@ -51,6 +47,12 @@ pub fn check<B>(request: &Request<B>) -> Result<(), HostError> {
     }
 }
 
+/// Refuses a request whose `Host` is wrong.
+#[expect(clippy::result_large_err, reason = "the signature of tower_http's ValidateRequest")]
+pub fn validate(request: &mut Request<Body>) -> Result<(), Response<Body>> {
+    check(request).map_err(refuse)
+}
+
 /// Recognises `uri-host [ ":" port ]` of RFC 3986. An empty host is none for `http` (RFC 9110, section 4.2.1).
 fn is_host(value: &HeaderValue) -> bool {
     let Ok(authority) = Authority::try_from(value.as_bytes()) else {
@@ -62,44 +64,6 @@ fn is_host(value: &HeaderValue) -> bool {
     };
     let digits = port.strip_prefix(':').unwrap_or(port);
     !authority.host().is_empty() && (digits.is_empty() || digits.parse::<u16>().is_ok() && port.starts_with(':'))
-}
-
-/// Refuses requests whose `Host` is wrong.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HostLayer;
-
-impl<S> Layer<S> for HostLayer {
-    type Service = HostCheck<S>;
-
-    fn layer(&self, inner: S) -> HostCheck<S> {
-        HostCheck { inner }
-    }
-}
-
-/// The service of [`HostLayer`].
-#[derive(Clone, Debug)]
-pub struct HostCheck<S> {
-    inner: S,
-}
-
-impl<S> Service<Request<Body>> for HostCheck<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match check(&request) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(error) => Either::Right(ready(Ok(refuse(error)))),
-        }
-    }
 }
 
 #[cfg(test)]

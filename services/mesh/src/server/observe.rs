@@ -3,10 +3,13 @@
 //! Promises: counted once and measured to the end of the answer's body, also when the caller hangs up; spans and metrics
 //! are those of OpenTelemetry's conventions for RPC and HTTP. Leaves the trace to `telemetry` and the scrape to `admin`.
 //!
+//! A layer of our own: `tower_http`'s `TraceLayer` calls nobody when a caller hangs up, its `OnEarlyDropLayer` does not know the
+//! span or the trailers, and neither callback has both the request, whose method is a label, and the end of its answer.
+//!
 //! See <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/> and <https://opentelemetry.io/docs/specs/semconv/http/>.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,9 +17,11 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use lepton_domain::reason::{Code, Reason};
 use tracing::Span;
 
+use super::refusal;
 pub(super) use call::Call;
 use lepton_core::clock::Clock;
 use lepton_core::metrics::{CALL_SECONDS, Counters, Gauge, Histograms, Metrics};
@@ -26,6 +31,23 @@ mod call;
 /// The name of a request's route, among its extensions or those of its response: for routers that match by themselves.
 #[derive(Clone, Debug)]
 pub struct Route(pub Arc<str>);
+
+/// The status of a gRPC answer, once its end is known; among the extensions of an answer whose trailers are hidden further out.
+#[derive(Clone, Debug, Default)]
+struct ReportedStatus(Arc<OnceLock<Code>>);
+
+/// Reports the status of a gRPC answer to the stack, past a layer that makes the trailers a part of the body, as gRPC-Web's does.
+pub fn report_status(mut response: Response<Body>) -> Response<Body> {
+    let reported = ReportedStatus::default();
+    response.extensions_mut().insert(reported.clone());
+    response.map(|body| {
+        Body::new(body.inspect_frame(move |frame| {
+            if let Some(code) = frame.trailers_ref().and_then(refusal::code) {
+                reported.0.get_or_init(|| code);
+            }
+        }))
+    })
+}
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -82,6 +104,7 @@ impl Observer {
             span,
             begun,
             outcome: None,
+            reported: None,
             route: request.extensions().get().cloned(),
             reason: None,
         }
@@ -96,6 +119,8 @@ pub(super) struct Observation {
     begun: Duration,
     /// None until the end is known; a request that is dropped before was given up by its caller.
     outcome: Option<Outcome>,
+    /// The status that the answer itself does not show.
+    reported: Option<ReportedStatus>,
     route: Option<Route>,
     /// Why it was refused.
     reason: Option<Reason>,
@@ -118,6 +143,7 @@ impl Observation {
     /// Goes on observing while the body of the answer is sent.
     pub(super) fn until_the_end_of(mut self, mut response: Response<Body>) -> Response<Body> {
         self.route = response.extensions_mut().remove::<Route>().or(self.route.take());
+        self.reported = response.extensions_mut().remove();
         self.reason = response.extensions().get().copied();
         if self.call.is_grpc() {
             self.note(response.headers());
@@ -134,23 +160,24 @@ impl Observation {
 
     /// Reads the status of a gRPC answer, which stands in its headers or in its trailers.
     fn note(&mut self, headers: &HeaderMap) {
-        let number = headers
-            .get("grpc-status")
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        if let Some(code) = number.map(|number| Code::from_number(number).unwrap_or(Code::Unknown)) {
+        if let Some(code) = refusal::code(headers) {
             self.outcome = Some(Outcome::Grpc(code));
         }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let reported = || Some(Outcome::Grpc(*self.reported.as_ref()?.0.get()?));
+        self.outcome.or_else(reported).unwrap_or(match self.call.is_grpc() {
+            true => Outcome::Grpc(Code::Cancelled),
+            false => Outcome::HungUp,
+        })
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
         let observer = &self.observer;
-        let outcome = self.outcome.unwrap_or(match self.call.is_grpc() {
-            true => Outcome::Grpc(Code::Cancelled),
-            false => Outcome::HungUp,
-        });
-        let end = outcome.record(&self.span);
+        let end = self.outcome().record(&self.span);
         if let Some(reason) = self.reason {
             note_refusal(&self.span, reason);
         }

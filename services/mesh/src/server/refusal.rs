@@ -2,20 +2,17 @@
 //!
 //! Promises: whoever refuses gives an [`ApiError`] and need not know which protocol its caller speaks; errors of libraries, which
 //! answer without details, get the reason and the details that ours have. Leaves the forms to [`lepton_core::error`], and the
-//! choice among them to the service, which alone knows its dialects.
-
-use std::task::{Context, Poll};
+//! choice among them to the service, which alone knows its dialects. Written in a layer of our own: `tower`'s `map_response` does
+//! not see the request, whose content type and path choose the form.
 
 use axum::body::Body;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use axum::extract::State;
+use axum::middleware::Next;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{Request, Response, StatusCode, Uri};
-use http_body::Body as HttpBody;
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use lepton_core::error;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::{ApiError, Code, Reason};
 use tonic::Status;
-use tower::{BoxError, Layer, Service};
 
 /// Present when a response explains itself.
 const DETAILS: &str = "grpc-status-details-bin";
@@ -27,7 +24,7 @@ pub type ErrorForm = fn(&ApiError) -> Response<Body>;
 /// Chooses the form in which the caller of a request reads errors.
 pub type FormOf = fn(&Request<Body>) -> ErrorForm;
 
-/// An error among a response's extensions, which [`MapStatusLayer`] writes in the caller's form.
+/// An error among a response's extensions, which [`map_status`] writes in the caller's form.
 #[derive(Clone, Debug)]
 pub struct Refused(pub ApiError);
 
@@ -60,59 +57,25 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Writes refusals in their callers' form.
-#[derive(Clone, Copy, Debug)]
-pub struct MapStatusLayer {
-    form_of: FormOf,
+/// Recognises an answer whose head shows that the service, or one behind it, failed.
+pub fn is_failure(response: &Response<Body>) -> bool {
+    let of_grpc = code(response.headers()).map(Code::http_status);
+    of_grpc.unwrap_or(response.status().as_u16()) >= 500
 }
 
-impl MapStatusLayer {
-    /// Refusals take the form that `form_of` chooses.
-    pub fn new(form_of: FormOf) -> Self {
-        Self { form_of }
-    }
+/// The code of a gRPC answer, in its headers or trailers.
+pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
+    let number = headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()?;
+    Some(Code::from_number(number).unwrap_or(Code::Unknown))
 }
 
-impl<S> Layer<S> for MapStatusLayer {
-    type Service = MapStatus<S>;
-
-    fn layer(&self, inner: S) -> MapStatus<S> {
-        MapStatus {
-            inner,
-            form_of: self.form_of,
-        }
-    }
+/// Middleware: writes refusals in their callers' form, which `form_of` chooses.
+pub async fn map_status(State(form_of): State<FormOf>, request: Request<Body>, next: Next) -> Response<Body> {
+    let (form, grpc, uri) = (form_of(&request), is_grpc(&request), request.uri().clone());
+    mapped(next.run(request).await, form, grpc, &uri)
 }
 
-/// The service of [`MapStatusLayer`].
-#[derive(Clone, Debug)]
-pub struct MapStatus<S> {
-    inner: S,
-    form_of: FormOf,
-}
-
-impl<S, B> Service<Request<Body>> for MapStatus<S>
-where
-    S: Service<Request<Body>, Response = Response<B>, Future: Send + 'static>,
-    B: HttpBody<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (form, grpc, uri) = ((self.form_of)(&request), is_grpc(&request), request.uri().clone());
-        let answered = self.inner.call(request);
-        let mapped = answered.map(move |response| response.map(|it| map_status(it.map(Body::new), form, grpc, &uri)));
-        mapped.boxed()
-    }
-}
-
-fn map_status(mut response: Response<Body>, form: ErrorForm, grpc: bool, uri: &Uri) -> Response<Body> {
+fn mapped(mut response: Response<Body>, form: ErrorForm, grpc: bool, uri: &Uri) -> Response<Body> {
     if let Some(Refused(error)) = response.extensions_mut().remove::<Refused>() {
         return written(form, &error, response);
     }

@@ -18,15 +18,15 @@ use lepton_core::metrics::Metrics;
 use tonic::server::NamedService;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 use tracing::Instrument;
 
-use super::catch_panic;
-use super::host::HostLayer;
 use super::observe::Observer;
-use super::refusal::{FormOf, MapStatusLayer, ProtocolErrors, form_by_content_type};
+use super::refusal::{FormOf, ProtocolErrors, form_by_content_type, map_status};
 use super::timeout::TimeoutLayer;
+use super::{catch_panic, host};
 
-pub use super::observe::Route;
+pub use super::observe::{Route, report_status};
 
 /// Properties of the service around which [`apply`] lays the layers.
 #[derive(Clone, Debug)]
@@ -99,11 +99,11 @@ pub fn apply(router: Router, config: StackConfig) -> Router {
         // A span in the caller's trace and the metrics of the call, however it ends: outside of all that can end it.
         .layer(from_fn_with_state(observer, observe))
         // Refusals of all that is below, and errors that a library made, get the form that the caller reads.
-        .layer(MapStatusLayer::new(form_of))
+        .layer(from_fn_with_state(form_of, map_status))
         // A panic below is INTERNAL for its caller and nothing for the others.
         .layer(catch_panic::layer())
         // A proxy in front may have read another host than we would.
-        .layer(HostLayer)
+        .layer(ValidateRequestHeaderLayer::custom(host::validate))
         // What the caller no longer waits for is not begun, and ends when the caller gives up.
         .layer(TimeoutLayer::new(clock));
     router.layer(layers)

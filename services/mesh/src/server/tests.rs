@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use axum::routing::get;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use lepton_domain::reason::Reason;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
@@ -76,7 +80,9 @@ async fn start(limits: Limits) -> Running {
         .route("/", get(async || "hello"))
         // Still at work when the drain begins, and done soon after.
         .route("/until-drain", get(async move || draining.triggered().await))
-        .route("/never", get(std::future::pending::<()>));
+        .route("/never", get(std::future::pending::<()>))
+        .route("/web/unavailable", get(async || hidden_trailers("14")))
+        .route("/web/ok", get(async || hidden_trailers("0")));
     let router = mount(router, Renamed(health.clone().max_decoding_message_size(64)));
     let router = reflection::mount_on(mount_protocol(router, health), &["lepton.test.v1.TestService"]);
     let config = StackConfig {
@@ -96,6 +102,15 @@ async fn start(limits: Limits) -> Running {
         shutdown,
         serving,
     }
+}
+
+/// An answer of gRPC that ends with this status, as a layer further out makes it one of gRPC-Web.
+fn hidden_trailers(status: &'static str) -> Response<Body> {
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static(status))]);
+    let frames = [Frame::data(Bytes::from_static(b"message")), Frame::trailers(trailers)];
+    let frames = futures::stream::iter(frames.map(Ok::<_, Infallible>));
+    let answer = stack::report_status(Response::new(Body::new(StreamBody::new(frames))));
+    answer.map(|body| Body::from_stream(body.into_data_stream()))
 }
 
 impl Running {
@@ -195,6 +210,25 @@ async fn errors_of_the_library_are_explained() {
     assert!(text.contains(counted), "{text}");
     assert!(!text.contains("NoService"), "{text}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_status_in_the_body_is_counted() {
+    let server = start(Limits::default()).await;
+    let metrics = server.metrics.clone();
+    for path in ["/web/ok", "/web/unavailable", "/web/ok"] {
+        let answer = server.http(path, "content-type: application/grpc-web\r\n").await;
+        assert!(
+            answer.contains("message") && !answer.contains("grpc-status"),
+            "{answer}"
+        );
+    }
+    server.stop().await;
+    let text = metrics.text().unwrap();
+    for (code, count) in [("OK", 2), ("UNAVAILABLE", 1)] {
+        let counted = format!("lepton_requests_total{{service=\"test\",method=\"_OTHER\",code=\"{code}\"}} {count}\n");
+        assert!(text.contains(&counted), "{counted}: {text}");
+    }
 }
 
 #[tokio::test]

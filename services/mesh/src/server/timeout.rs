@@ -1,8 +1,8 @@
 //! The caller's deadline, enforced.
 //!
 //! Promises: what the caller no longer waits for is not begun, and ends when the caller gives up; handlers find the
-//! [`Deadline`] among the request's extensions. A layer of our own, because `tower_http`'s knows one duration for all requests,
-//! while here each request carries its own in `grpc-timeout`.
+//! [`Deadline`] among the request's extensions. A layer of our own, because those of `tower` and `tower_http` know one duration
+//! for all requests, while here each request carries its own in `grpc-timeout`.
 
 use std::task::{Context, Poll};
 

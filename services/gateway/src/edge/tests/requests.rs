@@ -1,5 +1,8 @@
 //! Requests that are well or badly formed, and how they are counted.
 
+use lepton_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use lepton_proto::inference::{ModelInferRequest, ServerLiveRequest};
+
 use super::*;
 
 const TEXT: &str = "content-type: application/grpc-web-text\r\n";
@@ -147,6 +150,47 @@ async fn refused_requests_are_counted_by_their_route() {
         assert!(text.contains(&counted), "{counted}: {text}");
     }
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_counted_by_their_code_in_every_dialect() {
+    let gateway = Running::start(|_| {}).await;
+    let service = "inference.GRPCInferenceService";
+    let binary = "content-type: application/grpc-web+proto\r\n";
+    for (kind, empty) in [(binary, "\0\0\0\0\0"), (TEXT, "AAAAAAA=")] {
+        gateway.http(&format!("POST /{service}/ServerLive"), kind, empty).await;
+        gateway.http(&format!("POST /{service}/ModelInfer"), kind, empty).await;
+    }
+    let mut grpc = GrpcInferenceServiceClient::new(gateway.channel());
+    grpc.server_live(ServerLiveRequest {}).await.expect("live");
+    let refused = grpc.model_infer(ModelInferRequest::default()).await;
+    assert_eq!(refused.expect_err("no model").code(), tonic::Code::InvalidArgument);
+    drop(grpc);
+    gateway.http("GET /api/v1/tasks", "", "").await;
+    gateway.http("GET /v2/health/live", "", "").await;
+    gateway.http("POST /v2/models/m/infer", "", "[]").await;
+    let metrics = gateway.metrics.clone();
+    gateway.stop().await;
+
+    let text = metrics.text().expect("text");
+    let counted = |line: String| assert!(text.contains(&line), "{line}: {text}");
+    for (method, code, count) in [
+        (&*format!("/{service}/ServerLive"), "OK", 3),
+        (&*format!("/{service}/ModelInfer"), "INVALID_ARGUMENT", 3),
+        ("GET /api/v1/tasks", "503", 1),
+        ("GET /v2/health/live", "200", 1),
+        ("POST /v2/models/{model}/infer", "503", 1),
+    ] {
+        counted(format!(
+            "lepton_requests_total{{service=\"gateway\",method=\"{method}\",code=\"{code}\"}} {count}\n"
+        ));
+    }
+    for (method, code) in [("ServerLive", "OK"), ("ModelInfer", "INVALID_ARGUMENT")] {
+        counted(format!(
+            "lepton_rpc_server_call_duration_seconds_count{{service=\"gateway\",rpc_system_name=\"grpc\",\
+             rpc_method=\"{service}/{method}\",rpc_status_code=\"{code}\"}} 3\n"
+        ));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

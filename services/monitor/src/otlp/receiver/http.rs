@@ -1,7 +1,7 @@
 //! OTLP over HTTP: protobuf or JSON, plain or gzip.
 //!
 //! Promises: errors are a `google.rpc.Status` in the encoding of the request, as OTLP specifies; decompression stops at
-//! the size limit.
+//! the size limit. Not by `tower_http`'s `RequestDecompressionLayer`, which refuses an encoding without that status.
 
 use std::io::Read as _;
 
