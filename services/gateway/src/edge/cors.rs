@@ -65,7 +65,7 @@ impl CorsPolicy {
     }
 }
 
-/// Middleware: refuses pages of other sites, and answers those that are allowed as the Fetch standard wants it.
+/// Refuses pages of other sites, and answers those that are allowed as the Fetch standard wants it.
 pub async fn apply(State(policy): State<CorsPolicy>, request: Request<Body>, next: Next) -> Response<Body> {
     let is_preflight = is_preflight(&request);
     match origin(&request, &policy.allowed) {

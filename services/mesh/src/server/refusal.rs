@@ -69,7 +69,7 @@ pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
     Some(Code::from_number(number).unwrap_or(Code::Unknown))
 }
 
-/// Middleware: writes refusals in their callers' form, which `form_of` chooses.
+/// Writes refusals in their callers' form, which `form_of` chooses.
 pub async fn map_status(State(form_of): State<FormOf>, request: Request<Body>, next: Next) -> Response<Body> {
     let (form, grpc, uri) = (form_of(&request), is_grpc(&request), request.uri().clone());
     mapped(next.run(request).await, form, grpc, &uri)

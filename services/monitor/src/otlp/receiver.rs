@@ -3,7 +3,7 @@
 //! Promises: other signals are rejected in the terms of the protocol; message sizes and the memory for concurrent
 //! messages are limited. It creates no spans of its own, because a receiver that traces what it receives never rests.
 //! Leaves storing to [`super::store`]. The reservation is a layer of our own: `tower`'s `ConcurrencyLimit` counts requests, not
-//! their bytes, and takes its permit before it has seen the headers that tell the size.
+//! their bytes, and takes its permit before it has seen the headers with the size.
 
 mod error;
 mod grpc;
