@@ -18,11 +18,16 @@ const HIDDEN: &str = "***";
 
 /// The text, or its beginning and `...`, in at most `bytes_max` bytes.
 pub fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    cut_with(text, bytes_max, ELLIPSIS)
+}
+
+/// The text, or its beginning and this mark, in at most `bytes_max` bytes.
+pub fn cut_with<'a>(text: &'a str, bytes_max: usize, mark: &str) -> Cow<'a, str> {
     if text.len() <= bytes_max {
         return Cow::Borrowed(text);
     }
-    match bytes_max.checked_sub(ELLIPSIS.len()) {
-        Some(kept) => Cow::Owned(format!("{}{ELLIPSIS}", head(text, kept))),
+    match bytes_max.checked_sub(mark.len()) {
+        Some(kept) => Cow::Owned(format!("{}{mark}", head(text, kept))),
         None => Cow::Borrowed(head(text, bytes_max)),
     }
 }

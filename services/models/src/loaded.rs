@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use lepton_coordination::registry::Instance;
+use lepton_domain::text::cut;
 
 /// The key in the entry's metadata.
 pub const KEY: &str = "models";
 
-/// Maximum length of a reported message, in characters.
-const MESSAGE_CHARS_MAX: usize = 256;
+/// Longest reported message, in bytes.
+const MESSAGE_BYTES_MAX: usize = 256;
 
 /// A version on an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ pub enum State {
 /// The metadata's value.
 pub fn encode(loaded: &[Loaded]) -> String {
     let short = |one: &Loaded| Loaded {
-        message: one.message.chars().take(MESSAGE_CHARS_MAX).collect(),
+        message: cut(&one.message, MESSAGE_BYTES_MAX).into_owned(),
         ..one.clone()
     };
     let short: Vec<Loaded> = loaded.iter().map(short).collect();

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use lepton_domain::model::Signature;
+use lepton_domain::text::cut;
 
 pub(crate) use tensor::{Tensor, TensorError};
 pub(crate) use tract::Tract;
@@ -19,8 +20,8 @@ pub(crate) mod signature;
 pub(crate) mod tensor;
 mod tract;
 
-/// Longest explanation of a backend that callers get. Some print whole graphs.
-const EXPLANATION_CHARS_MAX: usize = 600;
+/// Longest explanation of a backend that callers get, in bytes. Some print whole graphs.
+const EXPLANATION_BYTES_MAX: usize = 600;
 
 /// A library that runs models.
 pub(crate) trait Backend: fmt::Debug + Send + Sync {
@@ -81,10 +82,7 @@ pub(crate) enum RunError {
     Panicked(String),
 }
 
-/// Shortens a foreign text to a length that can be shown.
+/// Shortens a backend's explanation.
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(EXPLANATION_CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
+    cut(text, EXPLANATION_BYTES_MAX).into_owned()
 }

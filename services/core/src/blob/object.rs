@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use lepton_domain::ids::ContentDigest;
 use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::text::excerpt;
 use lepton_domain::time::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -57,7 +58,7 @@ impl Blobs {
     pub async fn get_object(&self, area: Area, name: &str) -> Result<Bytes, ApiError> {
         let found = self.read(&area.path(name)).await?;
         found.ok_or_else(|| {
-            let shown: String = name.chars().take(128).collect();
+            let shown = excerpt(name);
             let message = format!("there is no blob {shown:?}; it may have been deleted");
             ApiError::new(Reason::BlobNotFound, message).with("blob", shown)
         })

@@ -13,6 +13,8 @@ fn a_text_is_cut_between_characters() {
         assert_eq!(cut(text, 8), expected);
     }
     assert_eq!(cut("abcdef", 2), "ab");
+    assert_eq!(cut_with("\u{e9}\u{e9}\u{e9}", 5, "\u{2026}"), "\u{e9}\u{2026}");
+    assert_eq!(head("\u{e9}\u{e9}", 3), "\u{e9}");
     let long = "\u{e9}".repeat(EXCERPT_BYTES_MAX);
     assert!(excerpt(&long).len() <= EXCERPT_BYTES_MAX && excerpt(&long).ends_with("..."));
 }

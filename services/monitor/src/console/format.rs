@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lepton_domain::text::head;
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::time::{read_timestamp, timestamp};
 use maud::{Markup, html};
@@ -106,8 +107,8 @@ pub(super) fn dash() -> Markup {
 
 /// Text, truncated with an ellipsis at a character boundary.
 pub(super) fn truncate(text: &str, bytes_max: usize) -> String {
-    if text.len() <= bytes_max {
-        return text.to_owned();
+    match head(text, bytes_max) {
+        whole if whole.len() == text.len() => whole.to_owned(),
+        head => format!("{head}…"),
     }
-    format!("{}…", &text[..text.floor_char_boundary(bytes_max)])
 }

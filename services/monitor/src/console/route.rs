@@ -5,6 +5,7 @@
 use axum::extract;
 use http::Uri;
 use lepton_domain::ids::TaskId;
+use lepton_domain::text::excerpt;
 use lepton_proto::task::v1::State;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -117,7 +118,7 @@ impl Page {
     pub fn task(id: String) -> Result<Self, ConsoleError> {
         match id.parse::<TaskId>() {
             Ok(_) if id.len() <= 36 => Ok(Self::Task(id)),
-            _ => Err(ConsoleError::TaskId(beginning(&id))),
+            _ => Err(ConsoleError::TaskId(excerpt(&id).into_owned())),
         }
     }
 
@@ -125,7 +126,7 @@ impl Page {
         if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self::Trace(id.to_ascii_lowercase()));
         }
-        Err(ConsoleError::TraceId(beginning(&id)))
+        Err(ConsoleError::TraceId(excerpt(&id).into_owned()))
     }
 
     pub fn traces(query: PageQuery) -> Result<Self, ConsoleError> {
@@ -190,14 +191,9 @@ fn escape(text: &str) -> String {
 fn invalid(name: &'static str, value: &str, expected: &str) -> ConsoleError {
     ConsoleError::Parameter {
         name,
-        value: beginning(value),
+        value: excerpt(value).into_owned(),
         expected: expected.to_owned(),
     }
-}
-
-/// Beginning of a wrong value, enough to recognise it.
-fn beginning(text: &str) -> String {
-    text[..text.floor_char_boundary(80)].to_owned()
 }
 
 #[cfg(test)]

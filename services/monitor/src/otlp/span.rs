@@ -2,6 +2,9 @@
 //!
 //! Promises: no part of it exceeds its limit, whatever was received. Leaves decoding to [`super::decode`].
 
+use std::borrow::Cow;
+
+use lepton_domain::text::cut_with;
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::convert::trace::decides;
@@ -139,10 +142,8 @@ pub(super) fn truncate_name(name: &mut String) {
 
 /// Truncates a text with an ellipsis.
 fn truncate(text: &mut String, bytes_max: usize) {
-    const MARK: &str = "…";
-    if text.len() > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max - MARK.len()));
-        text.push_str(MARK);
+    if let Cow::Owned(short) = cut_with(text, bytes_max, "…") {
+        *text = short;
     }
     text.shrink_to_fit();
 }

@@ -4,13 +4,11 @@
 
 use bytes::Bytes;
 use lepton_domain::task::Encoding;
+use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::read::Reader;
 
 use crate::error::{Error, InputError};
 use crate::kind::Input;
-
-/// The most characters of a value that an error repeats.
-const SHOWN_CHARS_MAX: usize = 64;
 
 /// The content of an input that has to be JSON.
 pub(super) fn json_content(input: Input) -> Result<Bytes, InputError> {
@@ -45,7 +43,7 @@ pub(super) fn one_of(reader: &mut Reader<'_>, field: &'static str, known: &[&str
     if known.contains(&&*given) {
         return Ok(given);
     }
-    let shown: String = given.chars().take(SHOWN_CHARS_MAX).collect();
+    let shown = excerpt(&given);
     Err(InputError::field(field, format!("{shown:?} is not {}", known.join(" or "))).into())
 }
 

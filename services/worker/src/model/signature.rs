@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use lepton_domain::model::{Signature, Tensor as TensorSpec};
+use lepton_domain::text::excerpt;
 
 use super::tensor::{SharedDimension, Tensor, TensorError};
 
@@ -16,14 +17,14 @@ mod tests;
 /// something that is not empty.
 const EMPTY_ELEMENTS_MAX: i64 = 1 << 24;
 
-/// Longest part of a caller's own words that comes back.
-const SHOWN_CHARS_MAX: usize = 64;
+/// Dimensions of a given shape that an error repeats.
+const SHOWN_DIMENSIONS_MAX: usize = 64;
 
 /// Finds the input of this name, or fails with [`TensorError::UnknownInput`].
 pub(crate) fn find_input<'a>(signature: &'a Signature, name: &str) -> Result<&'a TensorSpec, TensorError> {
     let found = signature.inputs.iter().find(|input| input.name == name);
     found.ok_or_else(|| TensorError::UnknownInput {
-        name: shown(name),
+        name: excerpt(name).into_owned(),
         known: describe_all(&signature.inputs),
     })
 }
@@ -32,7 +33,7 @@ pub(crate) fn find_input<'a>(signature: &'a Signature, name: &str) -> Result<&'a
 pub(crate) fn find_output(signature: &Signature, name: &str) -> Result<usize, TensorError> {
     let found = signature.outputs.iter().position(|output| output.name == name);
     found.ok_or_else(|| TensorError::UnknownOutput {
-        name: shown(name),
+        name: excerpt(name).into_owned(),
         known: describe_all(&signature.outputs),
     })
 }
@@ -45,7 +46,7 @@ pub(crate) fn check_datatype(expected: &TensorSpec, given: &str) -> Result<(), T
     Err(TensorError::Type {
         name: expected.name.clone(),
         expected: expected.datatype,
-        given: shown(given),
+        given: excerpt(given).into_owned(),
     })
 }
 
@@ -128,7 +129,7 @@ fn unequal(dimension: &str, (first, expected): (&Tensor, usize), (second, given)
         first_shape: first.shape().to_vec(),
         name: second.name().to_owned(),
         shape: second.shape().to_vec(),
-        dimension: shown(dimension),
+        dimension: excerpt(dimension).into_owned(),
         expected,
         given,
     }))
@@ -156,11 +157,7 @@ fn wrong_shape(expected: &TensorSpec, given: &[i64], problem: &'static str) -> T
     TensorError::Shape {
         name: expected.name.clone(),
         expected: expected.shape.clone(),
-        given: format!("{:?}", &given[..given.len().min(SHOWN_CHARS_MAX)]),
+        given: format!("{:?}", &given[..given.len().min(SHOWN_DIMENSIONS_MAX)]),
         problem,
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect()
 }

@@ -7,14 +7,13 @@ use std::collections::HashSet;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use lepton_analysis::{Cell, Table, TableBuilder};
+use lepton_domain::text::excerpt;
 
 use crate::error::{Error, InputError};
 use crate::kinds::rows;
 
 /// Largest integer up to which every integer is a double.
 const INTEGER_MAX: u64 = 1 << 53;
-/// The most characters of a cell that an error repeats.
-const SHOWN_CHARS_MAX: usize = 40;
 
 /// Decodes the whole text.
 pub(super) fn read(text: &[u8], cancelled: &dyn Fn() -> bool) -> Result<Table, Error> {
@@ -46,7 +45,7 @@ fn check_header(header: &StringRecord) -> Result<(), InputError> {
             return Err(InputError::field("blob", message));
         }
         if !names.insert(name) {
-            let message = format!("the header line names column {:?} twice", shown(name));
+            let message = format!("the header line names column {:?} twice", excerpt(name));
             return Err(InputError::field("blob", message));
         }
     }
@@ -74,8 +73,8 @@ fn cell<'a>(text: &'a str, row: usize, column: &str) -> Result<Cell<'a>, InputEr
     Err(InputError::NotExact {
         row,
         column: column.to_owned(),
-        shown_column: shown(column),
-        shown: shown(text),
+        shown_column: excerpt(column).into_owned(),
+        shown: excerpt(&text).into_owned(),
         limit: if integer { "2^53" } else { "the largest double" },
     })
 }
@@ -102,8 +101,4 @@ fn unreadable(error: &csv::Error) -> InputError {
         },
         _ => InputError::field("blob", format!("the upload cannot be read as CSV: {error}")),
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect()
 }

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use lepton_analysis::Table;
 use lepton_analysis::train::{Method, Metrics, Trained};
 use lepton_domain::ids::TaskId;
+use lepton_domain::text::cut;
 use serde::Serialize;
 use serde_json::json;
 
 use super::request::TrainRequest;
 use crate::analysis::report;
 
-/// Longest name of a target in a lineage, in characters.
-const NAME_CHARS_MAX: usize = 256;
+/// Longest name of a target in a lineage, in bytes.
+const NAME_BYTES_MAX: usize = 256;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -164,10 +165,9 @@ pub(super) fn lineage(
     report: &TrainReport,
 ) -> BTreeMap<String, String> {
     let plan = &request.plan;
-    let target: String = plan.target.chars().take(NAME_CHARS_MAX).collect();
     let mut parameters = json!({
         "algorithm": "linear",
-        "target": target,
+        "target": cut(&plan.target, NAME_BYTES_MAX),
         "features": report.features.len(),
         "testShare": plan.test_share,
         "seed": plan.seed,
