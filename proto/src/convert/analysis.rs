@@ -107,6 +107,18 @@ impl TableBuilder {
     }
 }
 
+/// The rows of a request, which come as a packed table or one by one. Fails with FIELD_INVALID where they come as both.
+pub fn to_table(data: Vec<Struct>, table: Option<Table>) -> Result<Table, ApiError> {
+    match table {
+        Some(_) if !data.is_empty() => {
+            let problem = "rows are given twice, as `data` and as `table`; give one";
+            Err(ApiError::field("table", problem))
+        }
+        Some(table) => Ok(table),
+        None => rows_to_table(data),
+    }
+}
+
 /// Converts the rows of a gRPC request. Fails with NO_ROWS, or with INVALID_ROW where a value is nested or not finite,
 /// or where the table is too wide or too sparse.
 pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, ApiError> {

@@ -1,14 +1,18 @@
 //! The Open Inference Protocol as gateways and workers share it: its constants, versions of models, and signatures.
 //!
 //! The protocol: <https://github.com/kserve/open-inference-protocol> (specification/protocol/inference_grpc.md).
-//! Promises: gateway and worker read a version in the same way. Leaves tensors to the worker.
+//! Promises: gateway and worker read a version in the same way. Leaves elements of tensors to [`contents`],
+//! and checks against a model to the worker.
 
 use lepton_domain::model::{Signature, Tensor};
 use lepton_domain::reason::ApiError;
+use lepton_domain::text::cut;
 use tonic::metadata::MetadataMap;
 
 use crate::inference::ModelMetadataResponse;
 use crate::inference::model_metadata_response::TensorMetadata;
+
+pub mod contents;
 
 /// Name of the server in `ServerMetadata`.
 pub const SERVER_NAME: &str = "lepton";
@@ -17,8 +21,8 @@ pub const PLATFORM: &str = "onnx_onnxv1";
 /// Metadata key with which a gateway passes on the version that it chose.
 pub const MODEL_VERSION_KEY: &str = "lepton-model-version";
 
-/// The most characters of a version that an error repeats.
-const SHOWN_CHARS_MAX: usize = 40;
+/// The most bytes of a version that an error repeats.
+const SHOWN_BYTES_MAX: usize = 40;
 
 /// A text that is no version of a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +40,7 @@ pub fn parse_version(text: &str) -> Result<Option<u32>, VersionError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let shown = |_| VersionError(text.chars().take(SHOWN_CHARS_MAX).collect());
+    let shown = |_| VersionError(cut(text, SHOWN_BYTES_MAX).into_owned());
     text.parse().map(Some).map_err(shown)
 }
 

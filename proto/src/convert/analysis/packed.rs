@@ -1,7 +1,7 @@
 //! Packed columns as JSON: the field `table` of an online call or of a task's input, straight into its typed form.
 //!
 //! Promises: one pass, no tree; memory in proportion to the text; lowerCamelCase and snake_case names are both taken,
-//! and null stands for an absent field, as everywhere. Leaves the lengths of the lists to whoever analyses them.
+//! and null stands for an absent field, as everywhere. Leaves what the columns mean to whoever analyses them.
 
 use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
@@ -33,6 +33,34 @@ impl From<BadTable> for ApiError {
             BadTable::Shape(error) => error,
         }
     }
+}
+
+/// Checks the lengths of the lists of a table, and returns the number of its rows: `row_count` is only a claim, and a few
+/// bytes could demand any amount of work. Fails with FIELD_INVALID or INVALID_ROW.
+pub fn check_lengths(table: &Table) -> Result<usize, ApiError> {
+    let rows = usize::try_from(table.row_count).unwrap_or(usize::MAX);
+    let mut entries = 0;
+    for column in &table.columns {
+        entries += check_column(column, rows)?;
+    }
+    bounds::check(rows, table.columns.len().max(1), entries)?;
+    Ok(rows)
+}
+
+/// The length of the longest list of a column.
+fn check_column(column: &TableColumn, rows: usize) -> Result<usize, ApiError> {
+    let name = &column.name;
+    let lists = [column.numbers.len(), column.strings.len(), column.booleans.len()];
+    if lists.iter().filter(|length| **length > 0).count() > 1 {
+        let message = format!("column {name:?} has values of more than one type; fill one list");
+        return Err(ApiError::field("table.columns", message));
+    }
+    let lengths = lists.into_iter().chain([column.valid.len()]);
+    if let Some(found) = lengths.clone().find(|length| *length > 0 && *length != rows) {
+        let message = format!("column {name:?} has {found} entries, but `row_count` is {rows}");
+        return Err(ApiError::field("table.columns", message));
+    }
+    Ok(lengths.max().unwrap_or_default())
 }
 
 /// Reads the table that begins here.

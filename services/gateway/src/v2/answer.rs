@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
 use lepton_domain::model::DataType;
 use lepton_domain::reason::{ApiError, Reason};
+use lepton_proto::convert::inference::contents::to_raw;
 use lepton_proto::inference::infer_parameter::ParameterChoice;
 use lepton_proto::inference::model_infer_response::InferOutputTensor;
 use lepton_proto::inference::{InferParameter, ModelInferResponse};
@@ -21,7 +22,7 @@ use super::request::{Form, JSON_LENGTH};
 use crate::proxy::chunks::Chunks;
 use crate::transcode::response;
 
-mod lists;
+
 #[cfg(test)]
 mod tests;
 
@@ -130,7 +131,7 @@ fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, ApiError>
         return Ok(raw.clone());
     }
     let datatype: DataType = output.datatype.parse().map_err(|error| unreadable(output, &error))?;
-    let raw = output.contents.as_ref().and_then(|lists| lists::raw(datatype, lists));
+    let raw = output.contents.as_ref().and_then(|lists| to_raw(datatype, lists).ok());
     raw.ok_or_else(|| unreadable(output, &"it has no content"))
 }
 

@@ -5,8 +5,9 @@
 //! Promises: a tensor is checked against the signature before its content is decoded; raw contents are taken over without
 //! a copy. Leaves the checks against the signature to [`model::signature`](crate::model::signature).
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use lepton_domain::model::{DataType, Signature, Tensor as TensorSpec};
+use lepton_proto::convert::inference::contents::{LENGTH_BYTES, entries, unpack};
 use lepton_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use lepton_proto::inference::{InferParameter, InferTensorContents, ModelInferRequest};
 use prost::Message;
@@ -21,8 +22,6 @@ mod tests;
 
 /// The most tensors, or wanted outputs, that a request names.
 const TENSORS_MAX: usize = 1_024;
-/// Bytes of the length before each element of a raw tensor of BYTES.
-const LENGTH_BYTES: usize = 4;
 /// Parameters of tensors that change the request and are not built, with their features for people.
 const NOT_BUILT: [(&str, &str); 2] = [
     ("shared_memory_region", "tensors in shared memory"),
@@ -56,7 +55,7 @@ pub fn memory_bytes(request: &ModelInferRequest) -> usize {
         };
         let contents = input.contents.as_ref();
         let texts = texts + contents.map_or(0, |contents| contents.bytes_contents.len());
-        texts * TEXT_BYTES + contents.map_or(0, contents::entries) * ENTRY_BYTES
+        texts * TEXT_BYTES + contents.map_or(0, entries) * ENTRY_BYTES
     });
     request.encoded_len().saturating_add(made.sum())
 }
@@ -136,38 +135,10 @@ fn decode_raw(expected: &TensorSpec, shape: Vec<usize>, raw: Bytes) -> Result<Te
     if expected.datatype != DataType::Bytes {
         return Tensor::raw(&expected.name, expected.datatype, shape, raw);
     }
-    let texts = texts(&expected.name, element_count(&shape).unwrap_or(usize::MAX), raw)?;
-    Tensor::texts(&expected.name, shape, texts)
-}
-
-/// Decodes elements of BYTES, each with its length before it.
-fn texts(name: &str, count: usize, mut raw: Bytes) -> Result<Vec<Bytes>, TensorError> {
-    let bytes = raw.len();
-    contents::check_text_count(name, count.min(bytes / LENGTH_BYTES))?;
-    // A claim takes memory only as far as the bytes could hold it.
-    let mut texts = Vec::with_capacity(count.min(bytes / LENGTH_BYTES));
-    while raw.has_remaining() {
-        let at = bytes - raw.remaining();
-        if texts.len() == count {
-            let more = format!("has {} bytes beyond its {count} elements", raw.remaining());
-            return Err(TensorError::data(name, more));
-        }
-        let cut = |needs: usize| {
-            TensorError::data(
-                name,
-                format!("ends inside element {}: byte {at} needs {needs} more", texts.len()),
-            )
-        };
-        if raw.remaining() < LENGTH_BYTES {
-            return Err(cut(LENGTH_BYTES));
-        }
-        let length = usize::try_from(raw.get_u32_le()).unwrap_or(usize::MAX);
-        if raw.remaining() < length {
-            return Err(cut(length));
-        }
-        texts.push(raw.split_to(length));
-    }
-    Ok(texts)
+    let (name, count) = (&expected.name, element_count(&shape).unwrap_or(usize::MAX));
+    contents::check_text_count(name, count.min(raw.len() / LENGTH_BYTES))?;
+    let texts = unpack(count, raw).map_err(contents::refused(name))?;
+    Tensor::texts(name, shape, texts)
 }
 
 fn check_parameters<'a>(

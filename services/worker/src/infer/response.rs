@@ -3,7 +3,8 @@
 //! Promises: a request with raw contents gets raw contents, and any other gets lists, unless an output is of a type
 //! that has none; then all of them come raw. Leaves the choice of outputs to [`request`](super::request).
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use lepton_proto::convert::inference::contents::pack;
 use lepton_proto::inference::model_infer_response::InferOutputTensor;
 use lepton_proto::inference::{InferTensorContents, ModelInferResponse};
 
@@ -48,17 +49,8 @@ fn head(tensor: &Tensor, contents: Option<InferTensorContents>) -> InferOutputTe
 }
 
 fn raw_content(tensor: &Tensor) -> Result<Bytes, TensorError> {
-    let texts = match tensor.data() {
-        Data::Raw(content) => return Ok(content.clone()),
-        Data::Texts(texts) => texts,
-    };
-    let bytes: usize = texts.iter().map(|text| 4 + text.len()).sum();
-    let mut content = BytesMut::with_capacity(bytes);
-    for text in texts {
-        let length = u32::try_from(text.len());
-        let too_long = |_| TensorError::data(tensor.name(), "has an element over 4 GiB, which no length prefix holds");
-        content.put_u32_le(length.map_err(too_long)?);
-        content.put_slice(text);
+    match tensor.data() {
+        Data::Raw(content) => Ok(content.clone()),
+        Data::Texts(texts) => pack(texts).map_err(contents::refused(tensor.name())),
     }
-    Ok(content.freeze())
 }
