@@ -182,10 +182,16 @@ fn interrupted(error: &dyn std::fmt::Display) -> ApiError {
     )
 }
 
-/// Parses a body that the gateway promises to be JSON as a [`Value`].
+/// Parses a body that the gateway promises to be JSON as a [`Value`]. Another server's body is GATEWAY_UNREACHABLE.
 pub(crate) fn read_json(body: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::new(Reason::Internal, format!("the gateway's answer is not JSON: {error}")))
+    let foreign = |error| format!("what answers is no gateway, as the answer is not JSON: {error}");
+    serde_json::from_slice(body).map_err(|error| ApiError::new(Reason::GatewayUnreachable, foreign(error)))
+}
+
+/// The [`ApiError`] of a value of this program that cannot be written as JSON.
+pub(crate) fn unwritable(error: impl std::fmt::Display) -> ApiError {
+    // The keys of its maps are texts, and no field refuses to be written.
+    ApiError::new(Reason::Internal, format!("it cannot be written as JSON: {error}"))
 }
 
 /// The reason that errors under `/v2` carry beside their body.
@@ -213,6 +219,7 @@ fn read_error(status: StatusCode, body: &[u8]) -> ApiError {
     ];
     let unnamed = match proxied.contains(&status) {
         true => Reason::OutcomeUnknown,
+        // A gateway names the reason of each error.
         false => Reason::Internal,
     };
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
@@ -232,6 +239,12 @@ fn read_error(status: StatusCode, body: &[u8]) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_json_comes_from_no_gateway() {
+        let error = read_json(b"<html>welcome</html>").expect_err("no JSON");
+        assert_eq!(error.reason, Reason::GatewayUnreachable);
+    }
 
     #[test]
     fn what_a_proxy_says_leaves_the_outcome_open() {

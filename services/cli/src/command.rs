@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use lepton_core::context::Context;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
+use lepton_mesh::entry;
 use serde_json::Value;
 
 use crate::advice::{EXIT_DONE, fail};
@@ -54,18 +55,8 @@ impl Session {
 
 /// Runs a command to its end.
 pub(crate) fn run(parsed: Parsed) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return fail(&ApiError::new(
-                Reason::Internal,
-                format!("the system refuses threads: {error}"),
-            ));
-        }
-    };
-    runtime
-        .block_on(dispatch(parsed))
-        .unwrap_or_else(|api_error| fail(&api_error))
+    let ended = entry::runtime().and_then(|runtime| runtime.block_on(dispatch(parsed)));
+    ended.unwrap_or_else(|api_error| fail(&api_error))
 }
 
 async fn dispatch(parsed: Parsed) -> Result<ExitCode, ApiError> {

@@ -24,6 +24,7 @@ pub(crate) fn last(text: &str, code: u8) -> ExitCode {
         Ok(()) => ExitCode::from(code),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(code.into()),
         Err(error) => {
+            // No reason stands for a full disk behind stdout; scripts know it by this one.
             fail(&ApiError::new(
                 Reason::Internal,
                 format!("stdout cannot be written: {error}"),

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 use lepton_core::context::Context;
-use lepton_core::shutdown::Shutdown;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_mesh::config::{Machine, Settings};
-use lepton_mesh::{collector, memory};
+use lepton_mesh::{collector, entry, memory};
 
 use crate::advice::{EXIT_DONE, fail};
 
@@ -93,14 +92,9 @@ const LEFT_OVER_MAX: Duration = Duration::from_millis(500);
 /// Runs the mesh until a signal.
 pub fn run(options: Options) -> ExitCode {
     memory::settle();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match entry::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            return fail(&ApiError::new(
-                Reason::Internal,
-                format!("the system refuses threads: {error}"),
-            ));
-        }
+        Err(api_error) => return fail(&api_error),
     };
     let ended = runtime.block_on(observed(options));
     // What computes and was stopped may take long to notice; nobody waits for it.
@@ -126,8 +120,7 @@ async fn observed(options: Options) -> Result<(), ApiError> {
 }
 
 async fn serve(plan: LaunchPlan, context: Context, traces: &mut lepton_telemetry::Guard) -> Result<(), ApiError> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| ApiError::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
+    let shutdown = entry::shutdown_on_signals()?;
     let mesh = mesh::Mesh::assemble(&plan, context.clone()).await?;
     traces.follow(|addresses| collector::follow(mesh.etcd(), context.clone(), addresses));
     mesh.run(shutdown).await

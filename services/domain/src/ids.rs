@@ -12,9 +12,13 @@ use uuid::Uuid;
 
 use crate::hex;
 pub use crate::hex::NotHex;
+use crate::text::excerpt;
 
 #[cfg(test)]
 mod tests;
+
+/// Longest name of a tenant or a kind, in bytes.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Text that is not a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,6 +162,29 @@ name! {
 name! {
     /// Kind of task, such as `echo` or `analyze`, which selects its handler.
     Kind
+}
+
+/// Text that cannot be a [`Tenant`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{:?} is not {NAME_RULE}", excerpt(.0))]
+pub struct NotTenant(String);
+
+impl FromStr for Tenant {
+    type Err = NotTenant;
+
+    fn from_str(text: &str) -> Result<Self, NotTenant> {
+        let name = is_name(text).then(|| Self::new(text));
+        name.ok_or_else(|| NotTenant(text.to_owned()))
+    }
+}
+
+/// Grammar of tenants and kinds, for errors.
+pub(crate) const NAME_RULE: &str = "1 to 64 of a-z, 0-9, '_', '.' and '-'";
+
+/// True for a text that fits [`NAME_RULE`].
+pub(crate) fn is_name(text: &str) -> bool {
+    let good = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(good)
 }
 
 /// Create revision of the leader key: a leadership's number, which only grows.

@@ -20,6 +20,9 @@ use lepton_proto::page::{Listing, PageRequest};
 use lepton_proto::validate;
 use tonic::{Request, Response, Status};
 
+use crate::request::Caller;
+use crate::request::unary::{Answer, answer};
+
 /// The services that elect a leader.
 pub const ELECTING: [&str; 2] = ["scheduler", "monitor"];
 
@@ -47,6 +50,23 @@ impl Cluster {
         watch.view().borrow().clone()
     }
 
+    fn nodes(&self, _caller: &Caller, request: &ListNodesRequest) -> Result<ListNodesResponse, ApiError> {
+        let request = nodes_page(request)?;
+        let mut nodes: Vec<_> = self
+            .directory
+            .view()
+            .borrow()
+            .values()
+            .map(|instance| self.node(instance))
+            .collect();
+        nodes.sort_by(|a, b| (&a.service, &a.id).cmp(&(&b.service, &b.id)));
+        let page = request.cut(nodes, |node| (node.service.clone(), node.id.clone()));
+        Ok(ListNodesResponse {
+            nodes: page.items,
+            next_page_token: page.next_page_token,
+        })
+    }
+
     fn node(&self, instance: &Instance) -> Node {
         let leads = self
             .leader(&instance.service)
@@ -72,28 +92,12 @@ fn state(state: registry::NodeState) -> NodeState {
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
-
 #[tonic::async_trait]
 impl ClusterService for Cluster {
     async fn list_nodes(&self, request: Request<ListNodesRequest>) -> Answer<ListNodesResponse> {
-        let request = nodes_page(request.get_ref()).map_err(|error| error::status(&error))?;
-        let mut nodes: Vec<_> = self
-            .directory
-            .view()
-            .borrow()
-            .values()
-            .map(|instance| self.node(instance))
-            .collect();
-        nodes.sort_by(|a, b| (&a.service, &a.id).cmp(&(&b.service, &b.id)));
-        let page = request.cut(nodes, |node| (node.service.clone(), node.id.clone()));
-        Ok(Response::new(ListNodesResponse {
-            nodes: page.items,
-            next_page_token: page.next_page_token,
-        }))
+        answer(request, async |caller, request| self.nodes(&caller, &request)).await
     }
 }
-
 /// Returns the page of instances, which are listed by service and id, that a request asks for.
 fn nodes_page(request: &ListNodesRequest) -> Result<PageRequest<(String, String)>, ApiError> {
     validate::check_typed("lepton.cluster.v1.ListNodesRequest", request)?;

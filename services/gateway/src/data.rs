@@ -5,19 +5,20 @@
 
 use lepton_core::blob::{Area, digest_of};
 use lepton_core::context::Context;
-use lepton_core::error;
-use lepton_domain::ids::Tenant;
-use lepton_domain::reason::{ApiError, Reason};
-use lepton_domain::text::excerpt;
+use lepton_domain::reason::ApiError;
 use lepton_proto::convert::time::timestamp;
 use lepton_proto::data::v1::data_service_server::DataService;
 use lepton_proto::data::v1::*;
 use serde::{Deserialize, Serialize};
-use tonic::{Request, Response, Status};
+use tonic::Request;
 use uuid::Uuid;
 
+use self::error::DataError;
 use crate::request::Caller;
+use crate::request::unary::{Answer, answer};
 use crate::tasks::payloads::Payloads;
+
+mod error;
 
 /// Prefix of the names of uploads.
 const PREFIX: &str = "upload-";
@@ -56,13 +57,12 @@ impl Data {
     async fn upload(&self, caller: &Caller, request: UploadBlobRequest) -> Result<UploadBlobResponse, ApiError> {
         let content = request.content;
         if content.is_empty() {
-            let message = "the body is empty; send CSV with a header line, or JSON rows";
-            return Err(ApiError::field("content", message));
+            return Err(DataError::Empty.into());
         }
         let blobs = self.store.store()?;
         let kept = blobs.list_objects(Area::Uploads).await?;
         let (count, bytes) = (kept.len(), kept.iter().map(|object| object.bytes).sum::<u64>());
-        self.check_room(&caller.tenant, count, bytes, content.len() as u64)?;
+        self.check_room(caller, count, bytes, content.len() as u64)?;
         let id = uuid::Builder::from_random_bytes(self.context.random.next_u128().to_be_bytes()).into_uuid();
         let blob = Blob {
             blob: format!("{PREFIX}{}", id.hyphenated()),
@@ -75,7 +75,7 @@ impl Data {
     }
 
     /// Refuses an upload that there is no room for. Uploads at the same moment may go a little beyond.
-    fn check_room(&self, tenant: &Tenant, count: usize, bytes: u64, more: u64) -> Result<(), ApiError> {
+    fn check_room(&self, caller: &Caller, count: usize, bytes: u64, more: u64) -> Result<(), DataError> {
         let DataConfig {
             uploads_max,
             uploads_bytes_max,
@@ -84,16 +84,14 @@ impl Data {
             return Ok(());
         }
         let used = format!("{count} of {uploads_max} uploads, {bytes} of {uploads_bytes_max} bytes");
-        let message = format!("there is no room for {more} more bytes ({used}); delete uploads that no task needs");
-        Err(ApiError::new(Reason::QuotaExceeded, message).quota(format!("tenant:{tenant}"), used))
+        let tenant = caller.tenant.clone();
+        Err(DataError::NoRoom { tenant, used, more })
     }
 
-    async fn delete(&self, request: DeleteBlobRequest) -> Result<DeleteBlobResponse, ApiError> {
+    async fn delete(&self, _caller: &Caller, request: DeleteBlobRequest) -> Result<DeleteBlobResponse, ApiError> {
         let name = request.blob;
         if !is_upload(&name) {
-            let shown = excerpt(&name);
-            let message = format!("{shown:?} is no upload; their names are {PREFIX} and a UUID");
-            return Err(ApiError::field("blob", message));
+            return Err(DataError::NotUpload(name).into());
         }
         let blobs = self.store.store()?;
         blobs.delete_object(Area::Uploads, &name).await?;
@@ -109,18 +107,12 @@ fn is_upload(name: &str) -> bool {
 
 #[tonic::async_trait]
 impl DataService for Data {
-    async fn upload_blob(&self, request: Request<UploadBlobRequest>) -> Result<Response<UploadBlobResponse>, Status> {
-        let upload = async {
-            let caller = Caller::of(request.extensions())?;
-            self.upload(&caller, request.into_inner()).await
-        };
-        let answer = upload.await;
-        answer.map(Response::new).map_err(|error| error::status(&error))
+    async fn upload_blob(&self, request: Request<UploadBlobRequest>) -> Answer<UploadBlobResponse> {
+        answer(request, async |caller, request| self.upload(&caller, request).await).await
     }
 
-    async fn delete_blob(&self, request: Request<DeleteBlobRequest>) -> Result<Response<DeleteBlobResponse>, Status> {
-        let answer = self.delete(request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| error::status(&error))
+    async fn delete_blob(&self, request: Request<DeleteBlobRequest>) -> Answer<DeleteBlobResponse> {
+        answer(request, async |caller, request| self.delete(&caller, request).await).await
     }
 }
 

@@ -15,9 +15,11 @@ use lepton_proto::monitor::v1::{GetTraceRequest, GetTraceResponse, ListIncidents
 use lepton_proto::monitor::v1::{ListTracesRequest, ListTracesResponse};
 use lepton_proto::validate;
 use lepton_telemetry::propagate::Propagate;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use crate::cluster::Cluster;
+use crate::request::Caller;
+use crate::request::unary::{Answer, answer};
 use crate::traces;
 
 /// Timeout of one monitor.
@@ -62,6 +64,22 @@ impl Incidents {
         monitors
     }
 
+    async fn list(&self, _caller: &Caller, request: ListIncidentsRequest) -> Result<ListIncidentsResponse, ApiError> {
+        validate::check_typed("lepton.monitor.v1.ListIncidentsRequest", &request)?;
+        let message = "no monitor answers; start one, or try again shortly";
+        let mut last = ApiError::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
+        for monitor in self.monitors() {
+            match self.ask(&monitor, request.clone()).await {
+                Err(error) if error::is_retryable(&error) => {
+                    let delay = error.retry_after.unwrap_or(RETRY);
+                    last = error.retry_after(delay);
+                }
+                decided => return decided,
+            }
+        }
+        Err(last)
+    }
+
     async fn ask(&self, monitor: &Instance, request: ListIncidentsRequest) -> Result<ListIncidentsResponse, ApiError> {
         let channel = Propagate::to("monitor", self.net.channel(&monitor.address));
         let mut client = MonitorServiceClient::new(channel);
@@ -79,46 +97,28 @@ impl Incidents {
 
 #[tonic::async_trait]
 impl MonitorService for Incidents {
-    async fn list_incidents(
-        &self,
-        request: Request<ListIncidentsRequest>,
-    ) -> Result<Response<ListIncidentsResponse>, Status> {
-        let request = request.into_inner();
-        let checked = validate::check_typed("lepton.monitor.v1.ListIncidentsRequest", &request);
-        checked.map_err(|error| error::status(&error))?;
-        let message = "no monitor answers; start one, or try again shortly";
-        let mut last = ApiError::new(Reason::LeaderUnavailable, message).retry_after(RETRY);
-        for monitor in self.monitors() {
-            match self.ask(&monitor, request.clone()).await {
-                Ok(answer) => return Ok(Response::new(answer)),
-                Err(error) if error::is_retryable(&error) => {
-                    let delay = error.retry_after.unwrap_or(RETRY);
-                    last = error.retry_after(delay);
-                }
-                Err(error) => return Err(error::status(&error)),
-            }
-        }
-        Err(error::status(&last))
+    async fn list_incidents(&self, request: Request<ListIncidentsRequest>) -> Answer<ListIncidentsResponse> {
+        answer(request, async |caller, request| self.list(&caller, request).await).await
     }
 
-    async fn get_trace(&self, request: Request<GetTraceRequest>) -> Result<Response<GetTraceResponse>, Status> {
-        let request = request.into_inner();
-        let checked = validate::check_typed("lepton.monitor.v1.GetTraceRequest", &request);
-        checked.map_err(|error| error::status(&error))?;
-        let trace = traces::get(self.net, &self.monitors(), &request).await;
-        let trace = trace.map_err(|error| error::status(&error))?;
-        Ok(Response::new(GetTraceResponse { trace: Some(trace) }))
+    async fn get_trace(&self, request: Request<GetTraceRequest>) -> Answer<GetTraceResponse> {
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.monitor.v1.GetTraceRequest", &request)?;
+            let trace = traces::get(self.net, &self.monitors(), &caller, &request).await?;
+            Ok(GetTraceResponse { trace: Some(trace) })
+        })
+        .await
     }
 
-    async fn list_traces(&self, request: Request<ListTracesRequest>) -> Result<Response<ListTracesResponse>, Status> {
-        let request = request.into_inner();
-        let checked = validate::check_typed("lepton.monitor.v1.ListTracesRequest", &request);
-        checked.map_err(|error| error::status(&error))?;
-        let page = traces::list(self.net, &self.monitors(), &request).await;
-        let page = page.map_err(|error| error::status(&error))?;
-        Ok(Response::new(ListTracesResponse {
-            traces: page.items,
-            next_page_token: page.next_page_token,
-        }))
+    async fn list_traces(&self, request: Request<ListTracesRequest>) -> Answer<ListTracesResponse> {
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.monitor.v1.ListTracesRequest", &request)?;
+            let page = traces::list(self.net, &self.monitors(), &caller, &request).await?;
+            Ok(ListTracesResponse {
+                traces: page.items,
+                next_page_token: page.next_page_token,
+            })
+        })
+        .await
     }
 }

@@ -4,7 +4,7 @@
 //! `domain::model`, keeping to `lepton-models`, and running models to the workers.
 
 use lepton_coordination::registry::Directory;
-use lepton_core::error::status;
+use lepton_domain::ids::Tenant;
 use lepton_domain::model::{Change, Model as Kept, check_name, not_found};
 use lepton_domain::reason::ApiError;
 use lepton_models::Models as Registry;
@@ -12,10 +12,12 @@ use lepton_proto::model::v1::model_service_server::ModelService;
 use lepton_proto::model::v1::*;
 use lepton_proto::page::{Listing, PageRequest};
 use lepton_proto::validate;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 use tracing::Instrument as _;
 
 use self::error::PushError;
+use crate::request::Caller;
+use crate::request::unary::{Answer, answer};
 use crate::tasks::payloads::Payloads;
 
 pub use self::error::RoutingError;
@@ -51,12 +53,6 @@ pub struct Models {
     pub config: config::ModelsConfig,
 }
 
-type Answer<T> = Result<Response<T>, Status>;
-
-fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
-    result.map(Response::new).map_err(|error| status(&error))
-}
-
 /// Makes a change to its end, also when its caller has gone: what it is made of belongs together.
 async fn whole<T: Send + 'static>(
     change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
@@ -70,7 +66,7 @@ impl Models {
         Some(show::model(model, &self.routing.build_view()))
     }
 
-    async fn push(&self, request: PushModelRequest) -> Result<PushModelResponse, ApiError> {
+    async fn push(&self, _caller: &Caller, request: PushModelRequest) -> Result<PushModelResponse, ApiError> {
         let PushModelRequest { name, content } = request;
         let (model, number, _) = self.intake.push(&name, content, None).await?;
         let version = model.version(number);
@@ -78,7 +74,7 @@ impl Models {
         Ok(PushModelResponse { version })
     }
 
-    async fn list(&self, request: &ListModelsRequest) -> Result<ListModelsResponse, ApiError> {
+    async fn list(&self, _caller: &Caller, request: &ListModelsRequest) -> Result<ListModelsResponse, ApiError> {
         validate::check_typed("lepton.model.v1.ListModelsRequest", request)?;
         let listing = Listing::new("ListModels", &[]);
         let request = PageRequest::new(listing, request.page_size, &request.page_token)?;
@@ -91,17 +87,17 @@ impl Models {
         })
     }
 
-    async fn get(&self, name: &str) -> Result<GetModelResponse, ApiError> {
-        check_known(name)?;
+    async fn get(&self, caller: &Caller, name: &str) -> Result<GetModelResponse, ApiError> {
+        check_known(&caller.tenant, name)?;
         let model = self.registry.read(name).await?.ok_or_else(|| not_found(name))?;
         Ok(GetModelResponse {
             model: self.show(&model),
         })
     }
 
-    async fn deploy(&self, request: DeployModelRequest) -> Result<DeployModelResponse, ApiError> {
+    async fn deploy(&self, caller: &Caller, request: DeployModelRequest) -> Result<DeployModelResponse, ApiError> {
         let DeployModelRequest { name, version } = request;
-        check_known(&name)?;
+        check_known(&caller.tenant, &name)?;
         let version = (version != 0).then_some(version);
         let wait = self.config.deploy_wait;
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
@@ -112,8 +108,8 @@ impl Models {
         })
     }
 
-    async fn undeploy(&self, name: &str) -> Result<UndeployModelResponse, ApiError> {
-        check_known(name)?;
+    async fn undeploy(&self, caller: &Caller, name: &str) -> Result<UndeployModelResponse, ApiError> {
+        check_known(&caller.tenant, name)?;
         let model = self.registry.change(name, Change::Undeploy).await?;
         self.routing.settled(&model).await;
         Ok(UndeployModelResponse {
@@ -121,9 +117,9 @@ impl Models {
         })
     }
 
-    async fn rollback(&self, name: &str) -> Result<RollbackModelResponse, ApiError> {
-        check_known(name)?;
-        let (name, wait) = (name.to_owned(), self.config.deploy_wait);
+    async fn rollback(&self, caller: &Caller, name: String) -> Result<RollbackModelResponse, ApiError> {
+        check_known(&caller.tenant, &name)?;
+        let wait = self.config.deploy_wait;
         let (registry, workers) = (self.registry.clone(), self.workers.clone());
         let model = whole(async move { registry.rollback(&workers, &name, wait).await }).await?;
         self.routing.settled(&model).await;
@@ -132,9 +128,13 @@ impl Models {
         })
     }
 
-    async fn delete(&self, request: DeleteModelVersionRequest) -> Result<DeleteModelVersionResponse, ApiError> {
+    async fn delete(
+        &self,
+        caller: &Caller,
+        request: DeleteModelVersionRequest,
+    ) -> Result<DeleteModelVersionResponse, ApiError> {
         let DeleteModelVersionRequest { name, version } = request;
-        check_known(&name)?;
+        check_known(&caller.tenant, &name)?;
         let view = self.routing.view();
         if let Some(placement) = view.get(&name)
             && placement.serving == Some(version)
@@ -147,41 +147,47 @@ impl Models {
     }
 }
 
-/// Refuses what is no name as the name of no model.
-fn check_known(name: &str) -> Result<(), ApiError> {
+/// Refuses what is no name as the name of no model. Records belong to no tenant, so every tenant has the same models.
+fn check_known(_tenant: &Tenant, name: &str) -> Result<(), ApiError> {
     check_name(name).map_err(|_| not_found(name))
 }
 
 #[tonic::async_trait]
 impl ModelService for Models {
     async fn push_model(&self, request: Request<PushModelRequest>) -> Answer<PushModelResponse> {
-        answer(self.push(request.into_inner()).await)
+        answer(request, async |caller, request| self.push(&caller, request).await).await
     }
 
     async fn list_models(&self, request: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
-        answer(self.list(request.get_ref()).await)
+        answer(request, async |caller, request| self.list(&caller, &request).await).await
     }
 
     async fn get_model(&self, request: Request<GetModelRequest>) -> Answer<GetModelResponse> {
-        answer(self.get(&request.get_ref().name).await)
+        answer(request, async |caller, request| self.get(&caller, &request.name).await).await
     }
 
     async fn deploy_model(&self, request: Request<DeployModelRequest>) -> Answer<DeployModelResponse> {
-        answer(self.deploy(request.into_inner()).await)
+        answer(request, async |caller, request| self.deploy(&caller, request).await).await
     }
 
     async fn undeploy_model(&self, request: Request<UndeployModelRequest>) -> Answer<UndeployModelResponse> {
-        answer(self.undeploy(&request.get_ref().name).await)
+        answer(request, async |caller, request| {
+            self.undeploy(&caller, &request.name).await
+        })
+        .await
     }
 
     async fn rollback_model(&self, request: Request<RollbackModelRequest>) -> Answer<RollbackModelResponse> {
-        answer(self.rollback(&request.get_ref().name).await)
+        answer(request, async |caller, request| {
+            self.rollback(&caller, request.name).await
+        })
+        .await
     }
 
     async fn delete_model_version(
         &self,
         request: Request<DeleteModelVersionRequest>,
     ) -> Answer<DeleteModelVersionResponse> {
-        answer(self.delete(request.into_inner()).await)
+        answer(request, async |caller, request| self.delete(&caller, request).await).await
     }
 }

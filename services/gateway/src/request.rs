@@ -8,5 +8,6 @@ pub mod decompression;
 pub mod error;
 pub mod grpc_framing;
 pub mod mistaken_body;
+pub mod unary;
 
 pub use caller::Caller;

@@ -4,7 +4,6 @@
 //! the command line to `mesh::entry` and the layers around requests to `stack`.
 
 use std::collections::BTreeMap;
-use std::io;
 
 use futures::FutureExt as _;
 use lepton_coordination::election::LeaderWatch;
@@ -13,7 +12,7 @@ use lepton_coordination::registry::{Directory, Instance, NodeState, Registrar};
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_mesh::channel::leader::LeaderChannel;
 use lepton_mesh::channel::pool::{Pool, PoolConfig};
 use lepton_mesh::entry::{self, Flag, Sockets};
@@ -26,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use self::error::ServiceError;
 use crate::cluster::{Cluster, ELECTING};
 use crate::config::Config;
 use crate::data::Data;
@@ -48,6 +48,8 @@ use crate::transcode::openapi;
 use crate::transcode::table::Table;
 use crate::v2::V2;
 
+mod error;
+
 /// The gateway.
 #[derive(Debug)]
 pub struct Gateway {
@@ -56,6 +58,7 @@ pub struct Gateway {
     instance: InstanceId,
     readiness: Readiness,
     table: Table,
+    callers: Callers,
 }
 
 /// The gateway's work beside requests; it ends with the first failure or with its owner.
@@ -84,14 +87,15 @@ impl entry::Service for Gateway {
 
     async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
         let instance = InstanceId::new(config.common.instance.as_deref().unwrap_or(Self::NAME));
-        let table = Table::of(lepton_proto::descriptors::pool());
-        let table = table.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
+        let table = Table::of(lepton_proto::descriptors::pool()).map_err(ServiceError::from)?;
+        let callers = Callers::new(&config.caller).map_err(|error| error.api_error())?;
         Ok(Self {
             config,
             context,
             instance,
             readiness: Readiness::new(),
             table,
+            callers,
         })
     }
 
@@ -113,7 +117,7 @@ impl entry::Service for Gateway {
 
         let (closing, readiness, metrics) = (Shutdown::new(), self.readiness.clone(), self.context.metrics.clone());
         let (limits, notice) = (self.config.server.clone(), self.config.edge.drain_notice);
-        let (context, callers) = (self.context.clone(), Callers::new(&self.config.caller));
+        let (context, callers) = (self.context.clone(), self.callers.clone());
         let router = self.router(mesh, tasks, models, &shutdown, &closing);
         let app = stack::apply(&context, router, callers);
         // Clients are asked to go while new connections are still accepted, and made to go later.
@@ -124,7 +128,7 @@ impl entry::Service for Gateway {
         let serving = async {
             let serve = server::serve(sockets.serve, app, limits, leave);
             let admin = admin::serve(sockets.admin, readiness.clone(), metrics, closing.clone());
-            tokio::try_join!(serve, admin).map_err(not_served)
+            tokio::try_join!(serve, admin).map_err(|error| ServiceError::from(error).into())
         };
         let leaving = async {
             announce(&registrar, &readiness, &shutdown).await;
@@ -229,6 +233,7 @@ impl Gateway {
             instance,
             readiness,
             table,
+            callers: _,
         } = self;
         let Mesh {
             etcd,
@@ -334,12 +339,8 @@ async fn first_failure(background: &mut Background) -> ApiError {
         match ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error,
-            Err(panic) => return ApiError::new(Reason::Internal, format!("a part of the gateway ended: {panic}")),
+            Err(panic) => return ServiceError::from(panic).into(),
         }
     }
     std::future::pending().await
-}
-
-fn not_served(error: io::Error) -> ApiError {
-    ApiError::new(Reason::Internal, format!("the gateway cannot serve any more: {error}"))
 }

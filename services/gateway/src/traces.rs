@@ -19,6 +19,8 @@ use lepton_telemetry::propagate::Propagate;
 use tonic::Response;
 use tonic::transport::Channel;
 
+use crate::request::Caller;
+
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +41,12 @@ fn client(net: Net, monitor: &Instance) -> Client {
 }
 
 /// The trace, with the spans of every monitor that keeps some.
-pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> Result<Trace, ApiError> {
+pub async fn get(
+    net: Net,
+    monitors: &[Instance],
+    _caller: &Caller,
+    request: &GetTraceRequest,
+) -> Result<Trace, ApiError> {
     let id = &request.trace_id;
     let asked = monitors.iter().map(|monitor| async move {
         let mut client = client(net, monitor);
@@ -71,7 +78,12 @@ pub async fn get(net: Net, monitors: &[Instance], request: &GetTraceRequest) -> 
 /// Returns a page of the traces of every monitor, without their spans. Fails with PAGE_TOKEN_INVALID.
 ///
 /// Each monitor gives the same page of its own traces: the page of all begins and ends within those.
-pub async fn list(net: Net, monitors: &[Instance], request: &ListTracesRequest) -> Result<Page<Trace>, ApiError> {
+pub async fn list(
+    net: Net,
+    monitors: &[Instance],
+    _caller: &Caller,
+    request: &ListTracesRequest,
+) -> Result<Page<Trace>, ApiError> {
     let page = PageRequest::new(trace::listing(request), request.page_size, &request.page_token)?.or_size(PAGE_SIZE);
     let asked = monitors.iter().map(|monitor| async move {
         let mut client = client(net, monitor);

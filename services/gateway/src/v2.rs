@@ -8,19 +8,21 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 use lepton_proto::inference::{ModelInferRequest, ModelInferResponse};
 use prost::Message as _;
 use serde_json::{Value, json};
 
+use self::error::{AnswerError, RequestError};
 use self::request::{Asked, Form, JSON_LENGTH};
 use self::target::About;
 use crate::offload;
 use crate::proxy::balancer::ModelRef;
 use crate::proxy::infer::{self, Inference};
 use crate::proxy::request::WorkerRequest;
+use crate::request::Caller;
 use crate::request::body::Incoming;
 use crate::transcode::response;
 
@@ -28,6 +30,7 @@ pub use self::target::Target;
 
 mod answer;
 mod elements;
+mod error;
 mod print;
 mod request;
 mod target;
@@ -54,6 +57,7 @@ impl V2 {
     pub async fn answer(
         &self,
         target: &Target,
+        caller: &Caller,
         request: &Request<()>,
         body: &mut Incoming,
     ) -> Result<Response<Body>, ApiError> {
@@ -63,16 +67,21 @@ impl V2 {
             Target::Live => Ok(health(true)),
             Target::Ready => Ok(health(self.inference.is_ready())),
             Target::Model(model_ref, About::Readiness) => {
-                let ready = self.inference.check_ready(model_ref, deadline).await;
+                let ready = self.inference.check_ready(caller, model_ref, deadline).await;
                 ready.map(|()| health(true))
             }
-            Target::Model(model_ref, About::Signature) => self.describe(model_ref, deadline).await,
-            Target::Model(model_ref, About::Answer) => self.infer(model_ref, request, body).await,
+            Target::Model(model_ref, About::Signature) => self.describe(caller, model_ref, deadline).await,
+            Target::Model(model_ref, About::Answer) => self.infer(caller, model_ref, request, body).await,
         }
     }
 
-    async fn describe(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<Response<Body>, ApiError> {
-        let model = self.inference.describe(model_ref, deadline).await?;
+    async fn describe(
+        &self,
+        caller: &Caller,
+        model_ref: &ModelRef,
+        deadline: Option<Deadline>,
+    ) -> Result<Response<Body>, ApiError> {
+        let model = self.inference.describe(caller, model_ref, deadline).await?;
         let described = json!({
             "name": model.name,
             "versions": model.versions,
@@ -85,6 +94,7 @@ impl V2 {
 
     async fn infer(
         &self,
+        caller: &Caller,
         model_ref: &ModelRef,
         request: &Request<()>,
         body: &mut Incoming,
@@ -92,18 +102,21 @@ impl V2 {
         let deadline = request.extensions().get().copied();
         // A body is not read for a model that is not there, nor while all places are taken.
         self.inference.enter().map(drop)?;
-        self.inference.check(model_ref, deadline).await?;
+        self.inference.check(caller, model_ref, deadline).await?;
         body.check(request.headers())?;
         let json_length = json_length(request.headers())?;
         let body = self.inference.within(deadline, async { Ok(body.all().await?) }).await?;
         let _inside = self.inference.enter()?;
         let bytes_max = self.bytes_max;
         let asked = match json_length {
-            Some(0) => request::raw::read(body, &self.inference.describe(model_ref, deadline).await?.inputs)?,
+            Some(0) => request::raw::read(
+                body,
+                &self.inference.describe(caller, model_ref, deadline).await?.inputs,
+            )?,
             _ => offload::run(body.len(), move || request::read(&body, json_length, bytes_max)).await?,
         };
         let (message, form) = message(model_ref, asked);
-        let encoded = self.inference.infer(model_ref, message, deadline).await?;
+        let encoded = self.inference.infer(caller, model_ref, message, deadline).await?;
         offload::run(encoded.len(), move || printed(encoded, &form))
             .await
             .map(answer::respond)
@@ -112,8 +125,7 @@ impl V2 {
 
 /// A worker's answer in the form that was asked for.
 fn printed(encoded: Bytes, form: &Form) -> Result<answer::Written, ApiError> {
-    let decoded = ModelInferResponse::decode(encoded);
-    let decoded = decoded.map_err(|error| ApiError::new(Reason::Internal, format!("a worker's answer: {error}")))?;
+    let decoded = ModelInferResponse::decode(encoded).map_err(AnswerError::from)?;
     answer::write(&decoded, form)
 }
 
@@ -137,8 +149,8 @@ fn json_length(headers: &HeaderMap) -> Result<Option<usize>, ApiError> {
         return Ok(None);
     };
     let number = length.to_str().ok().and_then(|text| text.trim().parse().ok());
-    let refused = || ApiError::field(JSON_LENGTH, format!("{length:?} is no number of bytes"));
-    number.map(Some).ok_or_else(refused)
+    let refused = || RequestError::field(JSON_LENGTH, format!("{length:?} is no number of bytes"));
+    Ok(Some(number.ok_or_else(refused)?))
 }
 
 fn health(good: bool) -> Response<Body> {

@@ -111,6 +111,7 @@ impl AppendError {
             | Self::Unsettled => ApiError::new(Reason::OutcomeUnknown, self.to_string()),
             Self::Conflict(_) => ApiError::new(Reason::DataCorrupt, self.to_string()),
             Self::TooLarge { .. } => ApiError::new(Reason::RequestTooLarge, self.to_string()),
+            // The leader numbers its drafts from the last segment on.
             Self::OutOfOrder { .. } => ApiError::new(Reason::Internal, self.to_string()),
         }
     }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lepton_domain::ids::InstanceId;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 
 use crate::config::{Machine, ServiceConfig};
 use crate::server::health::Readiness;
@@ -23,9 +23,11 @@ use refusal::fail;
 
 pub use bootstrap::{Bound, bind, bootstrap, warn_if_open};
 pub use flags::{Flag, colour_choice};
+pub use process::{runtime, shutdown_on_signals};
 
 mod bootstrap;
 mod flags;
+mod process;
 pub mod refusal;
 #[cfg(test)]
 mod tests;
@@ -72,12 +74,9 @@ pub fn main<S: Service>(version: &'static str, arguments: impl IntoIterator<Item
         Err(error) => return fail(&error.api_error()),
     };
     memory::settle();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            let api_error = ApiError::new(Reason::Internal, format!("the system refuses threads: {error}"));
-            return fail(&api_error);
-        }
+        Err(api_error) => return fail(&api_error),
     };
     let ended = runtime.block_on(run::<S>(config));
     // A computation that was stopped may take long to notice; nobody waits for it.
@@ -102,8 +101,7 @@ async fn run<S: Service>(mut config: S::Config) -> Result<(), ApiError> {
 }
 
 async fn run_bound<S: Service>(config: S::Config, context: Context) -> Result<(), ApiError> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| ApiError::new(Reason::Internal, format!("the system refuses signal handlers: {error}")))?;
+    let shutdown = shutdown_on_signals()?;
     let bound = bootstrap::<S>(config, context).await?;
     let (readiness, line) = (bound.readiness(), bound.ready_line());
     let mut running = std::pin::pin!(bound.run(shutdown));

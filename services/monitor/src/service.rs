@@ -142,6 +142,7 @@ impl Service for Monitor {
         served
             .and(probed)
             .and(received)
+            // Servers end by shutdown alone.
             .map_err(|error| ApiError::new(Reason::Internal, format!("the server failed: {error}")))
     }
 }

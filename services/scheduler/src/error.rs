@@ -148,6 +148,7 @@ impl From<RunError> for ApiError {
         match error {
             RunError::DataDir { .. } => ApiError::new(Reason::DataDirNotWritable, message),
             RunError::ForeignBlobStore(api_error) => api_error,
+            // Servers end by shutdown alone.
             RunError::Server(_) | RunError::Panicked(_) => ApiError::new(Reason::Internal, message),
         }
     }

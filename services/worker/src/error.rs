@@ -116,6 +116,7 @@ impl From<Error> for ApiError {
 
 /// The error of a broken invariant, [`Reason::Internal`].
 fn broken(message: String) -> ApiError {
+    // Tasks and handlers do not panic, and the child that validates a model gives its verdict: see the types.
     ApiError::new(Reason::Internal, message)
 }
 

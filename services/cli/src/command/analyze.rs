@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Session;
 use crate::args::Analyze;
+use crate::client::unwritable;
 use crate::input::{self, Content, Object};
 use crate::output::line;
 use crate::output::table::{figure, print, text};
@@ -33,7 +34,6 @@ fn request(args: &Analyze) -> Result<Vec<u8>, ApiError> {
         Content::Rows(rows) => BTreeMap::from([(DATA.to_owned(), rows)]),
         Content::Object(object) => whole(object)?,
     };
-    let unwritable = |error: serde_json::Error| ApiError::new(Reason::Internal, format!("the request: {error}"));
     for (name, value) in [("target", &args.target), ("model", &args.model)] {
         if let Some(value) = value {
             let quoted = serde_json::value::to_raw_value(value).map_err(unwritable)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use lepton_coordination::etcd::Etcd;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_journal::inspect;
 use lepton_mesh::config::address::etcd_members;
 use lepton_proto::cluster::v1::{DumpJournalResponse, GetJournalStatusResponse, VerifyJournalResponse};
@@ -13,7 +13,7 @@ use lepton_proto::proto_json;
 use super::Session;
 use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED};
 use crate::args::{Format, Journal, JournalRead};
-use crate::client::read_json;
+use crate::client::{read_json, unwritable};
 use crate::output::line;
 use crate::output::table::text;
 
@@ -104,6 +104,5 @@ fn event(session: &Session, body: &[u8]) -> Result<(), ApiError> {
 }
 
 fn encode(name: &str, message: &impl prost::Message) -> Result<Vec<u8>, ApiError> {
-    proto_json::encode(name, message)
-        .map_err(|error| ApiError::new(Reason::Internal, format!("the answer cannot be printed: {error}")))
+    proto_json::encode(name, message).map_err(unwritable)
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Session;
 use crate::advice::{DONE, EXIT_DONE, EXIT_FAILED, EXIT_UNAVAILABLE};
 use crate::args::{Format, Submit, Task};
-use crate::client::{escape, read_json};
+use crate::client::{escape, read_json, unwritable};
 use crate::input;
 use crate::output::cells::{cut, plain};
 use crate::output::line;
@@ -64,7 +64,7 @@ async fn submitted(session: &Session, submit: Submit) -> Result<ExitCode, ApiErr
         input: &input,
         options: body,
     })
-    .map_err(|error| unwritable(&error))?;
+    .map_err(unwritable)?;
     let answer = session
         .client
         .post("/api/v1/tasks", body)
@@ -99,10 +99,6 @@ fn read_duration(text: &str) -> Result<Duration, ApiError> {
         )
     };
     duration::parse(text).ok_or_else(wrong)
-}
-
-fn unwritable(error: &serde_json::Error) -> ApiError {
-    ApiError::new(Reason::Internal, format!("the request cannot be written: {error}"))
 }
 
 pub(super) fn with_request_id(mut error: ApiError, request_id: &str) -> ApiError {

@@ -158,7 +158,7 @@ impl Part {
         Self::start(name, |stop| bound.run(stop))
     }
 
-    /// Waits for its end, which nobody has asked for.
+    /// Waits for its end, which nobody has asked for: a part ends by itself only by an error.
     async fn failed(&mut self) -> ApiError {
         let outcome = self.outcome().await;
         outcome
@@ -174,6 +174,7 @@ impl Part {
     async fn outcome(&mut self) -> Result<(), ApiError> {
         let outcome = (&mut self.running).await;
         self.ended = true;
+        // Parts do not panic, and are not aborted.
         outcome.unwrap_or_else(|error| {
             Err(ApiError::new(
                 Reason::Internal,

@@ -76,9 +76,10 @@ fn refused(error: &Error) -> ApiError {
     let reason = match error {
         Error::InUse { .. } => Reason::DataDirInUse,
         Error::UnsupportedFormat { .. } => Reason::FormatUnsupported,
-        Error::NotWritable { .. } => Reason::DataDirNotWritable,
+        Error::NotWritable { .. } | Error::Disk { .. } => Reason::DataDirNotWritable,
         Error::Corrupt { .. } => Reason::DataCorrupt,
-        _ => Reason::Internal,
+        // Its log does not panic, and its listener was bound before.
+        Error::LogBroke | Error::Serve(_) => Reason::Internal,
     };
     ApiError::new(reason, error.to_string())
 }

@@ -49,6 +49,7 @@ fn reason(status: &Status) -> Reason {
         Code::ResourceExhausted => Reason::Overloaded,
         Code::Unimplemented => Reason::MethodNotAllowed,
         Code::DataLoss => Reason::DataCorrupt,
+        // No service of the mesh sends another code without its reason.
         _ => Reason::Internal,
     }
 }

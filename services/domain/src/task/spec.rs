@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::RetryPolicy;
-use crate::ids::{ContentDigest, Kind};
+use crate::ids::{ContentDigest, Kind, NAME_RULE, is_name};
 use crate::reason::ApiError;
 use crate::time::Timestamp;
 
@@ -39,8 +39,6 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Longest kind, in bytes.
-    pub const KIND_BYTES_MAX: usize = 64;
     /// Most labels.
     pub const LABELS_MAX: usize = 64;
     /// Most requirements.
@@ -81,14 +79,10 @@ impl Spec {
 
 fn check_kind(kind: &Kind) -> Result<(), ApiError> {
     let text = kind.as_str();
-    let good = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
-    if text.is_empty() || text.len() > Spec::KIND_BYTES_MAX || !text.bytes().all(good) {
-        return Err(ApiError::field(
-            "kind",
-            format!("{text:?} is not 1 to 64 of a-z, 0-9, '_', '.' and '-'"),
-        ));
+    match is_name(text) {
+        true => Ok(()),
+        false => Err(ApiError::field("kind", format!("{text:?} is not {NAME_RULE}"))),
     }
-    Ok(())
 }
 
 fn check_timeout(timeout: Option<Duration>) -> Result<(), ApiError> {

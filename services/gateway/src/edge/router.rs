@@ -210,7 +210,7 @@ impl Router {
         let mut measured = target.is_load().then(|| self.stats.begin());
         let result = match target {
             Target::Rest(binding) => self.bound(&binding, &caller, request, body).await,
-            Target::V2(target) => self.v2.answer(&target, request, body).await,
+            Target::V2(target) => self.v2.answer(&target, &caller, request, body).await,
             Target::Page => pages::answer(self, request),
             Target::Missing(error) => Err(error),
             Target::Rpc(_) | Target::Unlisted => Err(EdgeError::NoTarget.into()),
@@ -246,7 +246,7 @@ impl Router {
             request::no_parameters(bound.query)?;
         }
         if is_analysis {
-            let answer = self.online.analyze_json(body, bound.deadline).await?;
+            let answer = self.online.analyze_json(caller, body, bound.deadline).await?;
             let printed = offload::run(answer.len(), || Ok(answer::json(answer)?)).await;
             return printed.map(response::json);
         }

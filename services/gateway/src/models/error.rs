@@ -114,6 +114,7 @@ impl From<PushError> for ApiError {
             PushError::Busy => Self::new(Reason::Overloaded, message).retry_after(RETRY),
             PushError::Empty | PushError::Invalid(_) => Self::new(Reason::ModelInvalid, message),
             PushError::NotValidated(_) => Self::new(Reason::NoWorker, message).retry_after(RETRY),
+            // Neither task panics, and the file is taken once, after it was written.
             PushError::FileLost(_) | PushError::BrokeOff(_) => Self::new(Reason::Internal, message),
         }
     }

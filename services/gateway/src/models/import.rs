@@ -5,6 +5,7 @@
 //! model is named in the log and skipped, whatever the others are. Leaves what a model is to the workers.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,34 @@ pub struct Import {
     pub config: ModelsConfig,
     /// The largest file, in bytes.
     pub bytes_max: usize,
+}
+
+/// Why something of the directory is left out.
+#[derive(Debug, thiserror::Error)]
+enum ImportError {
+    #[error("{}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the file has {bytes} bytes; at most {limit} are taken")]
+    TooLarge { bytes: u64, limit: usize },
+    #[error("{} has more than {ENTRIES_MAX} entries", .0.display())]
+    TooManyEntries(PathBuf),
+}
+
+impl ImportError {
+    fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Unreadable { path, source }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        let reason = match error {
+            ImportError::Unreadable { .. } | ImportError::TooManyEntries(_) => Reason::FileUnreadable,
+            ImportError::TooLarge { .. } => Reason::RequestTooLarge,
+        };
+        Self::new(reason, error.to_string())
+    }
 }
 
 /// Versions of each model, by number.
@@ -91,14 +120,12 @@ impl Import {
 
     async fn push(&self, name: &str, number: u32, path: &Path) -> Result<(Model, u32, bool), ApiError> {
         check_name(name)?;
-        let unreadable =
-            |error: std::io::Error| ApiError::new(Reason::FileUnreadable, format!("{}: {error}", path.display()));
-        let length = fs::metadata(path).await.map_err(unreadable)?.len();
-        if length > self.bytes_max as u64 {
-            let message = format!("the file has {length} bytes; at most {} are taken", self.bytes_max);
-            return Err(ApiError::new(Reason::RequestTooLarge, message));
+        let bytes = fs::metadata(path).await.map_err(ImportError::unreadable(path))?.len();
+        let limit = self.bytes_max;
+        if bytes > limit as u64 {
+            return Err(ImportError::TooLarge { bytes, limit }.into());
         }
-        let content = bytes::Bytes::from(fs::read(path).await.map_err(unreadable)?);
+        let content = bytes::Bytes::from(fs::read(path).await.map_err(ImportError::unreadable(path))?);
         patiently(|| self.intake.push(name, content.clone(), Some(number))).await
     }
 }
@@ -149,19 +176,18 @@ async fn find(directory: &Path) -> Result<Found, ApiError> {
 }
 
 /// The names in a directory, the first so many.
-async fn entries(directory: &Path) -> Result<Vec<String>, ApiError> {
-    let unreadable = |error| ApiError::new(Reason::FileUnreadable, format!("{}: {error}", directory.display()));
-    let mut entries = fs::read_dir(directory).await.map_err(unreadable)?;
+async fn entries(directory: &Path) -> Result<Vec<String>, ImportError> {
+    let unreadable = || ImportError::unreadable(directory);
+    let mut entries = fs::read_dir(directory).await.map_err(unreadable())?;
     let mut names = Vec::new();
-    while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
+    while let Some(entry) = entries.next_entry().await.map_err(unreadable())? {
         match entry.file_name().into_string() {
             Ok(name) if !name.starts_with('.') => names.push(name),
             Ok(_) => {}
             Err(name) => tracing::warn!(?name, "a name that is not UTF-8 is left out"),
         }
         if names.len() > ENTRIES_MAX {
-            let message = format!("{} has more than {ENTRIES_MAX} entries", directory.display());
-            return Err(ApiError::new(Reason::FileUnreadable, message));
+            return Err(ImportError::TooManyEntries(directory.to_owned()));
         }
     }
     names.sort_unstable();

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use lepton_coordination::registry::Instance;
 use lepton_core::clock::Clock;
-use lepton_domain::ids::InstanceId;
-use lepton_domain::model::{Model, check_name, not_found, version_not_found};
+use lepton_domain::ids::{InstanceId, Tenant};
+use lepton_domain::model::{Model, not_found, version_not_found};
 use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::channel::pool::Picked;
 use lepton_mesh::server::deadline::Deadline;
@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::check_known;
 use super::error::RoutingError;
 use super::placement_view::{self, ModelPlacement, PlacementView, Sources};
 
@@ -87,6 +88,7 @@ impl Routing {
     /// tried there is no waiting for another.
     pub async fn choose(
         &self,
+        tenant: &Tenant,
         name: &str,
         version: Option<u32>,
         tried: &[InstanceId],
@@ -98,13 +100,13 @@ impl Routing {
         let mut looked_up = false;
         loop {
             let known = view.borrow_and_update().clone();
-            let error = match self.pick(known.get(name), name, version, tried) {
+            let error = match self.pick(placement(&known, tenant, name), name, version, tried) {
                 Ok(picked) => return Ok(picked),
                 Err(Miss::Final(error)) => return Err(error),
                 Err(Miss::Early(error)) => error,
                 Err(Miss::Stale(error)) => {
                     if !looked_up {
-                        self.look_up(name, version, error, deadline).await?;
+                        self.look_up(tenant, name, version, error, deadline).await?;
                         looked_up = true;
                     }
                     not_ready(name, version)
@@ -130,15 +132,16 @@ impl Routing {
     /// The record of a model, and the version that a call would get, if any is served.
     pub async fn find(
         &self,
+        tenant: &Tenant,
         name: &str,
         version: Option<u32>,
         deadline: Deadline,
     ) -> Result<(Arc<Model>, u32), ApiError> {
         let known = self.view();
-        let placement = known.get(name);
+        let placement = placement(&known, tenant, name);
         let model = match placement.map(|placement| placement.model.clone()) {
             Some(model) if version.is_none_or(|version| model.version(version).is_some()) => model,
-            _ => Arc::new(self.read(name, deadline).await?),
+            _ => Arc::new(self.read(tenant, name, deadline).await?),
         };
         let serving = placement.and_then(|placement| placement.serving).or(model.deployed);
         let Some(number) = version.or(serving) else {
@@ -151,8 +154,8 @@ impl Routing {
     }
 
     /// Refuses a model that would not answer at once.
-    pub fn ready(&self, name: &str, version: Option<u32>) -> Result<(), ApiError> {
-        match self.pick(self.view().get(name), name, version, &[]) {
+    pub fn ready(&self, tenant: &Tenant, name: &str, version: Option<u32>) -> Result<(), ApiError> {
+        match self.pick(placement(&self.view(), tenant, name), name, version, &[]) {
             Ok(_) => Ok(()),
             Err(Miss::Stale(error) | Miss::Early(error) | Miss::Final(error)) => Err(error),
         }
@@ -192,12 +195,13 @@ impl Routing {
     /// Reads etcd where the view has no answer. Returns `stale` where etcd has none either.
     async fn look_up(
         &self,
+        tenant: &Tenant,
         name: &str,
         version: Option<u32>,
         stale: ApiError,
         deadline: Deadline,
     ) -> Result<(), ApiError> {
-        let model = self.read(name, deadline).await?;
+        let model = self.read(tenant, name, deadline).await?;
         let wanted = version.or(model.deployed);
         match wanted {
             Some(number) if model.deployed == Some(number) => Ok(()),
@@ -208,9 +212,9 @@ impl Routing {
         }
     }
 
-    async fn read(&self, name: &str, deadline: Deadline) -> Result<Model, ApiError> {
+    async fn read(&self, tenant: &Tenant, name: &str, deadline: Deadline) -> Result<Model, ApiError> {
         // What can be no model's name need not be asked for.
-        check_name(name).map_err(|_| not_found(name))?;
+        check_known(tenant, name)?;
         let read = async {
             let _permit = self.lookups.acquire().await;
             self.sources.models.read(name).await
@@ -223,6 +227,11 @@ impl Routing {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The placement of a model for calls of a tenant. Records belong to no tenant, so every tenant has the same models.
+fn placement<'a>(view: &'a PlacementView, _tenant: &Tenant, name: &str) -> Option<&'a ModelPlacement> {
+    view.get(name)
 }
 
 fn unknown(name: &str, why: String) -> ApiError {

@@ -14,6 +14,7 @@ use super::error::ProxyError;
 use super::grpc::Bytewise;
 use super::request::{self, WorkerRequest};
 use super::rows::{Decoded, Decoder};
+use crate::request::Caller;
 use crate::request::body::Incoming;
 
 /// The RPC, here and at the workers.
@@ -34,32 +35,46 @@ impl Online {
     }
 
     /// Analyses a JSON body while it arrives. Gives the encoded `AnalyzeResponse`.
-    pub async fn analyze_json(&self, body: &mut Incoming, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
+    pub async fn analyze_json(
+        &self,
+        caller: &Caller,
+        body: &mut Incoming,
+        deadline: Option<Deadline>,
+    ) -> Result<Bytes, ApiError> {
         // A body is not read while all places are taken; yet who sends slowly takes none from others.
         self.calls.enter().map(drop)?;
         let deadline = self.calls.deadline(deadline);
         let decoded = self.calls.within(deadline, decode(body)).await?;
         let _inside = self.calls.enter()?;
         let model_ref = check(&decoded.request)?;
-        self.call(model_ref, WorkerRequest::of(decoded), deadline).await
+        self.call(caller, model_ref, WorkerRequest::of(decoded), deadline).await
     }
 
     /// Analyses an encoded `AnalyzeRequest`. Gives the encoded `AnalyzeResponse`.
-    pub async fn analyze_encoded(&self, encoded: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
+    pub async fn analyze_encoded(
+        &self,
+        caller: &Caller,
+        encoded: Bytes,
+        deadline: Option<Deadline>,
+    ) -> Result<Bytes, ApiError> {
         let _inside = self.calls.enter()?;
         let deadline = self.calls.deadline(deadline);
         let head = request::peek(&encoded, &DECISIVE_FIELDS).map_err(ProxyError::from)?;
         let model_ref = check(&head)?;
-        self.call(model_ref, WorkerRequest::encoded(encoded), deadline).await
+        self.call(caller, model_ref, WorkerRequest::encoded(encoded), deadline)
+            .await
     }
 
     async fn call(
         &self,
+        caller: &Caller,
         model_ref: Option<ModelRef>,
         message: WorkerRequest,
         deadline: Deadline,
     ) -> Result<Bytes, ApiError> {
-        self.calls.call(PATH, model_ref.as_ref(), message, deadline).await
+        self.calls
+            .call(caller, PATH, model_ref.as_ref(), message, deadline)
+            .await
     }
 }
 
@@ -67,8 +82,14 @@ impl Bytewise for Online {
     const NAME: &'static str = "lepton.analysis.v1.AnalysisService";
     const METHODS: &'static [&'static str] = &["Analyze"];
 
-    async fn answer(&self, _: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
-        self.analyze_encoded(request, deadline).await
+    async fn answer(
+        &self,
+        caller: &Caller,
+        _: &str,
+        request: Bytes,
+        deadline: Option<Deadline>,
+    ) -> Result<Bytes, ApiError> {
+        self.analyze_encoded(caller, request, deadline).await
     }
 }
 

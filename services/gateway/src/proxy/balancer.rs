@@ -22,6 +22,7 @@ use super::config::OnlineConfig;
 use super::error::ProxyError;
 use super::request::WorkerRequest;
 use crate::models::{Routing, RoutingError};
+use crate::request::Caller;
 
 /// Retries a second, in addition to those that calls pay for.
 const RETRIES_PER_S: u32 = 10;
@@ -102,9 +103,10 @@ impl Balancer {
         read.unwrap_or_else(|_| Err(ProxyError::RequestLate.into()))
     }
 
-    /// Sends a request to a worker, and to a second one where that may help. Gives the encoded answer.
+    /// Sends a caller's request to a worker, and to a second one where that may help. Gives the encoded answer.
     pub async fn call(
         &self,
+        caller: &Caller,
         path: &str,
         model_ref: Option<&ModelRef>,
         message: WorkerRequest,
@@ -112,13 +114,13 @@ impl Balancer {
     ) -> Result<Bytes, ApiError> {
         self.budget.deposit();
         if message.bytes() > self.config.retry_body_bytes_max {
-            let chosen = self.choose(model_ref, &[], deadline).await?;
+            let chosen = self.choose(caller, model_ref, &[], deadline).await?;
             return self.attempt(path, chosen, message, deadline).await.map_err(unanswered);
         }
         let whole = message.into_whole();
         let mut tried = Vec::new();
         loop {
-            let chosen = self.choose(model_ref, &tried, deadline).await?;
+            let chosen = self.choose(caller, model_ref, &tried, deadline).await?;
             tried.push(chosen.picked.instance.clone());
             match self
                 .attempt(path, chosen, WorkerRequest::encoded(whole.clone()), deadline)
@@ -135,13 +137,15 @@ impl Balancer {
     /// A worker for the call that was not tried yet.
     async fn choose(
         &self,
+        caller: &Caller,
         model_ref: Option<&ModelRef>,
         tried: &[InstanceId],
         deadline: Deadline,
     ) -> Result<ChosenWorker, ApiError> {
         match model_ref {
             Some(ModelRef { name, version }) => {
-                let (picked, version) = self.routing.choose(name, *version, tried, deadline).await?;
+                let (routing, tenant) = (&self.routing, &caller.tenant);
+                let (picked, version) = routing.choose(tenant, name, *version, tried, deadline).await?;
                 Ok(ChosenWorker {
                     picked,
                     version: Some(version),

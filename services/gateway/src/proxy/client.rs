@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, header};
 use lepton_core::error;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::GRPC_TIMEOUT;
 use lepton_proto::convert::inference::MODEL_VERSION_KEY;
 use lepton_telemetry::propagate::Propagate;
@@ -14,6 +14,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tower::ServiceExt as _;
 
+use crate::request::error::UpstreamError;
 use crate::request::grpc_framing;
 
 /// A call that is about to be made.
@@ -31,8 +32,7 @@ pub struct Outgoing<'a> {
 
 /// Calls a unary RPC and returns its answer. Dropping the future cancels the call at the worker.
 pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, ApiError> {
-    let path = outgoing.path;
-    let mut request = Request::post(path)
+    let mut request = Request::post(outgoing.path)
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
         .header(GRPC_TIMEOUT, timeout(outgoing.patience));
@@ -41,7 +41,7 @@ pub async fn unary(channel: Channel, outgoing: Outgoing<'_>) -> Result<Bytes, Ap
     }
     let request = request
         .body(tonic::body::Body::new(outgoing.body))
-        .map_err(|error| ApiError::new(Reason::Internal, format!("{path}: {error}")))?;
+        .map_err(UpstreamError::from)?;
     let sent = Propagate::to("worker", channel).oneshot(request).await;
     let response = sent.map_err(|failure| error::from_status(&Status::from_error(failure.into())))?;
     Ok(grpc_framing::messages(response.map(Body::new))?.only().await?)

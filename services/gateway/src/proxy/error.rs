@@ -37,6 +37,12 @@ pub enum ProxyError {
     /// A request that is no protobuf message.
     #[error("{0}")]
     Undecodable(#[from] prost::DecodeError),
+    /// A message that the contract does not have.
+    #[error("the contract lost {0}")]
+    ContractIncomplete(&'static str),
+    /// A request that was read by its descriptor and does not fit its type.
+    #[error("the request cannot be read again: {0}")]
+    Untyped(prost::DecodeError),
     /// A request without a model.
     #[error("is missing")]
     ModelMissing,
@@ -65,6 +71,8 @@ impl From<ProxyError> for ApiError {
             }
             ProxyError::QuorumUnsupported => Self::new(Reason::ConsistencyUnsupported, message),
             ProxyError::NoRows => Self::new(Reason::NoRows, message),
+            // Descriptors and types are compiled from the same contract.
+            ProxyError::ContractIncomplete(_) | ProxyError::Untyped(_) => Self::new(Reason::Internal, message),
             ProxyError::Undecodable(_) => Self::field("request", message),
             ProxyError::ModelMissing => Self::field("model_name", message),
             ProxyError::VersionInvalid(_) => Self::field("model_version", message),

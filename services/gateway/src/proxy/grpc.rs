@@ -19,6 +19,8 @@ use tonic::Status;
 use tonic::server::{Grpc, NamedService, UnaryService};
 
 use super::error::ProxyError;
+use crate::request::Caller;
+use crate::request::unary::answer;
 
 /// A service of unary RPCs.
 pub trait Bytewise: Clone + Send + Sync + 'static {
@@ -30,6 +32,7 @@ pub trait Bytewise: Clone + Send + Sync + 'static {
     /// Answers one of its RPCs, encoded as asked.
     fn answer(
         &self,
+        caller: &Caller,
         method: &str,
         request: Bytes,
         deadline: Option<Deadline>,
@@ -102,8 +105,10 @@ impl<S: Bytewise> UnaryService<Bytes> for Method<S> {
         let (service, method) = (self.service.clone(), self.method);
         Box::pin(async move {
             let deadline = request.extensions().get().copied();
-            let answer = service.answer(method, request.into_inner(), deadline).await;
-            answer.map(tonic::Response::new).map_err(|error| error::status(&error))
+            answer(request, async |caller, request| {
+                service.answer(&caller, method, request, deadline).await
+            })
+            .await
         })
     }
 }

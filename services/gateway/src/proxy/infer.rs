@@ -3,8 +3,10 @@
 //! Promises: a gRPC request's tensors are never decoded or copied here; the same models, answers and refusals as over
 //! `/v2`. Leaves choosing a worker to [`super::balancer`] and everything about tensors to the workers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use lepton_domain::model::version_not_found;
+use lepton_domain::model::{Model, version_not_found};
 use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_mesh::server::health::Readiness;
@@ -18,6 +20,7 @@ use super::grpc::Bytewise;
 use super::request::{self, WorkerRequest};
 use crate::models::Routing;
 use crate::models::placement_view::ModelPlacement;
+use crate::request::Caller;
 
 /// The RPC that runs a model, here and at the workers.
 const MODEL_INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
@@ -66,36 +69,46 @@ impl Inference {
     /// Runs a model on tensors. Gives the worker's answer.
     pub async fn infer(
         &self,
+        caller: &Caller,
         model_ref: &ModelRef,
         request: WorkerRequest,
         deadline: Option<Deadline>,
     ) -> Result<Bytes, ApiError> {
         let deadline = self.calls.deadline(deadline);
-        self.calls.call(MODEL_INFER, Some(model_ref), request, deadline).await
+        self.calls
+            .call(caller, MODEL_INFER, Some(model_ref), request, deadline)
+            .await
     }
 
     /// Refuses a model that is not there, so that no body is read for it.
-    pub async fn check(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), ApiError> {
-        let deadline = self.calls.deadline(deadline);
-        let found = self.routing.find(&model_ref.name, model_ref.version, deadline).await;
-        found.map(drop)
+    pub async fn check(
+        &self,
+        caller: &Caller,
+        model_ref: &ModelRef,
+        deadline: Option<Deadline>,
+    ) -> Result<(), ApiError> {
+        self.find(caller, model_ref, deadline).await.map(drop)
     }
 
     /// Refuses a model that would not answer now.
-    pub async fn check_ready(&self, model_ref: &ModelRef, deadline: Option<Deadline>) -> Result<(), ApiError> {
-        self.check(model_ref, deadline).await?;
-        self.routing.ready(&model_ref.name, model_ref.version)
+    pub async fn check_ready(
+        &self,
+        caller: &Caller,
+        model_ref: &ModelRef,
+        deadline: Option<Deadline>,
+    ) -> Result<(), ApiError> {
+        self.check(caller, model_ref, deadline).await?;
+        self.routing.ready(&caller.tenant, &model_ref.name, model_ref.version)
     }
 
     /// Inputs and outputs of a model.
     pub async fn describe(
         &self,
+        caller: &Caller,
         model_ref: &ModelRef,
         deadline: Option<Deadline>,
     ) -> Result<ModelMetadataResponse, ApiError> {
-        let deadline = self.calls.deadline(deadline);
-        let found = self.routing.find(&model_ref.name, model_ref.version, deadline).await;
-        let (model, number) = found?;
+        let (model, number) = self.find(caller, model_ref, deadline).await?;
         let version = model.version(number);
         let version = version.ok_or_else(|| version_not_found(&model.name, number))?;
         let versions = match (model_ref.version, self.routing.view().get(&model.name)) {
@@ -106,11 +119,28 @@ impl Inference {
         Ok(model_metadata(&model.name, &version.signature, versions))
     }
 
-    async fn infer_encoded(&self, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
+    /// The model of a request, and the version that it would get.
+    async fn find(
+        &self,
+        caller: &Caller,
+        model_ref: &ModelRef,
+        deadline: Option<Deadline>,
+    ) -> Result<(Arc<Model>, u32), ApiError> {
+        let (deadline, ModelRef { name, version }) = (self.calls.deadline(deadline), model_ref);
+        self.routing.find(&caller.tenant, name, *version, deadline).await
+    }
+
+    async fn infer_encoded(
+        &self,
+        caller: &Caller,
+        request: Bytes,
+        deadline: Option<Deadline>,
+    ) -> Result<Bytes, ApiError> {
         let _inside = self.enter()?;
         let head: ModelInferRequest = request::peek(&request, &MODEL_FIELDS).map_err(ProxyError::from)?;
         let model_ref = parse_model_ref(head.model_name, &head.model_version)?;
-        self.infer(&model_ref, WorkerRequest::encoded(request), deadline).await
+        self.infer(caller, &model_ref, WorkerRequest::encoded(request), deadline)
+            .await
     }
 }
 
@@ -125,9 +155,15 @@ impl Bytewise for Inference {
         "ModelInfer",
     ];
 
-    async fn answer(&self, method: &str, request: Bytes, deadline: Option<Deadline>) -> Result<Bytes, ApiError> {
+    async fn answer(
+        &self,
+        caller: &Caller,
+        method: &str,
+        request: Bytes,
+        deadline: Option<Deadline>,
+    ) -> Result<Bytes, ApiError> {
         let answer = match method {
-            "ModelInfer" => return self.infer_encoded(request, deadline).await,
+            "ModelInfer" => return self.infer_encoded(caller, request, deadline).await,
             "ServerLive" => ServerLiveResponse { live: true }.encode_to_vec(),
             "ServerReady" => ServerReadyResponse { ready: self.is_ready() }.encode_to_vec(),
             "ServerMetadata" => server().encode_to_vec(),
@@ -135,7 +171,7 @@ impl Bytewise for Inference {
                 let ModelReadyRequest { name, version } =
                     ModelReadyRequest::decode(request).map_err(ProxyError::from)?;
                 let ready = match parse_model_ref(name, &version) {
-                    Ok(model_ref) => self.check_ready(&model_ref, deadline).await.is_ok(),
+                    Ok(model_ref) => self.check_ready(caller, &model_ref, deadline).await.is_ok(),
                     Err(_) => false,
                 };
                 ModelReadyResponse { ready }.encode_to_vec()
@@ -144,7 +180,7 @@ impl Bytewise for Inference {
                 let ModelMetadataRequest { name, version } =
                     ModelMetadataRequest::decode(request).map_err(ProxyError::from)?;
                 let model_ref = parse_model_ref(name, &version)?;
-                self.describe(&model_ref, deadline).await?.encode_to_vec()
+                self.describe(caller, &model_ref, deadline).await?.encode_to_vec()
             }
         };
         Ok(answer.into())

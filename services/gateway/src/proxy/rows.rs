@@ -4,7 +4,7 @@
 //! error carries line and column. Leaves what the figures mean to the workers.
 
 use bytes::{Buf as _, BytesMut};
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_proto::analysis::v1::{AnalyzeRequest, Table};
 use lepton_proto::convert::analysis::TableBuilder;
 use lepton_proto::convert::value::JsonError;
@@ -100,8 +100,7 @@ impl Decoder {
     /// A decoder at the start of a body.
     pub fn new() -> Result<Self, ApiError> {
         let descriptor = pool().get_message_by_name("lepton.analysis.v1.AnalyzeRequest");
-        let descriptor =
-            descriptor.ok_or_else(|| ApiError::new(Reason::Internal, "the contract lost AnalyzeRequest"))?;
+        let descriptor = descriptor.ok_or(ProxyError::ContractIncomplete("AnalyzeRequest"))?;
         Ok(Self {
             pending: BytesMut::new(),
             position: Position::START,
@@ -128,7 +127,7 @@ impl Decoder {
         }
         let table = self.table.take().map(TableBuilder::finish).transpose()?;
         let request = self.request.transcode_to::<AnalyzeRequest>();
-        let request = request.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
+        let request = request.map_err(ProxyError::Untyped)?;
         match (table, self.packed) {
             (None, None) => Err(ProxyError::NoRows.into()),
             (Some(_), Some(_)) => Err(ApiError::field(

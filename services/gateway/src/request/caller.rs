@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Extensions, Request};
-use lepton_domain::ids::Tenant;
+use lepton_domain::ids::{NotTenant, Tenant};
+use lepton_mesh::config::ConfigError;
 use lepton_proto::roles::{self, Role};
 use serde::{Deserialize, Serialize};
 
@@ -95,14 +96,16 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// All callers are anonymous, as nothing authenticates yet.
-    pub fn new(config: &CallerConfig) -> Self {
-        Self {
-            anonymous: Arc::new(Caller {
-                tenant: Tenant::new(config.anonymous_tenant.as_str()),
-                role: config.anonymous_role.into(),
-            }),
-        }
+    /// All callers are anonymous, as nothing authenticates yet. Fails where the configured tenant is no name.
+    pub fn new(config: &CallerConfig) -> Result<Self, ConfigError> {
+        let tenant = config.anonymous_tenant.parse();
+        let named = |error: NotTenant| ConfigError::new(format!("caller.anonymous_tenant: {error}"));
+        let caller = Caller {
+            tenant: tenant.map_err(named)?,
+            role: config.anonymous_role.into(),
+        };
+        let anonymous = Arc::new(caller);
+        Ok(Self { anonymous })
     }
 
     /// Notes the caller of a request among its extensions.
@@ -114,6 +117,8 @@ impl Callers {
 
 #[cfg(test)]
 mod tests {
+    use lepton_domain::reason::Reason;
+
     use super::*;
 
     const SUBMIT: &str = "/lepton.task.v1.TaskService/SubmitTask";
@@ -126,7 +131,8 @@ mod tests {
             anonymous_role: role,
             ..CallerConfig::default()
         };
-        let request = Callers::new(&config).note(Request::new(Body::empty()));
+        let callers = Callers::new(&config).expect("the default tenant");
+        let request = callers.note(Request::new(Body::empty()));
         let caller = Caller::of(request.extensions()).expect("it was noted");
         caller.authorize(rpc).is_ok()
     }
@@ -142,6 +148,27 @@ mod tests {
             !may(Operator, "/lepton.task.v1.TaskService/Unknown"),
             "no row in the table"
         );
+    }
+
+    #[test]
+    fn an_anonymous_tenant_has_a_name() {
+        let named = |tenant: &str| {
+            let config = CallerConfig {
+                anonymous_tenant: tenant.to_owned(),
+                ..CallerConfig::default()
+            };
+            Callers::new(&config).map(drop).map_err(|error| error.api_error())
+        };
+        let longest = "t".repeat(64);
+        for tenant in ["default", "team-7_a.b", &longest] {
+            assert_eq!(named(tenant), Ok(()), "{tenant}");
+        }
+        let long = "t".repeat(65);
+        for tenant in ["", " ", "Team", "a/b", "a\nb", "\u{e9}", &long] {
+            let error = named(tenant).expect_err(tenant);
+            assert_eq!(error.reason, Reason::ConfigInvalid, "{tenant:?}");
+            assert!(error.message.starts_with("caller.anonymous_tenant: "), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Method;
 use lepton_domain::reason::{ApiError, Reason};
 use lepton_mesh::memory_budget::Exhausted;
+use lepton_proto::proto_json::PrintError;
 use lepton_proto::roles::{self, Role};
 
 /// Delay before a retry when the [`MemoryBudget`](lepton_mesh::memory_budget::MemoryBudget) is used up: about as long as a large
@@ -119,6 +120,12 @@ pub enum UpstreamError {
     /// The answer is too large.
     #[error("the answer has {0} bytes; ask for less")]
     TooLarge(usize),
+    /// The request cannot be made, as its path is none.
+    #[error("the call cannot be made: {0}")]
+    Path(#[from] http::Error),
+    /// The answer has no form in JSON.
+    #[error(transparent)]
+    Unprintable(#[from] PrintError),
 }
 
 impl From<UpstreamError> for ApiError {
@@ -127,7 +134,12 @@ impl From<UpstreamError> for ApiError {
             UpstreamError::Refused(api_error) => return api_error,
             UpstreamError::BrokeOff(_) => Reason::OutcomeUnknown,
             UpstreamError::TooLarge(_) => Reason::RequestTooLarge,
-            UpstreamError::Http(_) | UpstreamError::Empty | UpstreamError::Compressed => Reason::Internal,
+            // Services of the mesh speak gRPC as it was offered, their answers keep the contract, and so do paths.
+            UpstreamError::Http(_)
+            | UpstreamError::Empty
+            | UpstreamError::Compressed
+            | UpstreamError::Path(_)
+            | UpstreamError::Unprintable(_) => Reason::Internal,
         };
         Self::new(reason, error.to_string())
     }
@@ -153,6 +165,7 @@ impl From<EdgeError> for ApiError {
             E::MessageIncomplete => invalid("request"),
             E::GrpcWebMethod(_) => Self::new(Reason::MethodNotAllowed, message).with("allow", "POST"),
             E::Upstream(error) => error.into(),
+            // The build gives every RPC a role, the stack finds caller and target, and the work on bodies does not panic.
             E::RoleUnknown(_) | E::NoCaller | E::NoTarget | E::Offload(_) => Self::new(Reason::Internal, message),
         }
     }

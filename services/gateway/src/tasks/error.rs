@@ -75,6 +75,7 @@ impl CallError {
             Self::OutcomeUnknown => Reason::OutcomeUnknown,
             Self::Stopped | Self::Draining => Reason::InstanceDraining,
             Self::PayloadCorrupt(_) => Reason::DataCorrupt,
+            // The leader is of the mesh: what it sends keeps the contract.
             Self::Unreadable(_) | Self::Unprintable(_) => Reason::Internal,
         }
     }

@@ -12,121 +12,111 @@ use lepton_proto::task::v1::batch_submit_result::Outcome;
 use lepton_proto::task::v1::task_service_server::TaskService;
 use lepton_proto::task::v1::*;
 use lepton_proto::validate;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 use super::{Tasks, submit};
-use crate::request::Caller;
+use crate::request::unary::{Answer, answer};
 
 /// Length of a wait whose request sets none.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 
-type Answer<T> = Result<Response<T>, Status>;
-
 #[tonic::async_trait]
 impl TaskService for Tasks {
     async fn submit_task(&self, request: Request<SubmitTaskRequest>) -> Answer<SubmitTaskResponse> {
-        let (caller, deadline) = (caller(&request), deadline(&request));
-        let submitted = async {
-            self.submit(&caller?, submit::message(request.into_inner())?, deadline)
-                .await?
-                .to_wire()
-        };
-        answer(submitted.await.map(|task| SubmitTaskResponse { task: Some(task) }))
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            let view = self.submit(&caller, submit::message(request)?, deadline).await?;
+            let task = Some(view.to_wire()?);
+            Ok(SubmitTaskResponse { task })
+        })
+        .await
     }
 
     async fn batch_submit_tasks(&self, request: Request<BatchSubmitTasksRequest>) -> Answer<BatchSubmitTasksResponse> {
         let deadline = deadline(&request);
-        let caller = caller(&request).map_err(|error| error::status(&error))?;
-        let requests = request.into_inner().requests;
-        submit::check_count(requests.len()).map_err(|error| error::status(&error))?;
-        let submits = requests.into_iter().map(submit::message).collect();
-        let results = self.submit_all(&caller, submits, deadline).map(|result| {
-            let outcome = result.and_then(|view| view.to_wire());
-            let outcome = outcome.map_or_else(
-                |error| Outcome::Error(detail(&error)),
-                |task| Outcome::Task(Box::new(task)),
-            );
-            BatchSubmitResult { outcome: Some(outcome) }
-        });
-        Ok(Response::new(BatchSubmitTasksResponse {
-            results: results.collect().await,
-        }))
+        answer(request, async |caller, BatchSubmitTasksRequest { requests }| {
+            submit::check_count(requests.len())?;
+            let submits = requests.into_iter().map(submit::message).collect();
+            let results = self.submit_all(&caller, submits, deadline).map(|result| {
+                let outcome = result.and_then(|view| view.to_wire());
+                let outcome = outcome.map_or_else(
+                    |error| Outcome::Error(detail(&error)),
+                    |task| Outcome::Task(Box::new(task)),
+                );
+                BatchSubmitResult { outcome: Some(outcome) }
+            });
+            let results = results.collect().await;
+            Ok(BatchSubmitTasksResponse { results })
+        })
+        .await
     }
 
     async fn get_task(&self, request: Request<GetTaskRequest>) -> Answer<GetTaskResponse> {
-        let (caller, deadline) = (caller(&request), deadline(&request));
-        let task = async {
-            validate::check_typed("lepton.task.v1.GetTaskRequest", request.get_ref())?;
-            let request = request.get_ref();
-            self.get(&caller?, &request.id, request.view(), deadline)
-                .await?
-                .to_wire()
-        };
-        answer(task.await.map(|task| GetTaskResponse { task: Some(task) }))
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.GetTaskRequest", &request)?;
+            let view = self.get(&caller, &request.id, request.view(), deadline).await?;
+            let task = Some(view.to_wire()?);
+            Ok(GetTaskResponse { task })
+        })
+        .await
     }
 
     async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Answer<ListTasksResponse> {
-        let (caller, deadline, request) = (caller(&request), deadline(&request), request.into_inner());
-        let page = async {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
             validate::check_typed("lepton.task.v1.ListTasksRequest", &request)?;
-            let page = self.list(&caller?, &request, deadline).await?;
+            let page = self.list(&caller, &request, deadline).await?;
             let tasks = page.tasks.iter().map(super::View::to_wire).collect::<Result<_, _>>()?;
             Ok(ListTasksResponse {
                 tasks,
                 next_page_token: page.next,
             })
-        };
-        answer(page.await)
+        })
+        .await
     }
 
     async fn cancel_task(&self, request: Request<CancelTaskRequest>) -> Answer<CancelTaskResponse> {
-        let (caller, deadline, request) = (caller(&request), deadline(&request), request.into_inner());
-        let task = async {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
             validate::check_typed("lepton.task.v1.CancelTaskRequest", &request)?;
-            self.cancel(&caller?, &request.id, request.message, deadline)
-                .await?
-                .to_wire()
-        };
-        answer(task.await.map(|task| CancelTaskResponse { task: Some(task) }))
+            let view = self.cancel(&caller, &request.id, request.message, deadline).await?;
+            let task = Some(view.to_wire()?);
+            Ok(CancelTaskResponse { task })
+        })
+        .await
     }
 
     async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Answer<WaitTaskResponse> {
-        let (caller, deadline, request) = (caller(&request), deadline(&request), request.into_inner());
-        let task = async {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
             validate::check_typed("lepton.task.v1.WaitTaskRequest", &request)?;
             let timeout = wait_timeout(&request)?;
-            self.wait(&caller?, &request.id, timeout, deadline).await?.to_wire()
-        };
-        answer(task.await.map(|task| WaitTaskResponse { task: Some(task) }))
+            let task = Some(self.wait(&caller, &request.id, timeout, deadline).await?.to_wire()?);
+            Ok(WaitTaskResponse { task })
+        })
+        .await
     }
 
     type WatchTaskStream = Pin<Box<dyn Stream<Item = Result<WatchTaskResponse, Status>> + Send>>;
 
     async fn watch_task(&self, request: Request<WatchTaskRequest>) -> Answer<Self::WatchTaskStream> {
-        let (caller, request) = (caller(&request), request.into_inner());
-        let checked = validate::check_typed("lepton.task.v1.WatchTaskRequest", &request);
-        let states = checked.and_then(|()| self.watch(&caller?, &request.id));
-        let states = states.map_err(|error| error::status(&error))?;
-        let states = states.map(|view| view?.to_wire().map(|task| WatchTaskResponse { task: Some(task) }));
-        let states = states.map(|state| state.map_err(|error| error::status(&error)));
-        Ok(Response::new(states.boxed()))
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.WatchTaskRequest", &request)?;
+            let states = self.watch(&caller, &request.id)?;
+            let states = states.map(|view| view?.to_wire().map(|task| WatchTaskResponse { task: Some(task) }));
+            let states = states.map(|state| state.map_err(|error| error::status(&error)));
+            Ok(states.boxed())
+        })
+        .await
     }
 }
 
 /// Deadline of a request.
 fn deadline<T>(request: &Request<T>) -> Option<Deadline> {
     request.extensions().get().copied()
-}
-
-/// The caller of a request, as the edge found it.
-fn caller<T>(request: &Request<T>) -> Result<Caller, ApiError> {
-    Ok(Caller::of(request.extensions())?)
-}
-
-fn answer<T>(result: Result<T, ApiError>) -> Answer<T> {
-    result.map(Response::new).map_err(|error| error::status(&error))
 }
 
 /// Length of a wait. Fails with FIELD_INVALID beyond an hour.

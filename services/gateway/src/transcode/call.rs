@@ -6,11 +6,12 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, header};
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use tower::ServiceExt as _;
 
 use crate::request::Caller;
+use crate::request::error::UpstreamError;
 use crate::request::grpc_framing::{self, MessageStream};
 
 /// Starts a call with a message behind its prefix. Refusals that come before the first answer are errors here.
@@ -25,7 +26,7 @@ pub async fn start(
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
         .body(Body::from(framed))
-        .map_err(|error| ApiError::new(Reason::Internal, format!("{path}: {error}")))?;
+        .map_err(UpstreamError::from)?;
     request.extensions_mut().insert(caller.clone());
     if let Some(deadline) = deadline {
         request.extensions_mut().insert(deadline);

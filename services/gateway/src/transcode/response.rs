@@ -12,12 +12,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use http::{HeaderValue, Response, header};
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_proto::proto_json::{self, PrintError};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use super::table::Binding;
 use crate::offload;
+use crate::request::error::UpstreamError;
 use crate::request::grpc_framing::MessageStream;
 
 /// Longest silence of a stream of events. Proxies close silent connections after 30 to 60 s.
@@ -35,11 +36,11 @@ pub async fn stream(binding: &Binding, mut answers: MessageStream) -> Result<Res
     let first = answers.next().await?;
     let answers = futures::stream::iter(first.map(Ok)).chain(answers.stream());
     let (output, answer) = (binding.rpc.output(), binding.answer.clone());
-    let texts = answers.map(move |bytes| {
+    let answers = answers.map(move |bytes| {
         let json = print(output.clone(), answer.as_ref(), &bytes?)?;
-        String::from_utf8(json).map_err(|_| ApiError::new(Reason::Internal, "JSON is not UTF-8"))
+        Ok(Event::default().data(String::from_utf8_lossy(&json)))
     });
-    Ok(events(texts.map(|text| text.map(|data| Event::default().data(data)))))
+    Ok(events(answers))
 }
 
 /// Events until the first error, which becomes the last event.
@@ -82,12 +83,13 @@ fn print(
             .map_or_else(|| proto_json::to_vec(&message), proto_json::to_vec),
         None => proto_json::to_vec(&message),
     });
-    printed.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))
+    Ok(printed.map_err(UpstreamError::from)?)
 }
 
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
+    use lepton_domain::reason::Reason;
 
     use super::*;
 

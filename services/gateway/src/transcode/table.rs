@@ -134,17 +134,43 @@ pub enum Miss {
 impl Miss {
     /// The error for the caller.
     pub fn refusal(&self, verb: &Method, path: &str) -> ApiError {
-        match self {
-            Self::Path => ApiError::new(
-                Reason::RouteNotFound,
-                format!("there is no {path}; /openapi.json lists what there is"),
-            )
-            .with("path", path),
-            Self::Verb(allowed) => {
-                let allowed = allow(allowed);
-                let message = format!("{path} does not take {verb}; it takes {allowed}");
-                ApiError::new(Reason::MethodNotAllowed, message).with("allow", allowed)
-            }
+        let path = path.to_owned();
+        let error = match self {
+            Self::Path => RouteError::NotFound(path),
+            Self::Verb(allowed) => RouteError::Verb {
+                path,
+                verb: verb.clone(),
+                allowed: allow(allowed),
+            },
+        };
+        error.into()
+    }
+}
+
+/// A request that no binding takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// There is no such path.
+    #[error("there is no {0}; /openapi.json lists what there is")]
+    NotFound(String),
+    /// The path has other methods.
+    #[error("{path} does not take {verb}; it takes {allowed}")]
+    Verb {
+        /// The path.
+        path: String,
+        /// The method.
+        verb: Method,
+        /// Those that it has, as an `Allow` header names them.
+        allowed: String,
+    },
+}
+
+impl From<RouteError> for ApiError {
+    fn from(error: RouteError) -> Self {
+        let message = error.to_string();
+        match error {
+            RouteError::NotFound(path) => Self::new(Reason::RouteNotFound, message).with("path", path),
+            RouteError::Verb { allowed, .. } => Self::new(Reason::MethodNotAllowed, message).with("allow", allowed),
         }
     }
 }

@@ -9,19 +9,19 @@ use std::convert::Infallible;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
-use lepton_domain::model::DataType;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::model::{DataType, NotDataType};
+use lepton_domain::reason::ApiError;
 use lepton_proto::convert::inference::contents::to_raw;
 use lepton_proto::inference::infer_parameter::ParameterChoice;
 use lepton_proto::inference::model_infer_response::InferOutputTensor;
 use lepton_proto::inference::{InferParameter, ModelInferResponse};
 use serde_json::{Map, Value, json};
 
+use super::error::AnswerError;
 use super::print::{self, quote};
 use super::request::{Form, JSON_LENGTH};
 use crate::proxy::chunks::Chunks;
 use crate::transcode::response;
-
 
 #[cfg(test)]
 mod tests;
@@ -97,7 +97,7 @@ fn member(name: &str, text: &str, out: &mut Vec<u8>) {
     out.push(b',');
 }
 
-fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &mut Written) -> Result<(), ApiError> {
+fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &mut Written) -> Result<(), AnswerError> {
     let out = &mut written.json;
     out.push(b'{');
     member("name", &output.name, out);
@@ -115,7 +115,10 @@ fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &m
         written.binary.push(content.clone());
         written.has_binary = true;
     } else {
-        let datatype: DataType = output.datatype.parse().map_err(|error| unreadable(output, &error))?;
+        let datatype: DataType = output
+            .datatype
+            .parse()
+            .map_err(|error: NotDataType| unreadable(output, &error))?;
         out.extend_from_slice(b",\"data\":");
         print::elements(&output.name, datatype, count(&output.shape), content, out)?;
     }
@@ -124,13 +127,16 @@ fn tensor(output: &InferOutputTensor, content: &Bytes, binary: bool, written: &m
 }
 
 /// An output's content, as bytes.
-fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, ApiError> {
+fn content(answer: &ModelInferResponse, index: usize) -> Result<Bytes, AnswerError> {
     let output = &answer.outputs[index];
     // Raw contents come for all outputs or for none.
     if let Some(raw) = answer.raw_output_contents.get(index) {
         return Ok(raw.clone());
     }
-    let datatype: DataType = output.datatype.parse().map_err(|error| unreadable(output, &error))?;
+    let datatype: DataType = output
+        .datatype
+        .parse()
+        .map_err(|error: NotDataType| unreadable(output, &error))?;
     let raw = output.contents.as_ref().and_then(|lists| to_raw(datatype, lists).ok());
     raw.ok_or_else(|| unreadable(output, &"it has no content"))
 }
@@ -154,7 +160,9 @@ fn parameters(parameters: &BTreeMap<String, InferParameter>) -> Value {
     Value::Object(members.collect::<Map<_, _>>())
 }
 
-fn unreadable(output: &InferOutputTensor, error: &dyn std::fmt::Display) -> ApiError {
-    let message = format!("the worker's output {:?}: {error}", output.name);
-    ApiError::new(Reason::Internal, message)
+fn unreadable(output: &InferOutputTensor, problem: &impl ToString) -> AnswerError {
+    AnswerError::Unreadable {
+        tensor: output.name.clone(),
+        problem: problem.to_string(),
+    }
 }

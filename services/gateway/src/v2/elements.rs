@@ -5,10 +5,11 @@
 
 use bytes::Bytes;
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::JsonError;
 use lepton_proto::convert::value::read::Reader;
+
+use super::error::RequestError;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ pub fn read(
     depth: usize,
     expected: &Expected<'_>,
     room: &mut usize,
-) -> Result<Bytes, ApiError> {
+) -> Result<Bytes, RequestError> {
     let bytes = expected
         .datatype
         .size_bytes()
@@ -54,9 +55,9 @@ pub fn read(
         room: *room,
     };
     if matches!(expected.datatype, DataType::Fp16 | DataType::Bf16) {
-        return Err(elements.refused(format!("{} cannot be told in JSON: {BINARY}", expected.datatype)));
+        return Err(elements.refused(&format!("{} cannot be told in JSON: {BINARY}", expected.datatype), None));
     }
-    if reader.peek().map_err(json)? != b'[' {
+    if reader.peek()? != b'[' {
         return Err(elements.at(reader, "the data must be a list"));
     }
     elements.list(reader, 0)?;
@@ -82,12 +83,12 @@ struct Elements<'a> {
 
 impl Elements<'_> {
     /// The list of a dimension, or of all elements.
-    fn list(&mut self, reader: &mut Reader<'_>, dimension: usize) -> Result<(), ApiError> {
+    fn list(&mut self, reader: &mut Reader<'_>, dimension: usize) -> Result<(), RequestError> {
         let shape = self.expected.shape;
-        reader.open(self.depth + dimension).map_err(json)?;
+        reader.open(self.depth + dimension)?;
         let mut length = 0_i64;
-        while reader.element(b']').map_err(json)? {
-            let is_list = reader.peek().map_err(json)? == b'[';
+        while reader.element(b']')? {
+            let is_list = reader.peek()? == b'[';
             // The first element decides; all others have to follow it.
             if dimension == 0 && length == 0 {
                 self.nested = is_list;
@@ -113,7 +114,7 @@ impl Elements<'_> {
         Ok(())
     }
 
-    fn element(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
+    fn element(&mut self, reader: &mut Reader<'_>) -> Result<(), RequestError> {
         if self.read == self.expected.count {
             let why = format!(
                 "the data has more than the {} elements of its shape",
@@ -127,7 +128,7 @@ impl Elements<'_> {
             DataType::Bool => self.boolean(reader)?,
             DataType::Bytes => self.text(reader)?,
             _ => {
-                let literal = match reader.peek().map_err(json)? {
+                let literal = match reader.peek()? {
                     b'"' | b'{' | b't' | b'f' | b'n' => return Err(self.misfit(&start, None)),
                     _ => reader.literal().map_err(number)?,
                 };
@@ -138,29 +139,29 @@ impl Elements<'_> {
         }
         // Looked at after each element, as a short text can stand for many bytes: `0,` for eight.
         if self.out.len() > self.room {
-            let why = "the tensors together have more bytes than a body may have; send less at once";
-            return Err(ApiError::new(Reason::RequestTooLarge, why).with("tensor", self.expected.name));
+            let tensor = self.expected.name.to_owned();
+            return Err(RequestError::TooLarge { tensor });
         }
         self.read += 1;
         Ok(())
     }
 
-    fn boolean(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
-        let (word, value) = match reader.peek().map_err(json)? {
+    fn boolean(&mut self, reader: &mut Reader<'_>) -> Result<(), RequestError> {
+        let (word, value) = match reader.peek()? {
             b't' => ("true", 1),
             b'f' => ("false", 0),
             _ => return Err(self.misfit(reader, None)),
         };
-        reader.word(word).map_err(json)?;
+        reader.word(word)?;
         self.out.push(value);
         Ok(())
     }
 
-    fn text(&mut self, reader: &mut Reader<'_>) -> Result<(), ApiError> {
-        if reader.peek().map_err(json)? != b'"' {
+    fn text(&mut self, reader: &mut Reader<'_>) -> Result<(), RequestError> {
+        if reader.peek()? != b'"' {
             return Err(self.misfit(reader, None));
         }
-        let text = reader.text().map_err(json)?;
+        let text = reader.text()?;
         let length = u32::try_from(text.len()).expect("bodies are bounded far below 4 GiB");
         self.out.extend_from_slice(&length.to_le_bytes());
         self.out.extend_from_slice(text.as_bytes());
@@ -168,7 +169,7 @@ impl Elements<'_> {
     }
 
     /// The error of an element that its type does not take.
-    fn misfit(&self, start: &Reader<'_>, literal: Option<&str>) -> ApiError {
+    fn misfit(&self, start: &Reader<'_>, literal: Option<&str>) -> RequestError {
         let datatype = self.expected.datatype;
         let takes = match datatype {
             DataType::Bool => "true and false".to_owned(),
@@ -183,16 +184,18 @@ impl Elements<'_> {
         )
     }
 
-    fn at(&self, reader: &Reader<'_>, why: &str) -> ApiError {
+    fn at(&self, reader: &Reader<'_>, why: &str) -> RequestError {
         let JsonError { line, column, .. } = reader.refuse(why);
-        self.refused(format!("{why} (line {line}, column {column})"))
-            .with("line", line.to_string())
-            .with("column", column.to_string())
+        self.refused(&format!("{why} (line {line}, column {column})"), Some((line, column)))
     }
 
-    fn refused(&self, why: String) -> ApiError {
+    fn refused(&self, why: &str, place: Option<(usize, usize)>) -> RequestError {
         let name = self.expected.name;
-        ApiError::new(Reason::TensorData, format!("input {name:?}: {why}")).with("tensor", name)
+        RequestError::Data {
+            tensor: name.to_owned(),
+            problem: format!("input {name:?}: {why}"),
+            place,
+        }
     }
 }
 
@@ -245,12 +248,8 @@ fn range(datatype: DataType) -> String {
     format!("whole numbers from {least} to {most}, without point and exponent")
 }
 
-fn json(error: JsonError) -> ApiError {
-    error.into()
-}
-
 /// An error of something that is no number.
-fn number(error: JsonError) -> ApiError {
+fn number(error: JsonError) -> JsonError {
     let message = error.message.replace(NULL_ADVICE, BINARY);
-    JsonError { message, ..error }.into()
+    JsonError { message, ..error }
 }

@@ -8,7 +8,8 @@ use std::io::Write as _;
 
 use bytes::{Buf as _, Bytes};
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{ApiError, Reason};
+
+use super::error::AnswerError;
 
 #[cfg(test)]
 mod tests;
@@ -23,15 +24,17 @@ pub fn elements(
     count: usize,
     content: &Bytes,
     out: &mut Vec<u8>,
-) -> Result<(), ApiError> {
+) -> Result<(), AnswerError> {
     if content.len() > BYTES_MAX {
-        let why = format!("output {name:?} has {} bytes; ask for it as binary data", content.len());
-        return Err(ApiError::new(Reason::RequestTooLarge, why).with("tensor", name));
+        return Err(AnswerError::TooLarge {
+            tensor: name.to_owned(),
+            bytes: content.len(),
+        });
     }
     match datatype.size_bytes() {
         _ if matches!(datatype, DataType::Fp16 | DataType::Bf16) => {
-            let why = format!("output {name:?}: {datatype} cannot be told in JSON; ask for it with `binary_data`");
-            return Err(ApiError::new(Reason::TensorType, why).with("tensor", name));
+            let tensor = name.to_owned();
+            return Err(AnswerError::BinaryType { tensor, datatype });
         }
         Some(size) if count.checked_mul(size) != Some(content.len()) => return Err(broken(name)),
         _ => {}
@@ -46,16 +49,16 @@ pub fn elements(
     Ok(())
 }
 
-fn texts(name: &str, count: usize, mut content: Bytes, out: &mut Vec<u8>) -> Result<(), ApiError> {
+fn texts(name: &str, count: usize, mut content: Bytes, out: &mut Vec<u8>) -> Result<(), AnswerError> {
     for index in 0..count {
         let length = content.try_get_u32_le().map_err(|_| broken(name))? as usize;
         if length > content.len() {
             return Err(broken(name));
         }
         let bytes = content.split_to(length);
-        let text = std::str::from_utf8(&bytes).map_err(|_| {
-            let why = format!("output {name:?}: element {index} is not UTF-8; ask for it with `binary_data`");
-            ApiError::new(Reason::TensorData, why).with("tensor", name)
+        let text = std::str::from_utf8(&bytes).map_err(|_| AnswerError::NotUtf8 {
+            tensor: name.to_owned(),
+            index,
         })?;
         if index > 0 {
             out.push(b',');
@@ -116,7 +119,7 @@ pub fn quote(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a vector takes all that is written");
 }
 
-fn broken(name: &str) -> ApiError {
-    let why = format!("output {name:?}: the worker's content does not fit its shape");
-    ApiError::new(Reason::Internal, why).with("tensor", name)
+fn broken(name: &str) -> AnswerError {
+    let tensor = name.to_owned();
+    AnswerError::Misfit { tensor }
 }

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lepton_domain::model::TENSORS_MAX;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::inference::InferParameter;
 use lepton_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 
+use super::error::RequestError;
 use super::tensor::{Content, Draft};
 
 pub mod parameter;
@@ -64,7 +65,7 @@ pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Resul
     let length = json_length.unwrap_or(body.len());
     if length > body.len() {
         let why = format!("is {length}, and the body has {} bytes", body.len());
-        return Err(ApiError::field(JSON_LENGTH, why));
+        return Err(RequestError::field(JSON_LENGTH, why).into());
     }
     let mut reader = Reader::new(&body[..length]).map_err(|mut error| {
         if json_length.is_none() {
@@ -82,7 +83,7 @@ pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Resul
     let has_binary = drafts.iter().any(|draft| matches!(draft.content, Content::Binary(_)));
     if json_length.is_none() && has_binary {
         let why = "is missing, though an input has `binary_data_size`: it says where the JSON ends";
-        return Err(ApiError::field(JSON_LENGTH, why));
+        return Err(RequestError::field(JSON_LENGTH, why).into());
     }
     reader.end()?;
     let mut rest = body.slice(length..);
@@ -92,8 +93,7 @@ pub fn read(body: &Bytes, json_length: Option<usize>, bytes_max: usize) -> Resul
         asked.contents.push(content);
     }
     if !rest.is_empty() {
-        let why = format!("{} bytes of the body belong to no input", rest.len());
-        return Err(ApiError::new(Reason::TensorData, why));
+        return Err(RequestError::Leftover(rest.len()).into());
     }
     Ok(asked)
 }
@@ -106,7 +106,7 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn fields(&mut self, reader: &mut Reader<'a>) -> Result<(), ApiError> {
+    fn fields(&mut self, reader: &mut Reader<'a>) -> Result<(), RequestError> {
         let mut has_inputs = false;
         object(reader, 0, "the body", |reader, key| {
             match key {
@@ -129,14 +129,14 @@ impl<'a> Body<'a> {
         })?;
         match has_inputs {
             true => Ok(()),
-            false => Err(ApiError::field(
+            false => Err(RequestError::field(
                 "inputs",
                 "is missing: give a list of tensors, as {\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1],\"data\":[1]}]}",
             )),
         }
     }
 
-    fn inputs(&mut self, reader: &mut Reader<'a>) -> Result<(), ApiError> {
+    fn inputs(&mut self, reader: &mut Reader<'a>) -> Result<(), RequestError> {
         self.drafts.clear();
         list(reader, 1, "inputs", TENSORS_MAX, |reader, index| {
             let draft = Draft::read(reader, index, &mut self.room)?;
@@ -145,7 +145,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    fn outputs(&mut self, reader: &mut Reader<'a>) -> Result<(), ApiError> {
+    fn outputs(&mut self, reader: &mut Reader<'a>) -> Result<(), RequestError> {
         self.asked.outputs.clear();
         let asked = &mut self.asked;
         list(reader, 1, "outputs", TENSORS_MAX, |reader, index| {
@@ -160,7 +160,7 @@ impl<'a> Body<'a> {
 }
 
 /// A requested output, and its form if it has one of its own.
-fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutputTensor, Option<bool>), ApiError> {
+fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutputTensor, Option<bool>), RequestError> {
     let what = format!("outputs[{index}]");
     let mut tensor = InferRequestedOutputTensor::default();
     object(reader, 2, &what, |reader, key| {
@@ -172,7 +172,7 @@ fn output(reader: &mut Reader<'_>, index: usize) -> Result<(InferRequestedOutput
         Ok(())
     })?;
     if tensor.name.is_empty() {
-        return Err(ApiError::field(format!("{what}.name"), "is missing"));
+        return Err(RequestError::field(format!("{what}.name"), "is missing"));
     }
     parameter::refuse_unbuilt(&tensor.parameters, &tensor.name)?;
     let binary = parameter::flag(&mut tensor.parameters, "binary_data")?;
@@ -184,8 +184,8 @@ pub(super) fn object<'a>(
     reader: &mut Reader<'a>,
     depth: usize,
     what: &str,
-    mut field: impl FnMut(&mut Reader<'a>, &str) -> Result<(), ApiError>,
-) -> Result<(), ApiError> {
+    mut field: impl FnMut(&mut Reader<'a>, &str) -> Result<(), RequestError>,
+) -> Result<(), RequestError> {
     if reader.peek()? != b'{' {
         return Err(reader.refuse(&format!("{what} must be an object")).into());
     }
@@ -206,8 +206,8 @@ pub(super) fn list<'a>(
     depth: usize,
     what: &str,
     entries_max: usize,
-    mut entry: impl FnMut(&mut Reader<'a>, usize) -> Result<(), ApiError>,
-) -> Result<(), ApiError> {
+    mut entry: impl FnMut(&mut Reader<'a>, usize) -> Result<(), RequestError>,
+) -> Result<(), RequestError> {
     if reader.peek()? != b'[' {
         return Err(reader.refuse(&format!("{what} must be a list")).into());
     }
@@ -215,7 +215,10 @@ pub(super) fn list<'a>(
     let mut count = 0;
     while reader.element(b']')? {
         if count == entries_max {
-            return Err(ApiError::field(what, format!("has more than {entries_max} entries")));
+            return Err(RequestError::field(
+                what,
+                format!("has more than {entries_max} entries"),
+            ));
         }
         entry(reader, count)?;
         count += 1;
@@ -224,8 +227,10 @@ pub(super) fn list<'a>(
 }
 
 /// The error of a field that is not there.
-pub(super) fn unknown(what: &str, key: &str, known: &str) -> ApiError {
-    let shown = excerpt(key);
-    let message = format!("{what} has no field {shown:?}; it has {known}");
-    ApiError::new(Reason::UnknownField, message).with("field", shown)
+pub(super) fn unknown(what: &str, key: &str, known: &'static str) -> RequestError {
+    RequestError::UnknownField {
+        what: what.to_owned(),
+        field: excerpt(key).into_owned(),
+        known,
+    }
 }

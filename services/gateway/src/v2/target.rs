@@ -3,8 +3,9 @@
 //! Promises: a path that names something gives it whole, a wrong method what is allowed. Leaves answering to [`super`].
 
 use http::Method;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 
+use super::error::RequestError;
 use crate::proxy::balancer::ModelRef;
 use crate::proxy::infer;
 use crate::transcode::table::Miss;
@@ -106,5 +107,5 @@ fn model(name: &str, rest: &[&str], path: &str) -> Result<Target, ApiError> {
 }
 
 fn no_route(path: &str) -> ApiError {
-    ApiError::new(Reason::RouteNotFound, format!("there is no {path}")).with("path", path)
+    RequestError::NoRoute(path.to_owned()).into()
 }

@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 use lepton_domain::model::{DIMENSIONS_MAX, DataType};
-use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::text::excerpt;
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::inference::model_infer_request::InferInputTensor;
 
 use super::elements::{self, Expected};
+use super::error::RequestError;
 use super::request::parameter::{self, Parameters};
 use super::request::{list, object, unknown};
 
@@ -45,7 +45,7 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Reads the object of a tensor. Elements take their bytes from `room`.
-    pub fn read(reader: &mut Reader<'a>, index: usize, room: &mut usize) -> Result<Self, ApiError> {
+    pub fn read(reader: &mut Reader<'a>, index: usize, room: &mut usize) -> Result<Self, RequestError> {
         let mut draft = Self {
             index,
             name: String::new(),
@@ -67,7 +67,7 @@ impl<'a> Draft<'a> {
             Ok(())
         })?;
         if draft.name.is_empty() {
-            return Err(ApiError::field(format!("{what}.name"), "is missing"));
+            return Err(RequestError::field(format!("{what}.name"), "is missing"));
         }
         let content = std::mem::replace(&mut draft.content, Content::Absent);
         draft.content = match content {
@@ -79,7 +79,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The tensor and its content; binary content is taken from the front of `rest`.
-    pub fn finish(self, rest: &mut Bytes) -> Result<(InferInputTensor, Bytes), ApiError> {
+    pub fn finish(self, rest: &mut Bytes) -> Result<(InferInputTensor, Bytes), RequestError> {
         let (datatype, count) = self.expected()?;
         let content = match self.content {
             Content::Read(content) => content,
@@ -107,7 +107,7 @@ impl<'a> Draft<'a> {
         Ok((tensor, content))
     }
 
-    fn data(&mut self, reader: &mut Reader<'a>, room: &mut usize) -> Result<(), ApiError> {
+    fn data(&mut self, reader: &mut Reader<'a>, room: &mut usize) -> Result<(), RequestError> {
         // Named first, so that its errors can name it.
         let ready = !self.name.is_empty() && self.datatype.is_some() && self.shape.is_some();
         if ready {
@@ -119,7 +119,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn elements(&self, reader: &mut Reader<'_>, room: &mut usize) -> Result<Bytes, ApiError> {
+    fn elements(&self, reader: &mut Reader<'_>, room: &mut usize) -> Result<Bytes, RequestError> {
         let (datatype, count) = self.expected()?;
         let expected = Expected {
             name: &self.name,
@@ -131,8 +131,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Type and number of its elements.
-    fn expected(&self) -> Result<(DataType, usize), ApiError> {
-        let missing = |field: &str| ApiError::field(format!("{}.{field}", self.what()), "is missing");
+    fn expected(&self) -> Result<(DataType, usize), RequestError> {
+        let missing = |field: &str| RequestError::field(format!("{}.{field}", self.what()), "is missing");
         let datatype = self.datatype.ok_or_else(|| missing("datatype"))?;
         let shape = self.shape.as_ref().ok_or_else(|| missing("shape"))?;
         let count = shape.iter().try_fold(1_usize, |count, dimension| {
@@ -144,13 +144,16 @@ impl<'a> Draft<'a> {
                 "input {:?}: the shape {shape:?} has more elements than can be counted",
                 self.name
             );
-            ApiError::new(Reason::TensorShape, why).with("tensor", &self.name)
+            RequestError::Shape {
+                tensor: self.name.clone(),
+                problem: why,
+            }
         })?;
         Ok((datatype, count))
     }
 
     /// Notes whether its content lies behind the JSON.
-    fn placed(&mut self) -> Result<(), ApiError> {
+    fn placed(&mut self) -> Result<(), RequestError> {
         parameter::refuse_unbuilt(&self.parameters, &self.name)?;
         match (
             parameter::bytes(&mut self.parameters, "binary_data_size")?,
@@ -174,7 +177,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Refuses a binary content whose length its type and shape do not have. Lengths of texts are theirs alone.
-pub fn check_length(name: &str, datatype: DataType, shape: &[i64], length: usize) -> Result<(), ApiError> {
+pub fn check_length(name: &str, datatype: DataType, shape: &[i64], length: usize) -> Result<(), RequestError> {
     let Some(size) = datatype.size_bytes() else {
         return Ok(());
     };
@@ -193,14 +196,13 @@ pub fn check_length(name: &str, datatype: DataType, shape: &[i64], length: usize
     }
 }
 
-fn datatype(reader: &mut Reader<'_>, name: &str) -> Result<DataType, ApiError> {
+fn datatype(reader: &mut Reader<'_>, name: &str) -> Result<DataType, RequestError> {
     let text = reader.text()?;
-    text.parse().map_err(|error: lepton_domain::model::NotDataType| {
-        ApiError::new(Reason::TensorType, format!("input {name:?}: {error}")).with("tensor", name)
-    })
+    let tensor = name.to_owned();
+    text.parse().map_err(|problem| RequestError::Type { tensor, problem })
 }
 
-fn shape(reader: &mut Reader<'_>, what: &str, name: &str) -> Result<Vec<i64>, ApiError> {
+fn shape(reader: &mut Reader<'_>, what: &str, name: &str) -> Result<Vec<i64>, RequestError> {
     let mut shape = Vec::new();
     list(reader, DEPTH, &format!("{what}.shape"), DIMENSIONS_MAX, |reader, _| {
         let start = reader.clone();
@@ -212,8 +214,10 @@ fn shape(reader: &mut Reader<'_>, what: &str, name: &str) -> Result<Vec<i64>, Ap
         let dimension = dimension.ok_or_else(|| {
             let shown = excerpt(literal);
             let why = format!("input {name:?}: a dimension is a whole number, 0 or more, not {shown}");
-            let place = start.refuse(&why);
-            ApiError::new(Reason::TensorShape, place.to_string()).with("tensor", name)
+            RequestError::Shape {
+                tensor: name.to_owned(),
+                problem: start.refuse(&why).to_string(),
+            }
         })?;
         shape.push(dimension);
         Ok(())
@@ -221,6 +225,6 @@ fn shape(reader: &mut Reader<'_>, what: &str, name: &str) -> Result<Vec<i64>, Ap
     Ok(shape)
 }
 
-fn refused(name: &str, why: &str) -> ApiError {
-    ApiError::new(Reason::TensorData, format!("input {name:?}: {why}")).with("tensor", name)
+fn refused(name: &str, why: &str) -> RequestError {
+    RequestError::data(name, format!("input {name:?}: {why}"))
 }

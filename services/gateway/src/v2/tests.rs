@@ -1,5 +1,7 @@
 //! Paths under `/v2`.
 
+use lepton_domain::reason::Reason;
+
 use super::target::parse;
 use super::*;
 

@@ -25,5 +25,6 @@ fn answer(panic: Box<dyn Any + Send>) -> Response<Body> {
     let text = text.or_else(|| panic.downcast_ref().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown type"), "a handler panicked");
     let message = "a defect in the service; its log says more under this trace id";
+    // No handler panics; one that does has a defect.
     refuse(ApiError::new(Reason::Internal, message))
 }

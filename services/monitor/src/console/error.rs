@@ -84,6 +84,7 @@ impl ConsoleError {
             Self::ForeignForm | Self::StaleForm => Reason::OriginRefused,
             Self::FormTooLarge => Reason::RequestTooLarge,
             Self::GatewayTimeout(_) | Self::NoGateway => Reason::GatewayUnreachable,
+            // Gateways are of the mesh: what they send keeps the contract.
             Self::IncompleteResponse(_) => Reason::Internal,
             Self::CancelOutcomeUnknown { .. } => Reason::OutcomeUnknown,
         }

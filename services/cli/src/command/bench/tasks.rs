@@ -28,6 +28,7 @@ use super::super::Session;
 use super::{percentiles, rounded};
 use crate::advice::{DONE, EXIT_FAILED};
 use crate::args::BenchTasks;
+use crate::client::unwritable;
 use crate::client::within;
 use crate::output::table::{render, text};
 
@@ -132,8 +133,7 @@ pub(in crate::command) async fn run(session: &Session, args: &BenchTasks) -> Res
         lost,
         duplicated,
     };
-    let body = serde_json::to_vec(&figures)
-        .map_err(|error| ApiError::new(Reason::Internal, format!("the figures cannot be printed: {error}")))?;
+    let body = serde_json::to_vec(&figures).map_err(unwritable)?;
     let code = if lost + duplicated == 0 { DONE } else { EXIT_FAILED };
     session.conclude(&body, code, table)
 }

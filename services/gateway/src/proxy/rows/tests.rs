@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use lepton_domain::reason::Reason;
+
 use super::*;
 
 fn decode(body: &[u8], cut: usize) -> Result<Decoded, ApiError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::to_bytes;
+use lepton_domain::reason::Reason;
 
 use super::*;
 

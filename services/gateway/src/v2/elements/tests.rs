@@ -1,6 +1,7 @@
 //! Elements of every type, exact; shapes and values that do not fit.
 
 use bytes::BufMut as _;
+use lepton_domain::reason::{ApiError, Reason};
 use proptest::prelude::*;
 
 use super::*;
@@ -163,7 +164,7 @@ proptest! {
             let (content, count) = (Bytes::from(content.clone()), content.len() / size);
             let data = printed(*datatype, count, &content);
             let back = take(*datatype, &[count as i64], &data);
-            prop_assert_eq!(back.map_err(|error| error.message), Ok(content), "{} {}", datatype, data);
+            prop_assert_eq!(back.map_err(|error| ApiError::from(error).message), Ok(content), "{} {}", datatype, data);
         }
     }
 
@@ -180,7 +181,7 @@ proptest! {
         let shape = [texts.len() as i64];
         let expected = Expected { name: "x", datatype: DataType::Bytes, shape: &shape, count: texts.len() };
         let back = read(&mut Reader::new(data.as_bytes()).expect("UTF-8"), 0, &expected, &mut room);
-        prop_assert_eq!(back.map_err(|error| error.message), Ok(content));
+        prop_assert_eq!(back.map_err(|error| ApiError::from(error).message), Ok(content));
     }
 
     #[test]

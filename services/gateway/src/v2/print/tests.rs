@@ -1,5 +1,7 @@
 //! How elements look, and contents that do not fit their tensor.
 
+use lepton_domain::reason::{ApiError, Reason};
+
 use super::*;
 
 fn shown(datatype: DataType, count: usize, content: &[u8]) -> Result<String, ApiError> {

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::value::read::Reader;
 use lepton_proto::inference::InferParameter;
 use lepton_proto::inference::infer_parameter::ParameterChoice;
 
 use super::object;
+use crate::v2::error::RequestError;
 
 /// The most parameters in one place.
 const PARAMETERS_MAX: usize = 64;
@@ -18,12 +18,12 @@ const PARAMETERS_MAX: usize = 64;
 pub type Parameters = BTreeMap<String, InferParameter>;
 
 /// Reads the parameters that begin here and lie within `depth` arrays and objects.
-pub fn read(reader: &mut Reader<'_>, depth: usize, what: &str) -> Result<Parameters, ApiError> {
+pub fn read(reader: &mut Reader<'_>, depth: usize, what: &str) -> Result<Parameters, RequestError> {
     let mut parameters = Parameters::new();
     object(reader, depth, &format!("the parameters of {what}"), |reader, name| {
         if parameters.len() == PARAMETERS_MAX {
             let why = format!("{what} has more than {PARAMETERS_MAX}");
-            return Err(ApiError::field("parameters", why));
+            return Err(RequestError::field("parameters", why));
         }
         let choice = value(reader, name)?;
         let parameter = InferParameter {
@@ -35,7 +35,7 @@ pub fn read(reader: &mut Reader<'_>, depth: usize, what: &str) -> Result<Paramet
     Ok(parameters)
 }
 
-fn value(reader: &mut Reader<'_>, name: &str) -> Result<ParameterChoice, ApiError> {
+fn value(reader: &mut Reader<'_>, name: &str) -> Result<ParameterChoice, RequestError> {
     Ok(match reader.peek()? {
         b'"' => ParameterChoice::StringParam(reader.text()?.into_owned()),
         b't' => reader.word("true").map(|()| ParameterChoice::BoolParam(true))?,
@@ -52,7 +52,7 @@ fn value(reader: &mut Reader<'_>, name: &str) -> Result<ParameterChoice, ApiErro
                 ParameterChoice::Uint64Param(number)
             } else {
                 let number: Option<f64> = literal.parse().ok().filter(|number: &f64| number.is_finite());
-                let beyond = || ApiError::field(name, "is beyond the largest number");
+                let beyond = || RequestError::field(name, "is beyond the largest number");
                 ParameterChoice::DoubleParam(number.ok_or_else(beyond)?)
             }
         }
@@ -60,22 +60,22 @@ fn value(reader: &mut Reader<'_>, name: &str) -> Result<ParameterChoice, ApiErro
 }
 
 /// Takes a parameter that is true or false.
-pub fn flag(parameters: &mut Parameters, name: &str) -> Result<Option<bool>, ApiError> {
+pub fn flag(parameters: &mut Parameters, name: &str) -> Result<Option<bool>, RequestError> {
     match take(parameters, name) {
         None => Ok(None),
         Some(ParameterChoice::BoolParam(flag)) => Ok(Some(flag)),
-        Some(_) => Err(ApiError::field(name, "must be true or false")),
+        Some(_) => Err(RequestError::field(name, "must be true or false")),
     }
 }
 
 /// Takes a parameter that is a number of bytes.
-pub fn bytes(parameters: &mut Parameters, name: &str) -> Result<Option<usize>, ApiError> {
+pub fn bytes(parameters: &mut Parameters, name: &str) -> Result<Option<usize>, RequestError> {
     let number = match take(parameters, name) {
         None => return Ok(None),
         Some(ParameterChoice::Int64Param(number)) => usize::try_from(number).ok(),
         Some(_) => None,
     };
-    let refused = || ApiError::field(name, "must be a number of bytes, 0 or more");
+    let refused = || RequestError::field(name, "must be a number of bytes, 0 or more");
     number.map(Some).ok_or_else(refused)
 }
 
@@ -84,14 +84,17 @@ fn take(parameters: &mut Parameters, name: &str) -> Option<ParameterChoice> {
 }
 
 /// Refuses parameters of a tensor whose meaning is known and not built.
-pub fn refuse_unbuilt(parameters: &Parameters, tensor: &str) -> Result<(), ApiError> {
+pub fn refuse_unbuilt(parameters: &Parameters, tensor: &str) -> Result<(), RequestError> {
     let unbuilt = parameters.keys().find_map(|name| match name.as_str() {
         "classification" => Some("classification is not built; take the output itself"),
         name if name.starts_with("shared_memory") => Some("shared memory is not built; send and take tensors as data"),
         _ => None,
     });
     match unbuilt {
-        Some(why) => Err(ApiError::new(Reason::NotBuilt, format!("tensor {tensor:?}: {why}")).with("tensor", tensor)),
+        Some(why) => Err(RequestError::NotBuilt {
+            tensor: tensor.to_owned(),
+            why,
+        }),
         None => Ok(()),
     }
 }

@@ -9,23 +9,19 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use lepton_domain::model::DataType;
-use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::reason::ApiError;
 use lepton_proto::inference::model_infer_request::InferInputTensor;
 use lepton_proto::inference::model_metadata_response::TensorMetadata;
 
 use super::{Asked, Form};
+use crate::v2::error::RequestError;
 
 /// Decodes a body without JSON for a model with these inputs.
 pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, ApiError> {
     let [input] = inputs else {
-        let why = format!(
-            "a body without JSON is for models with one input, and this one has {}",
-            inputs.len()
-        );
-        return Err(ApiError::new(Reason::TensorMissing, why));
+        return Err(RequestError::InputCount(inputs.len()).into());
     };
-    let datatype = input.datatype.parse::<DataType>();
-    let datatype = datatype.map_err(|error| ApiError::new(Reason::Internal, error.to_string()))?;
+    let datatype: DataType = input.datatype.parse().map_err(RequestError::RecordedType)?;
     let (shape, content) = match datatype.size_bytes() {
         Some(size) => (shape(input, size, body.len())?, body),
         None => (one(input)?, text(&body)),
@@ -48,7 +44,7 @@ pub fn read(body: Bytes, inputs: &[TensorMetadata]) -> Result<Asked, ApiError> {
 }
 
 /// The shape that so many bytes have.
-fn shape(input: &TensorMetadata, size: usize, length: usize) -> Result<Vec<i64>, ApiError> {
+fn shape(input: &TensorMetadata, size: usize, length: usize) -> Result<Vec<i64>, RequestError> {
     let known = input.shape.iter().filter(|dimension| **dimension >= 0);
     let bytes = known.fold(size, |bytes, dimension| {
         bytes.saturating_mul(usize::try_from(*dimension).unwrap_or(usize::MAX))
@@ -76,7 +72,7 @@ fn shape(input: &TensorMetadata, size: usize, length: usize) -> Result<Vec<i64>,
 }
 
 /// The shape of a single text.
-fn one(input: &TensorMetadata) -> Result<Vec<i64>, ApiError> {
+fn one(input: &TensorMetadata) -> Result<Vec<i64>, RequestError> {
     match input.shape.iter().all(|dimension| matches!(dimension, -1 | 1)) {
         true => Ok(vec![1; input.shape.len()]),
         false => Err(refused(input, "takes more than one text; say them in JSON")),
@@ -92,14 +88,15 @@ fn text(body: &Bytes) -> Bytes {
     content.freeze()
 }
 
-fn refused(input: &TensorMetadata, why: &str) -> ApiError {
+fn refused(input: &TensorMetadata, why: &str) -> RequestError {
     let (name, datatype, shape) = (&input.name, &input.datatype, &input.shape);
-    let message = format!("input {name:?}, {datatype} {shape:?}, {why}");
-    ApiError::new(Reason::TensorData, message).with("tensor", name)
+    RequestError::data(name, format!("input {name:?}, {datatype} {shape:?}, {why}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use lepton_domain::reason::Reason;
+
     use super::*;
 
     fn input(datatype: &str, shape: &[i64]) -> TensorMetadata {

@@ -1,5 +1,6 @@
 //! Bodies of inference requests: fields in any order, binary tensors, and what is refused.
 
+use lepton_domain::reason::Reason;
 use lepton_proto::inference::infer_parameter::ParameterChoice;
 use proptest::prelude::*;
 
