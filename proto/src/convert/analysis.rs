@@ -10,7 +10,7 @@ use prost_types::value::Kind;
 use crate::analysis::v1::Table;
 use column::Column;
 
-pub mod bounds;
+mod bounds;
 mod column;
 pub mod packed;
 #[cfg(test)]
@@ -121,7 +121,7 @@ pub fn to_table(data: Vec<Struct>, table: Option<Table>) -> Result<Table, ApiErr
 
 /// Converts the rows of a gRPC request. Fails with NO_ROWS, or with INVALID_ROW where a value is nested or not finite,
 /// or where the table is too wide or too sparse.
-pub fn rows_to_table(rows: Vec<Struct>) -> Result<Table, ApiError> {
+fn rows_to_table(rows: Vec<Struct>) -> Result<Table, ApiError> {
     let mut table = TableBuilder::new();
     for row in rows {
         for (name, value) in row.fields {

@@ -43,7 +43,7 @@ pub struct Import {
     pub bytes_max: usize,
 }
 
-/// Why something of the directory is left out.
+/// Reason why a model of the directory is left out.
 #[derive(Debug, thiserror::Error)]
 enum ImportError {
     #[error("{}: {source}", path.display())]

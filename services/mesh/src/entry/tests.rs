@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use lepton_domain::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::EXIT_USAGE;

@@ -27,7 +27,7 @@ pub(super) fn decode(
     Tensor::raw(name, datatype, shape, raw)
 }
 
-/// Makes the error of a tensor of one about its content.
+/// Turns an error of a content into that of its tensor.
 pub(super) fn refused(name: &str) -> impl Fn(ContentsError) -> TensorError {
     move |error| TensorError::data(name, error.to_string())
 }

@@ -74,7 +74,7 @@ fn cell<'a>(text: &'a str, row: usize, column: &str) -> Result<Cell<'a>, InputEr
         row,
         column: column.to_owned(),
         shown_column: excerpt(column).into_owned(),
-        shown: excerpt(&text).into_owned(),
+        shown: excerpt(text).into_owned(),
         limit: if integer { "2^53" } else { "the largest double" },
     })
 }
