@@ -164,7 +164,7 @@ proptest! {
             let (content, count) = (Bytes::from(content.clone()), content.len() / size);
             let data = printed(*datatype, count, &content);
             let back = take(*datatype, &[count as i64], &data);
-            prop_assert_eq!(back.map_err(|error| ApiError::from(error).message), Ok(content), "{} {}", datatype, data);
+            prop_assert_eq!(back.map_err(|error| error.message), Ok(content), "{} {}", datatype, data);
         }
     }
 
