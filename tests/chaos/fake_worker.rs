@@ -119,6 +119,7 @@ impl FakeWorker {
             Out::Progress(wire::AttemptProgress {
                 attempt: Some(attempt.into()),
                 progress: Some(progress),
+                checkpoint: None,
             }),
         );
     }

@@ -72,6 +72,7 @@ pub fn submit(number: u64, request: &str, not_before_us: Option<u64>) -> Request
         content_digest: ContentDigest([7; 32]),
         spec,
         traceparent: None,
+        retry_of: None,
     };
     Request::Submit(Box::new((&submission).into()))
 }

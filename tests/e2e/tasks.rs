@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 mod batch;
 mod crowd;
 mod echo;
+mod ended;
 mod follow;
 mod list;
 mod payload;

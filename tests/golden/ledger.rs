@@ -74,12 +74,34 @@ fn decided(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) -> boo
                 worker,
                 error,
                 retryable: !line.has("final"),
+                checkpoint: line.option("checkpoint").map(|text| payload(line, text)),
             }
         }
         "lose" => {
             let (attempt, worker) = of_worker(fixture);
-            Command::Lose { attempt, worker }
+            Command::Lose {
+                attempt,
+                worker,
+                alone: line.has("alone"),
+                checkpoint: line.option("checkpoint").map(|text| payload(line, text)),
+            }
         }
+        "return" => {
+            let (attempt, worker) = of_worker(fixture);
+            Command::Return {
+                attempt,
+                worker,
+                checkpoint: line.option("checkpoint").map(|text| payload(line, text)),
+            }
+        }
+        "purge" => Command::Purge {
+            task: fixture.task(line.word(1)),
+        },
+        "pause" | "resume" => Command::SetPaused {
+            tenant: Tenant::new(line.word(1)),
+            kind: Kind::new(line.word(2)),
+            paused: line.word(0) == "pause",
+        },
         "cancel" => Command::Cancel {
             task: fixture.task(line.word(1)),
             message: line.rest(2, ""),
@@ -142,7 +164,17 @@ fn raw(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) {
             worker,
             output: Payload::json("null"),
         },
-        "AttemptLost" => Event::AttemptLost { attempt, worker },
+        "AttemptLost" => Event::AttemptLost {
+            attempt,
+            worker,
+            alone: false,
+            checkpoint: None,
+        },
+        "AttemptReturned" => Event::AttemptReturned {
+            attempt,
+            worker,
+            checkpoint: None,
+        },
         "Cancelled" => Event::Cancelled {
             task,
             message: String::new(),
@@ -178,6 +210,7 @@ fn submission(fixture: &mut Fixture, line: &Line<'_>) -> Submission {
         content_digest: ContentDigest(digest),
         spec,
         traceparent: None,
+        retry_of: None,
     }
 }
 

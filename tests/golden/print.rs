@@ -4,7 +4,7 @@
 
 use lepton_domain::ids::TaskId;
 use lepton_domain::ledger::{Command, Effect, Event};
-use lepton_domain::task::{Content, Payload, Task, TaskError};
+use lepton_domain::task::{AttemptEnd, Content, History, PastAttempt, Payload, Task, TaskError};
 
 use crate::fixture::{Fixture, clock};
 
@@ -35,6 +35,7 @@ pub fn event(fixture: &Fixture, event: &Event) -> String {
             worker,
             error: cause,
             retry_at,
+            checkpoint: _,
         } => {
             format!(
                 "AttemptFailed {} {}, again at {}",
@@ -43,7 +44,16 @@ pub fn event(fixture: &Fixture, event: &Event) -> String {
                 clock(*retry_at)
             )
         }
-        Event::AttemptLost { attempt, worker } => format!("AttemptLost {}", by(attempt, worker)),
+        Event::AttemptLost {
+            attempt, worker, alone, ..
+        } => format!(
+            "AttemptLost {}{}",
+            by(attempt, worker),
+            if *alone { " alone" } else { "" }
+        ),
+        Event::AttemptReturned { attempt, worker, .. } => format!("AttemptReturned {}", by(attempt, worker)),
+        Event::KindPaused { tenant, kind } => format!("KindPaused {tenant} {kind}"),
+        Event::KindResumed { tenant, kind } => format!("KindResumed {tenant} {kind}"),
         Event::Failed {
             task,
             attempt,
@@ -75,7 +85,7 @@ pub fn effect(fixture: &Fixture, effect: &Effect) -> String {
 pub fn command(fixture: &Fixture, command: &Command) -> String {
     match command {
         Command::Start { attempt, worker } => format!("start {} on {worker}", fixture.attempt_name(attempt)),
-        Command::Lose { attempt, worker } => format!("lose {} on {worker}", fixture.attempt_name(attempt)),
+        Command::Lose { attempt, worker, .. } => format!("lose {} on {worker}", fixture.attempt_name(attempt)),
         other => panic!("reconciling does not give {other:?}"),
     }
 }
@@ -109,7 +119,24 @@ fn record(fixture: &Fixture, task: &Task) -> String {
     add("ended", task.ended.map(clock));
     add("output", task.output.as_ref().map(payload));
     add("error", task.error.as_ref().map(error));
+    add("history", task.history.as_deref().map(history));
     text
+}
+
+fn history(history: &History) -> String {
+    let end = |past: &PastAttempt| match &past.end {
+        AttemptEnd::Failed(cause) => format!("{} {}", past.attempt.number, cause.reason),
+        AttemptEnd::Lost => format!("{} lost on {}", past.attempt.number, past.attempt.worker),
+        AttemptEnd::Returned => format!("{} returned by {}", past.attempt.number, past.attempt.worker),
+    };
+    let ends: Vec<_> = history.attempts.iter().map(end).collect();
+    let checkpoint = history.checkpoint.as_ref().map(payload);
+    format!(
+        "[{}] lost alone {} checkpoint {}",
+        ends.join("; "),
+        history.lone_losses,
+        checkpoint.as_deref().unwrap_or("none")
+    )
 }
 
 fn payload(payload: &Payload) -> String {

@@ -35,6 +35,8 @@ pub struct Options {
     pub listen: String,
     /// More arguments.
     pub more: Vec<String>,
+    /// Environment variables, such as settings of a service.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             data: None,
             listen: FREE.to_owned(),
             more: Vec::new(),
+            variables: Vec::new(),
         }
     }
 }
@@ -94,7 +97,9 @@ impl Up {
         let data = options.data.unwrap_or_else(directory);
         let mut arguments = up_arguments_at(&options.listen, data.path(), options.workers);
         arguments.extend(options.more);
-        let mut process = Process::start("lepton", &arguments);
+        let mut command = child_guard::command(process::binary("lepton"));
+        command.args(arguments).envs(options.variables);
+        let mut process = Process::spawn("lepton", command);
         let ready = process.ready().await;
         let value = |key: &str| {
             ready

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use lepton_domain::ids::{AttemptId, ContentDigest, Epoch, Seq, TaskId, Version};
 use lepton_domain::ledger::{Event, Submission};
 use lepton_domain::reason::Code;
-use lepton_domain::task::{Attempt, Content, Encoding, Payload, Priority, RetryPolicy, Spec, State, Task, TaskError};
+use lepton_domain::task::{
+    Attempt, AttemptEnd, Content, Encoding, History, PastAttempt, Payload, Priority, RetryPolicy, Spec, State, Task,
+    TaskError,
+};
 use lepton_domain::time::Timestamp;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -87,14 +90,17 @@ fn spec() -> impl Strategy<Value = Spec> {
 }
 
 fn submission() -> impl Strategy<Value = Submission> {
-    (task_id(), ".{0,8}", ".{0,8}", digest(), spec(), option::of(".{1,8}")).prop_map(
-        |(id, tenant, request_id, content_digest, spec, traceparent)| Submission {
+    let names = (".{0,8}", ".{0,8}");
+    let options = (option::of(".{1,8}"), option::of(task_id()));
+    (task_id(), names, digest(), spec(), options).prop_map(
+        |(id, (tenant, request_id), content_digest, spec, (traceparent, retry_of))| Submission {
             id,
             tenant: tenant.into(),
             request_id: request_id.into(),
             content_digest,
             spec,
             traceparent: traceparent.map(Into::into),
+            retry_of,
         },
     )
 }
@@ -111,13 +117,30 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
             worker,
             output
         }),
-        (attempt_id(), worker(), error(), time()).prop_map(|(attempt, worker, error, retry_at)| Event::AttemptFailed {
-            attempt,
-            worker,
-            error,
-            retry_at
+        (attempt_id(), worker(), error(), time(), option::of(payload())).prop_map(
+            |(attempt, worker, error, retry_at, checkpoint)| Event::AttemptFailed {
+                attempt,
+                worker,
+                error,
+                retry_at,
+                checkpoint
+            }
+        ),
+        (attempt_id(), worker(), any::<bool>(), option::of(payload())).prop_map(
+            |(attempt, worker, alone, checkpoint)| Event::AttemptLost {
+                attempt,
+                worker,
+                alone,
+                checkpoint
+            }
+        ),
+        (attempt_id(), worker(), option::of(payload())).prop_map(|(attempt, worker, checkpoint)| {
+            Event::AttemptReturned {
+                attempt,
+                worker,
+                checkpoint,
+            }
         }),
-        (attempt_id(), worker()).prop_map(|(attempt, worker)| Event::AttemptLost { attempt, worker }),
         (task_id(), option::of(attempt_id()), error()).prop_map(|(task, attempt, error)| Event::Failed {
             task,
             attempt,
@@ -126,6 +149,14 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         (task_id(), ".{0,8}").prop_map(|(task, message)| Event::Cancelled { task, message }),
         task_id().prop_map(|task| Event::Expired { task }),
         task_id().prop_map(|task| Event::Purged { task }),
+        (".{0,8}", ".{0,8}").prop_map(|(tenant, kind)| Event::KindPaused {
+            tenant: tenant.into(),
+            kind: kind.into()
+        }),
+        (".{0,8}", ".{0,8}").prop_map(|(tenant, kind)| Event::KindResumed {
+            tenant: tenant.into(),
+            kind: kind.into()
+        }),
     ]
 }
 
@@ -137,8 +168,27 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     })
 }
 
+fn past_attempt() -> impl Strategy<Value = PastAttempt> {
+    let end = prop_oneof![
+        error().prop_map(AttemptEnd::Failed),
+        Just(AttemptEnd::Lost),
+        Just(AttemptEnd::Returned)
+    ];
+    (attempt(), time(), end).prop_map(|(attempt, ended, end)| PastAttempt { attempt, ended, end })
+}
+
+fn history() -> impl Strategy<Value = History> {
+    (vec(past_attempt(), 0..4), any::<u32>(), option::of(payload())).prop_map(|(attempts, lone_losses, checkpoint)| {
+        History {
+            attempts,
+            lone_losses,
+            checkpoint,
+        }
+    })
+}
+
 pub(super) fn task() -> impl Strategy<Value = Task> {
-    let counts = (any::<u32>(), any::<u32>(), any::<u32>());
+    let counts = (any::<u32>(), any::<u32>(), any::<u32>(), option::of(history()));
     let results = (
         option::of(attempt()),
         option::of(time()),
@@ -179,6 +229,8 @@ pub(super) fn task() -> impl Strategy<Value = Task> {
                     seq: Seq(numbers.2),
                 },
                 traceparent: submission.traceparent,
+                retry_of: submission.retry_of,
+                history: counts.3.map(Box::new),
             },
         )
 }

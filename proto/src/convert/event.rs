@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use lepton_domain::ids::{AttemptId, InstanceId, Kind, RequestId, Tenant};
+use lepton_domain::ids::{AttemptId, InstanceId, Kind, RequestId, TaskId, Tenant};
 use lepton_domain::ledger::{Event, Submission};
 use lepton_domain::reason::Code;
 use lepton_domain::task::{Content, Encoding, Payload, Priority, RetryPolicy, Spec, TaskError};
@@ -52,16 +52,30 @@ fn change(event: &Event) -> Change {
             worker,
             error,
             retry_at,
+            checkpoint,
         } => Change::AttemptFailed(wire::AttemptFailed {
             attempt: Some((*attempt).into()),
             worker: worker.to_string(),
             error: Some(error.into()),
             retry_at_us: retry_at.as_micros(),
+            checkpoint: checkpoint.as_ref().map(Into::into),
         }),
-        Event::AttemptLost { attempt, worker } => Change::AttemptLost(wire::AttemptLost {
+        Event::AttemptLost {
+            attempt,
+            worker,
+            alone,
+            checkpoint,
+        } => Change::AttemptLost(wire::AttemptLost {
             attempt: Some((*attempt).into()),
             worker: worker.to_string(),
+            alone: *alone,
+            checkpoint: checkpoint.as_ref().map(Into::into),
         }),
+        Event::AttemptReturned {
+            attempt,
+            worker,
+            checkpoint,
+        } => Change::AttemptReturned(returned(*attempt, worker, checkpoint.as_ref())),
         Event::Failed { task, attempt, error } => Change::Failed(wire::Failed {
             task: task_id_bytes(*task),
             attempt: attempt.map(Into::into),
@@ -77,6 +91,31 @@ fn change(event: &Event) -> Change {
         Event::Purged { task } => Change::Purged(wire::Purged {
             task: task_id_bytes(*task),
         }),
+        Event::KindPaused { tenant, kind } => Change::KindPaused(paused_kind(tenant, kind)),
+        Event::KindResumed { tenant, kind } => Change::KindResumed(resumed_kind(tenant, kind)),
+    }
+}
+
+fn resumed_kind(tenant: &Tenant, kind: &Kind) -> wire::KindResumed {
+    wire::KindResumed {
+        tenant: tenant.to_string(),
+        kind: kind.to_string(),
+    }
+}
+
+fn returned(attempt: AttemptId, worker: &InstanceId, checkpoint: Option<&Payload>) -> wire::AttemptReturned {
+    wire::AttemptReturned {
+        attempt: Some(attempt.into()),
+        worker: worker.to_string(),
+        checkpoint: checkpoint.map(Into::into),
+    }
+}
+
+/// Pause of a kind, in events and in snapshots.
+pub(super) fn paused_kind(tenant: &Tenant, kind: &Kind) -> wire::KindPaused {
+    wire::KindPaused {
+        tenant: tenant.to_string(),
+        kind: kind.to_string(),
     }
 }
 
@@ -105,10 +144,26 @@ impl TryFrom<wire::Event> for Event {
                 worker: InstanceId::new(it.worker),
                 error: required("attempt_failed.error", it.error)?.try_into()?,
                 retry_at: Timestamp::from_micros(it.retry_at_us),
+                checkpoint: it.checkpoint.map(TryInto::try_into).transpose()?,
             },
             Change::AttemptLost(it) => Event::AttemptLost {
                 attempt: attempt("attempt_lost.attempt", it.attempt)?,
                 worker: InstanceId::new(it.worker),
+                alone: it.alone,
+                checkpoint: it.checkpoint.map(TryInto::try_into).transpose()?,
+            },
+            Change::AttemptReturned(it) => Event::AttemptReturned {
+                attempt: attempt("attempt_returned.attempt", it.attempt)?,
+                worker: InstanceId::new(it.worker),
+                checkpoint: it.checkpoint.map(TryInto::try_into).transpose()?,
+            },
+            Change::KindPaused(it) => Event::KindPaused {
+                tenant: Tenant::new(it.tenant),
+                kind: Kind::new(it.kind),
+            },
+            Change::KindResumed(it) => Event::KindResumed {
+                tenant: Tenant::new(it.tenant),
+                kind: Kind::new(it.kind),
             },
             Change::Failed(it) => Event::Failed {
                 task: task_id("failed.task", &it.task)?,
@@ -142,6 +197,7 @@ impl From<&Submission> for wire::Submitted {
             content_digest: digest_bytes(&submission.content_digest),
             spec: Some((&submission.spec).into()),
             traceparent: traceparent_text(submission.traceparent.as_ref()),
+            retry_of: submission.retry_of.map(task_id_bytes).unwrap_or_default(),
         }
     }
 }
@@ -157,7 +213,15 @@ impl TryFrom<wire::Submitted> for Submission {
             content_digest: content_digest("submitted.content_digest", &submitted.content_digest)?,
             spec: required("submitted.spec", submitted.spec)?.try_into()?,
             traceparent: read_traceparent(submitted.traceparent),
+            retry_of: read_retry_of("submitted.retry_of", &submitted.retry_of)?,
         })
+    }
+}
+
+pub(super) fn read_retry_of(field: &'static str, bytes: &[u8]) -> Result<Option<TaskId>, ConvertError> {
+    match bytes.is_empty() {
+        true => Ok(None),
+        false => task_id(field, bytes).map(Some),
     }
 }
 

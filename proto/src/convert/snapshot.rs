@@ -3,14 +3,15 @@
 //! Promises: a record gives back exactly the task that it was made from. Leaves chunks, checksums and the comparison of
 //! digests to the journal and to the ledger.
 
-use lepton_domain::ids::{Epoch, InstanceId, RequestId, Seq, Tenant, Version};
+use lepton_domain::ids::{Epoch, InstanceId, Kind, RequestId, Seq, Tenant, Version};
 use lepton_domain::ledger::{Header, StateDigest};
-use lepton_domain::task::{Attempt, State, Task};
+use lepton_domain::task::{Attempt, AttemptEnd, History, PastAttempt, State, Task};
 use lepton_domain::time::Timestamp;
 
-use super::event::{read_traceparent, traceparent_text};
+use super::event::{paused_kind, read_retry_of, read_traceparent, traceparent_text};
 use super::{ConvertError, Problem, content_digest, digest_bytes, exact, required, task, task_id, task_id_bytes};
 use crate::journal::v1 as wire;
+use wire::past_attempt::End;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ impl From<&Task> for wire::TaskRecord {
             created_seq: task.created_seq.0,
             epoch: task.version.epoch.0,
             seq: task.version.seq.0,
+            retry_of: task.retry_of.map(task_id_bytes).unwrap_or_default(),
+            history: task.history.as_deref().map(Into::into),
         }
     }
 }
@@ -69,6 +72,64 @@ impl TryFrom<wire::TaskRecord> for Task {
                 seq: Seq(record.seq),
             },
             traceparent: read_traceparent(record.traceparent),
+            retry_of: read_retry_of("task.retry_of", &record.retry_of)?,
+            history: record
+                .history
+                .map(|history| History::try_from(history).map(Box::new))
+                .transpose()?,
+        })
+    }
+}
+
+impl From<&History> for wire::AttemptHistory {
+    fn from(history: &History) -> Self {
+        Self {
+            attempts: history.attempts.iter().map(Into::into).collect(),
+            lone_losses: history.lone_losses,
+            checkpoint: history.checkpoint.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<wire::AttemptHistory> for History {
+    type Error = ConvertError;
+
+    fn try_from(history: wire::AttemptHistory) -> Result<Self, ConvertError> {
+        let attempts = history.attempts.into_iter().map(PastAttempt::try_from);
+        Ok(Self {
+            attempts: attempts.collect::<Result<_, _>>()?,
+            lone_losses: history.lone_losses,
+            checkpoint: history.checkpoint.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<&PastAttempt> for wire::PastAttempt {
+    fn from(past: &PastAttempt) -> Self {
+        Self {
+            attempt: Some((&past.attempt).into()),
+            ended_us: past.ended.as_micros(),
+            end: Some(match &past.end {
+                AttemptEnd::Failed(error) => End::Failed(error.into()),
+                AttemptEnd::Lost => End::Lost(wire::LostWorker {}),
+                AttemptEnd::Returned => End::Returned(wire::DrainedWorker {}),
+            }),
+        }
+    }
+}
+
+impl TryFrom<wire::PastAttempt> for PastAttempt {
+    type Error = ConvertError;
+
+    fn try_from(past: wire::PastAttempt) -> Result<Self, ConvertError> {
+        Ok(Self {
+            attempt: required("history.attempt", past.attempt)?.into(),
+            ended: Timestamp::from_micros(past.ended_us),
+            end: match required("history.end", past.end)? {
+                End::Failed(failure) => AttemptEnd::Failed(failure.try_into()?),
+                End::Lost(_) => AttemptEnd::Lost,
+                End::Returned(_) => AttemptEnd::Returned,
+            },
         })
     }
 }
@@ -117,6 +178,11 @@ pub fn snapshot_header(header: &Header, segment: u64, segment_hash: bytes::Bytes
         task_count: header.tasks,
         opened_epoch: header.opened.0,
         leader: header.leader.as_ref().map(ToString::to_string).unwrap_or_default(),
+        paused: header
+            .paused
+            .iter()
+            .map(|(tenant, kind)| paused_kind(tenant, kind))
+            .collect(),
     }
 }
 
@@ -133,6 +199,11 @@ impl TryFrom<&wire::SnapshotHeader> for Header {
                 .map(|it| InstanceId::new(it.as_str())),
             seq: Seq(header.seq),
             now: Timestamp::from_micros(header.journal_time_us),
+            paused: header
+                .paused
+                .iter()
+                .map(|it| (Tenant::new(it.tenant.as_str()), Kind::new(it.kind.as_str())))
+                .collect(),
             tasks: header.task_count,
             digest: read_state_digest("snapshot.state_digest", &header.state_digest)?,
         })

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use lepton_domain::ids::{ContentDigest, RequestId, TaskId, Tenant, Version};
 use lepton_domain::ledger::Submission;
 use lepton_domain::reason::ApiError;
-use lepton_domain::task::{Content, Encoding, Payload, Priority, RetryPolicy, Spec, State, Task, TaskError};
+use lepton_domain::task::{
+    Attempt, AttemptEnd, Content, Encoding, Payload, Priority, RetryPolicy, Spec, State, Task, TaskError,
+};
+use lepton_domain::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::time::{micros, read_duration, read_timestamp, timestamp};
@@ -61,6 +64,7 @@ pub fn submission(
         content_digest: submit_digest(&spec, &envelope.input_digest),
         spec,
         traceparent: envelope.traceparent,
+        retry_of: None,
     };
     submission.check()?;
     Ok(submission)
@@ -129,7 +133,7 @@ pub fn sha256(content: &[u8]) -> ContentDigest {
 }
 
 /// Digest over everything that the submitter set, which distinguishes a repetition from another submit with the same
-/// request id. Without the deadline, which clients compute anew for every try.
+/// request id. Without deadline and earliest start, which clients compute anew for every try.
 fn submit_digest(spec: &Spec, input: &ContentDigest) -> ContentDigest {
     let mut hash = Fields(Sha256::new());
     hash.bytes(b"lepton.submit.1");
@@ -141,7 +145,8 @@ fn submit_digest(spec: &Spec, input: &ContentDigest) -> ContentDigest {
     hash.bytes(&input.0);
     hash.number(spec.priority.get().into());
     hash.optional(spec.timeout.map(micros));
-    hash.optional(spec.not_before.map(|time| time.as_micros()));
+    // The place of the earliest start, which clients compute anew for every try.
+    hash.optional(None);
     hash.number(spec.retry.max_attempts.into());
     hash.number(micros(spec.retry.initial_backoff));
     hash.number(micros(spec.retry.max_backoff));
@@ -218,7 +223,80 @@ pub fn to_wire(task: &Task, resolved: &Resolved) -> Result<wire::Task, ConvertEr
         worker: running_worker(task),
         // Soft state, which only the leader knows.
         progress: None,
+        retried_from: task.retry_of.map(|id| id.to_string()).unwrap_or_default(),
     })
+}
+
+/// The submission that runs an ended task again: same kind, input and options, without deadline and earliest start, which
+/// are past. `input` is the payload as the new task stores it.
+pub fn resubmission(task: &Task, envelope: Envelope, input: Payload) -> Submission {
+    let spec = Spec {
+        input,
+        deadline: None,
+        not_before: None,
+        ..task.spec.clone()
+    };
+    Submission {
+        id: envelope.id,
+        tenant: envelope.tenant,
+        request_id: envelope.request_id,
+        content_digest: retry_digest(task.id, &submit_digest(&spec, &envelope.input_digest)),
+        spec,
+        traceparent: envelope.traceparent,
+        retry_of: Some(task.id),
+    }
+}
+
+/// Digest of a retry: a request id that made a task by a submit is not repeated by a retry of another one.
+fn retry_digest(task: TaskId, submit: &ContentDigest) -> ContentDigest {
+    let mut hash = Fields(Sha256::new());
+    hash.bytes(b"lepton.retry.1");
+    hash.bytes(&task.as_u128().to_be_bytes());
+    hash.bytes(&submit.0);
+    ContentDigest(hash.0.finalize().into())
+}
+
+/// Attempts at a task, the oldest first: those that another one followed, and the current or last one.
+pub fn attempts(task: &Task) -> Vec<wire::Attempt> {
+    let past = task.history.iter().flat_map(|history| &history.attempts);
+    let past = past.map(|past| {
+        let (state, error) = match &past.end {
+            AttemptEnd::Failed(error) => (wire::AttemptState::Failed, Some(error)),
+            AttemptEnd::Lost => (wire::AttemptState::Lost, None),
+            AttemptEnd::Returned => (wire::AttemptState::Returned, None),
+        };
+        attempt(&past.attempt, state, Some(past.ended), error)
+    });
+    let last = task.attempt.iter().filter_map(|last| {
+        let error = task.error.as_ref();
+        let (state, error) = match task.state {
+            State::Running => (wire::AttemptState::Running, None),
+            State::Succeeded => (wire::AttemptState::Succeeded, None),
+            State::Failed if error.is_some_and(TaskError::is_loss) => (wire::AttemptState::Lost, error),
+            State::Failed => (wire::AttemptState::Failed, error),
+            State::Cancelled | State::Expired => (wire::AttemptState::Stopped, None),
+            // No attempt is current then.
+            State::Blocked | State::Pending => return None,
+        };
+        Some(attempt(last, state, task.ended, error))
+    });
+    past.chain(last).collect()
+}
+
+fn attempt(
+    attempt: &Attempt,
+    state: wire::AttemptState,
+    ended: Option<Timestamp>,
+    error: Option<&TaskError>,
+) -> wire::Attempt {
+    wire::Attempt {
+        number: attempt.number,
+        worker: attempt.worker.to_string(),
+        state: state.into(),
+        start_time: Some(timestamp(attempt.started)),
+        end_time: ended.map(timestamp),
+        error: error.map(Into::into),
+    }
 }
 
 fn running_worker(task: &Task) -> String {

@@ -11,7 +11,7 @@ use lepton_domain::time::Timestamp;
 
 use super::time::timestamp;
 use super::{ConvertError, required};
-use crate::journal::v1::{Attempt, Mark};
+use crate::journal::v1::{Attempt, DrainedWorker, Mark};
 use crate::task::v1 as task;
 use crate::worker::v1 as wire;
 use crate::worker::v1::open_session_request::Message as Request;
@@ -37,6 +37,8 @@ pub struct Assignment {
     pub traceparent: String,
     /// Tenant that submitted the task.
     pub tenant: Tenant,
+    /// Last checkpoint of the attempts before.
+    pub checkpoint: Option<Payload>,
 }
 
 impl TryFrom<wire::Assign> for Assignment {
@@ -52,6 +54,7 @@ impl TryFrom<wire::Assign> for Assignment {
             deadline_in: nonzero(assign.deadline_in_us),
             traceparent: assign.traceparent,
             tenant: assign.tenant.into(),
+            checkpoint: assign.checkpoint.map(TryInto::try_into).transpose()?,
         })
     }
 }
@@ -119,12 +122,13 @@ pub fn draining() -> wire::OpenSessionRequest {
     request(Request::Draining(wire::Draining {}))
 }
 
-/// Progress of a running attempt: a share of 0 to 1 and named figures.
+/// Progress of a running attempt: a share of 0 to 1, named figures, and the last checkpoint.
 pub fn progress<'a>(
     attempt: AttemptId,
     fraction: f64,
     figures: impl IntoIterator<Item = (&'a str, f64)>,
     at: Timestamp,
+    checkpoint: Option<&Payload>,
 ) -> wire::OpenSessionRequest {
     let figures = figures.into_iter().map(|(name, value)| (name.to_owned(), value));
     request(Request::Progress(wire::AttemptProgress {
@@ -135,6 +139,16 @@ pub fn progress<'a>(
             figures: figures.collect(),
             update_time: Some(timestamp(at)),
         }),
+        checkpoint: checkpoint.map(Into::into),
+    }))
+}
+
+/// Report of an attempt that a draining worker hands back.
+pub fn returned(attempt: AttemptId) -> wire::OpenSessionRequest {
+    request(Request::Report(wire::Report {
+        attempt: Some(attempt.into()),
+        outcome: Some(wire::report::Outcome::Returned(DrainedWorker {})),
+        retryable: true,
     }))
 }
 

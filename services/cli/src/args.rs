@@ -170,6 +170,25 @@ pub enum Task {
         /// The task's id.
         id: String,
     },
+    /// Run ended tasks again, each as a new task with the same kind, input and options.
+    #[command(after_help = examples::RETRY)]
+    Retry {
+        /// The tasks' ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Show the attempts at a task: where each ran, and how it ended.
+    #[command(after_help = examples::ATTEMPTS)]
+    Attempts {
+        /// The task's id.
+        id: String,
+    },
+    /// Delete the record of an ended task, from ten minutes after its end.
+    #[command(after_help = examples::DELETE_TASK)]
+    Delete {
+        /// The task's id.
+        id: String,
+    },
 }
 
 /// Submit a task.

@@ -166,19 +166,19 @@ name! {
 
 /// Text that cannot be a [`Tenant`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{:?} is not {NAME_RULE}", excerpt(.0))]
+#[error("{:?} is not 1 to 64 letters, digits, '_', '.' and '-'", excerpt(.0))]
 pub struct NotTenant(String);
 
 impl FromStr for Tenant {
     type Err = NotTenant;
 
     fn from_str(text: &str) -> Result<Self, NotTenant> {
-        let name = is_name(text).then(|| Self::new(text));
+        let name = is_name(&text.to_ascii_lowercase()).then(|| Self::new(text));
         name.ok_or_else(|| NotTenant(text.to_owned()))
     }
 }
 
-/// Grammar of tenants and kinds, for errors.
+/// Grammar of kinds, and but for capitals of tenants, for errors.
 pub(crate) const NAME_RULE: &str = "1 to 64 of a-z, 0-9, '_', '.' and '-'";
 
 /// True for a text that fits [`NAME_RULE`].

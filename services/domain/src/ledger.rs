@@ -3,7 +3,7 @@
 //! Promises: the same events give the same ledger, digest included, on every machine; reads cost what they return.
 //! Leaves the choice of events to [`decide`](decide()), storing them to the journal, and performing effects to the leader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use apply::{IllegalEvent, apply};
@@ -16,8 +16,8 @@ pub use snapshot::{Corrupt, Header};
 
 use self::index::{Facts, Index};
 use crate::admission::Usage;
-use crate::ids::{Epoch, InstanceId, RequestId, Seq, TaskId, Tenant, Version};
-use crate::task::Task;
+use crate::ids::{Epoch, InstanceId, Kind, RequestId, Seq, TaskId, Tenant, Version};
+use crate::task::{State, Task};
 use crate::time::Timestamp;
 
 pub mod apply;
@@ -33,7 +33,9 @@ pub mod snapshot;
 mod tests;
 
 /// Newest format of journal and snapshot that this version reads and writes.
-pub const FORMAT_MAX: u32 = 1;
+pub const FORMAT_MAX: u32 = 2;
+/// Format that brings histories of attempts, checkpoints, returned attempts, repeated tasks and paused kinds.
+pub const HISTORY_FORMAT: u32 = 2;
 
 /// All tasks and the indexes over them. Owned by one task of the scheduler; changed by [`apply`](apply()) alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,7 @@ pub struct Ledger {
     seq: Seq,
     now: Timestamp,
     tasks: BTreeMap<TaskId, Entry>,
+    paused: BTreeSet<(Tenant, Kind)>,
     index: Index,
     digest: StateDigest,
 }
@@ -84,6 +87,7 @@ impl Ledger {
             seq: Seq(0),
             now: Timestamp::from_micros(0),
             tasks: BTreeMap::new(),
+            paused: BTreeSet::new(),
             index: Index::default(),
             digest: StateDigest::EMPTY,
         }
@@ -123,6 +127,26 @@ impl Ledger {
     /// Running tasks, in the order of their submits.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.index.running().filter_map(|id| self.task(&id))
+    }
+
+    /// Reports whether tasks of this kind wait because their tenant has paused it.
+    pub fn is_paused(&self, tenant: &Tenant, kind: &Kind) -> bool {
+        !self.paused.is_empty() && self.paused.contains(&(tenant.clone(), kind.clone()))
+    }
+
+    /// Reports whether a task waits to start, and its kind is not paused.
+    pub fn may_start(&self, task: &Task) -> bool {
+        task.state == State::Pending && !self.is_paused(&task.tenant, &task.spec.kind)
+    }
+
+    /// Tasks that [may start](Self::may_start), in the order of their submits.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.pending().filter(|task| self.may_start(task))
+    }
+
+    /// Paused kinds of all tenants.
+    pub fn paused(&self) -> &BTreeSet<(Tenant, Kind)> {
+        &self.paused
     }
 
     /// Holdings of a tenant, for [`admit`](crate::admission::admit).
@@ -173,7 +197,7 @@ impl Ledger {
         self.format
     }
 
-    /// Digest over all tasks. Costs nothing, as it is maintained incrementally.
+    /// Digest over all tasks and paused kinds. Costs nothing, as it is maintained incrementally.
     pub fn digest(&self) -> StateDigest {
         self.digest
     }
@@ -219,6 +243,22 @@ impl Ledger {
         self.digest.remove(&entry.moving);
         entry.moving = StateDigest::moving(task);
         self.digest.add(&entry.moving);
+    }
+
+    fn pause(&mut self, tenant: &Tenant, kind: &Kind) -> bool {
+        let new = self.paused.insert((tenant.clone(), kind.clone()));
+        if new {
+            self.digest.add(&StateDigest::of_paused(tenant, kind));
+        }
+        new
+    }
+
+    fn resume(&mut self, tenant: &Tenant, kind: &Kind) -> bool {
+        let known = self.paused.remove(&(tenant.clone(), kind.clone()));
+        if known {
+            self.digest.remove(&StateDigest::of_paused(tenant, kind));
+        }
+        known
     }
 
     fn erase(&mut self, id: TaskId) {

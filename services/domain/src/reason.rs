@@ -129,6 +129,10 @@ reasons! {
     // The state of things forbids it: do not retry as it is.
     /// Cancel of a task that ended otherwise.
     TaskEnded = "TASK_ENDED", FailedPrecondition;
+    /// A task that has not ended cannot be deleted or run again.
+    TaskNotEnded = "TASK_NOT_ENDED", FailedPrecondition;
+    /// A record that must be kept a while longer, because its request id counts on it.
+    TaskRetained = "TASK_RETAINED", FailedPrecondition;
     /// A report from an attempt that is not the current one.
     AttemptStale = "ATTEMPT_STALE", FailedPrecondition;
     /// A success that came after the task had ended.

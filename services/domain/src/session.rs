@@ -37,6 +37,10 @@ pub struct Session {
     pub last_heard: Timestamp,
     /// Set once it accepts no more attempts.
     pub draining: bool,
+    /// Attempt of a [suspect](Task::is_suspect), beside which it runs nothing else.
+    pub exclusive: Option<AttemptId>,
+    /// Set while it accepts nothing, so that it becomes idle for a suspect.
+    pub reserved: bool,
 }
 
 impl Session {
@@ -50,13 +54,15 @@ impl Session {
             running: BTreeSet::new(),
             last_heard: now,
             draining: false,
+            exclusive: None,
+            reserved: false,
         }
     }
 
     /// Number of attempts that it can accept now.
     pub fn credits(&self) -> u32 {
         let busy = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        if self.draining {
+        if self.draining || self.reserved || self.exclusive.is_some() {
             0
         } else {
             self.slots.saturating_sub(busy)
@@ -69,8 +75,26 @@ impl Session {
         self.credits() > 0 && self.running.insert(attempt)
     }
 
+    /// Reports whether it runs nothing and accepts an attempt.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty() && !self.draining
+    }
+
+    /// Adds the attempt of a suspect, if the worker is idle; until its end nothing else is assigned.
+    #[must_use]
+    pub fn assign_alone(&mut self, attempt: AttemptId) -> bool {
+        let idle = self.is_idle();
+        if idle {
+            self.running.insert(attempt);
+            self.exclusive = Some(attempt);
+            self.reserved = false;
+        }
+        idle
+    }
+
     /// Removes an attempt; returns whether it was there.
     pub fn finish(&mut self, attempt: &AttemptId) -> bool {
+        self.exclusive.take_if(|alone| alone == attempt);
         self.running.remove(attempt)
     }
 
@@ -87,6 +111,7 @@ impl Session {
     /// Replaces the running attempts by those that the worker declares; the caller reconciles the difference.
     pub fn declare(&mut self, attempts: impl IntoIterator<Item = AttemptId>) {
         self.running = attempts.into_iter().collect();
+        self.exclusive = None;
     }
 }
 
@@ -157,7 +182,13 @@ pub fn overdue(
     let lost = |task: &Task| {
         let worker = task.attempt.as_ref()?.worker.clone();
         let attempt = task.running_attempt()?;
-        (!held(&attempt, &worker)).then_some(Command::Lose { attempt, worker })
+        (!held(&attempt, &worker)).then_some(Command::Lose {
+            attempt,
+            worker,
+            // What ran beside it before the takeover is not known.
+            alone: false,
+            checkpoint: None,
+        })
     };
     ledger.running().filter_map(|task| lost(task)).collect()
 }

@@ -34,6 +34,7 @@ pub const TABLE: &[(State, Step, State)] = &[
     (State::Running, Step::Succeed, State::Succeeded),
     (State::Running, Step::Retry, State::Pending),
     (State::Running, Step::Lose, State::Pending),
+    (State::Running, Step::Return, State::Pending),
     (State::Running, Step::Fail, State::Failed),
     (State::Running, Step::Cancel, State::Cancelled),
     (State::Running, Step::Expire, State::Expired),
@@ -73,6 +74,8 @@ pub enum Step {
     Fail,
     /// The worker of the attempt is lost.
     Lose,
+    /// The worker of the attempt drains and hands it back.
+    Return,
     /// The user cancels it.
     Cancel,
     /// The deadline passed.
@@ -176,9 +179,29 @@ pub struct Task {
     pub version: Version,
     /// Submitter's W3C trace context.
     pub traceparent: Option<Arc<str>>,
+    /// Ended task that this one runs again.
+    pub retry_of: Option<TaskId>,
+    /// Earlier attempts; absent while there are none, as for most tasks.
+    pub history: Option<Box<History>>,
 }
 
 impl Task {
+    /// Attempts whose worker was lost while it ran nothing else.
+    pub fn lone_losses(&self) -> u32 {
+        self.history.as_ref().map_or(0, |history| history.lone_losses)
+    }
+
+    /// Checkpoint for the next attempt.
+    pub fn checkpoint(&self) -> Option<&Payload> {
+        self.history.as_ref()?.checkpoint.as_ref()
+    }
+
+    /// Reports whether it must run alone on its worker: it was lost before, so it may be what ends workers. Losses from
+    /// before histories were kept do not count.
+    pub fn is_suspect(&self) -> bool {
+        self.losses > 0 && self.history.is_some()
+    }
+
     /// Id of the current attempt, while one is running.
     pub fn running_attempt(&self) -> Option<AttemptId> {
         let attempt = self.attempt.as_ref().filter(|_| self.state == State::Running)?;
@@ -203,6 +226,57 @@ pub struct Attempt {
     pub worker: InstanceId,
     /// Start, in journal time.
     pub started: Timestamp,
+}
+
+/// Attempts of a [`Task`] before the current one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    /// Earlier attempts, oldest first; at most [`History::ATTEMPTS_MAX`], of which the newest stay.
+    pub attempts: Vec<PastAttempt>,
+    /// Losses of a worker that ran nothing else; see [`Task::is_suspect`].
+    pub lone_losses: u32,
+    /// Last checkpoint, for the next attempt.
+    pub checkpoint: Option<Payload>,
+}
+
+impl History {
+    /// Most attempts that are kept.
+    pub const ATTEMPTS_MAX: usize = 16;
+    /// Longest kept error message of an attempt, in bytes.
+    pub const MESSAGE_BYTES_MAX: usize = 256;
+
+    /// Adds an attempt that has ended, and its checkpoint if it left one.
+    pub fn record(&mut self, attempt: PastAttempt, checkpoint: Option<&Payload>) {
+        if self.attempts.len() == Self::ATTEMPTS_MAX {
+            self.attempts.remove(0);
+        }
+        self.attempts.push(attempt);
+        if let Some(checkpoint) = checkpoint {
+            self.checkpoint = Some(checkpoint.clone());
+        }
+    }
+}
+
+/// Ended attempt of a [`Task`] that another one followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// Attempt.
+    pub attempt: Attempt,
+    /// End, in journal time.
+    pub ended: Timestamp,
+    /// Cause of its end.
+    pub end: AttemptEnd,
+}
+
+/// End of an attempt that another one followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// Its handler failed with this error.
+    Failed(TaskError),
+    /// Its worker was lost.
+    Lost,
+    /// Its worker drained and handed it back.
+    Returned,
 }
 
 /// Error of an attempt or a task.
@@ -234,6 +308,16 @@ impl TaskError {
     /// Reports whether the task ended because its workers were lost, and not by an error of its handler.
     pub fn is_loss(&self) -> bool {
         self.reason == Reason::Poison.as_str() || self.reason == Reason::WorkerLost.as_str()
+    }
+
+    /// Copy whose message is cut to this many bytes.
+    #[must_use]
+    pub fn excerpt(&self, message_bytes_max: usize) -> Self {
+        Self {
+            message: head(&self.message, message_bytes_max).to_owned(),
+            reason: self.reason.clone(),
+            code: self.code,
+        }
     }
 
     /// Cuts reason and message to what an event may carry.

@@ -15,6 +15,7 @@ use lepton_core::context::Context;
 use lepton_core::error::is_retryable;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::ids::{ContentDigest, RequestId, TaskId};
+use lepton_domain::ledger::Submission;
 use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::Encoding;
 use lepton_mesh::channel::leader::LeaderChannel;
@@ -40,6 +41,7 @@ use crate::request::Caller;
 mod batch;
 pub mod config;
 mod dispatch_state;
+mod ended;
 mod error;
 pub mod etcd_health;
 mod grpc;
@@ -164,23 +166,32 @@ impl Tasks {
         };
         let payload = self.payloads.store_input(id, encoding, input.clone()).await?;
         let known = KnownInput::new(&payload, input);
-        let dispatch = DispatchState::new();
-        let draft = self.payloads.draft(id, &payload, &dispatch);
         let submitted = match submission(&request, envelope, payload) {
-            Ok(submission) => {
-                let submit = Request::Submit(Box::new((&submission).into()));
-                self.ask(submit, dispatch, deadline).await
+            Ok(submission) => self.hand_in(&submission, deadline).await,
+            Err(error) => {
+                if known.is_some() {
+                    self.payloads.discard(id).await;
+                }
+                Err(error)
             }
-            Err(error) => Err(error),
         };
-        if let Some(draft) = draft
-            && has_no_task(&submitted, id)
-        {
-            draft.discard().await;
-        }
         let task = submitted.map_err(|error| with_request_id(error, &request.request_id))?;
         let resolved = self.payloads.resolve(&task.task, known.as_ref()).await?;
         Ok(View::new(task, resolved))
+    }
+
+    /// Hands a submission to the leader. Its input is deleted from the blob store where no task has come of it.
+    async fn hand_in(&self, submission: &Submission, deadline: Option<Deadline>) -> Result<TaskSnapshot, ApiError> {
+        let dispatch = DispatchState::new();
+        let draft = self.payloads.draft(submission.id, &submission.spec.input, &dispatch);
+        let submit = Request::Submit(Box::new(submission.into()));
+        let submitted = self.ask(submit, dispatch, deadline).await;
+        if let Some(draft) = draft
+            && has_no_task(&submitted, submission.id)
+        {
+            draft.discard().await;
+        }
+        submitted
     }
 
     /// Reads a task as it is now.
@@ -191,15 +202,25 @@ impl Tasks {
         view: TaskView,
         deadline: Option<Deadline>,
     ) -> Result<View, ApiError> {
-        let query = GetQuery {
-            task: task_id_bytes(parse_id(id)?),
-            tenant: caller.tenant.as_str().to_owned(),
-        };
-        let task = self.ask(Request::Get(query), DispatchState::new(), deadline).await?;
+        let task = self.record(caller, id, deadline).await?;
         match view {
             TaskView::Basic => Ok(View::basic(task)),
             _ => self.view(task).await,
         }
+    }
+
+    /// Reads the record of a task, without its large payloads.
+    pub async fn record(
+        &self,
+        caller: &Caller,
+        id: &str,
+        deadline: Option<Deadline>,
+    ) -> Result<TaskSnapshot, ApiError> {
+        let query = GetQuery {
+            task: task_id_bytes(parse_id(id)?),
+            tenant: caller.tenant.as_str().to_owned(),
+        };
+        self.ask(Request::Get(query), DispatchState::new(), deadline).await
     }
 
     /// Cancels a task.

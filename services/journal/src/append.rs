@@ -34,6 +34,8 @@ pub const SEGMENT_BYTES_MAX: usize = 1 << 20;
 /// Content of the next segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
+    /// Format of the segment: that of the ledger before the first event.
+    pub format: u32,
     /// Journal time; not before that of the segment before.
     pub time: Timestamp,
     /// Number of the first event.
@@ -289,6 +291,7 @@ impl Writer {
 /// Encodes a draft as the segment after `before`.
 pub(super) fn prepare(before: &Position, epoch: Epoch, draft: &Draft) -> Result<InFlight, AppendError> {
     let Draft {
+        format,
         time,
         first_seq,
         state_digest,
@@ -304,7 +307,7 @@ pub(super) fn prepare(before: &Position, epoch: Epoch, draft: &Draft) -> Result<
         });
     }
     let segment = wire::Segment {
-        format: codec::FORMAT,
+        format: *format,
         epoch: epoch.0,
         number: before.segment + 1,
         previous_hash: replay::previous_hash(before),

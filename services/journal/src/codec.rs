@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use lepton_domain::ids::{Epoch, Seq};
-use lepton_domain::ledger::{Corrupt, Event, IllegalEvent};
+use lepton_domain::ledger::{Corrupt, Event, FORMAT_MAX, IllegalEvent};
 use lepton_domain::task::{Content, Payload, Task};
 use lepton_proto::convert::ConvertError;
 use lepton_proto::journal::v1 as wire;
@@ -15,8 +15,8 @@ use prost::Message;
 #[cfg(test)]
 mod tests;
 
-/// The format of segments, chunks and manifests that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format of manifests.
+pub const MANIFEST_FORMAT: u32 = 1;
 
 /// A BLAKE3.
 pub type Hash = [u8; 32];
@@ -53,7 +53,7 @@ pub enum Damage {
     #[error("it cannot be decoded: {0}")]
     Malformed(#[from] prost::DecodeError),
     /// A later version wrote it.
-    #[error("it has format {0}, this version reads up to {FORMAT}: upgrade")]
+    #[error("it has format {0}, this version reads up to {FORMAT_MAX}: upgrade")]
     Format(u32),
     /// A later version wrote event number so-and-so of it.
     #[error("its event {0} is of a kind that this version does not know: upgrade")]
@@ -121,13 +121,28 @@ pub fn encoded_len(event: &Event) -> usize {
             let pairs: usize = maps.map(|(key, value)| key.len() + value.len() + 12).sum();
             names + pairs + payload_len(&it.spec.input) + it.traceparent.as_ref().map_or(0, |text| text.len()) + FIXED
         }
-        Event::Started { worker, .. } | Event::AttemptLost { worker, .. } => worker.as_str().len(),
+        Event::Started { worker, .. } => worker.as_str().len(),
+        Event::AttemptLost { worker, checkpoint, .. } | Event::AttemptReturned { worker, checkpoint, .. } => {
+            worker.as_str().len() + optional_len(checkpoint.as_ref())
+        }
         Event::Succeeded { worker, output, .. } => worker.as_str().len() + payload_len(output),
-        Event::AttemptFailed { worker, error, .. } => worker.as_str().len() + error.reason.len() + error.message.len(),
+        Event::AttemptFailed {
+            worker,
+            error,
+            checkpoint,
+            ..
+        } => worker.as_str().len() + error.reason.len() + error.message.len() + optional_len(checkpoint.as_ref()),
         Event::Failed { error, .. } => error.reason.len() + error.message.len(),
         Event::Cancelled { message, .. } => message.len(),
+        Event::KindPaused { tenant, kind } | Event::KindResumed { tenant, kind } => {
+            tenant.as_str().len() + kind.as_str().len()
+        }
     };
     FIXED + EVENT_FRAME_BYTES + text
+}
+
+fn optional_len(payload: Option<&Payload>) -> usize {
+    payload.map_or(0, payload_len)
 }
 
 fn payload_len(payload: &Payload) -> usize {
@@ -189,21 +204,26 @@ pub fn task(record: wire::TaskRecord) -> Result<Task, Damage> {
     let mut task = Task::try_from(record)?;
     own(&mut task.spec.input);
     task.output.iter_mut().for_each(own);
+    task.history
+        .iter_mut()
+        .filter_map(|history| history.checkpoint.as_mut())
+        .for_each(own);
     Ok(task)
 }
 
 /// Decodes the manifest.
 pub fn decode_manifest(bytes: &[u8]) -> Result<wire::Manifest, Damage> {
     let manifest = wire::Manifest::decode(bytes)?;
-    check_format(manifest.format)?;
-    Ok(manifest)
+    match manifest.format == MANIFEST_FORMAT {
+        true => Ok(manifest),
+        false => Err(Damage::Format(manifest.format)),
+    }
 }
 
 fn check_format(format: u32) -> Result<(), Damage> {
-    if format == FORMAT {
-        Ok(())
-    } else {
-        Err(Damage::Format(format))
+    match (1..=FORMAT_MAX).contains(&format) {
+        true => Ok(()),
+        false => Err(Damage::Format(format)),
     }
 }
 
@@ -218,6 +238,9 @@ fn own_payload(mut event: Event) -> Event {
     match &mut event {
         Event::Submitted(submission) => own(&mut submission.spec.input),
         Event::Succeeded { output, .. } => own(output),
+        Event::AttemptFailed { checkpoint, .. }
+        | Event::AttemptLost { checkpoint, .. }
+        | Event::AttemptReturned { checkpoint, .. } => checkpoint.iter_mut().for_each(own),
         _ => {}
     }
     event

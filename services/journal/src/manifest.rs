@@ -56,7 +56,7 @@ impl Writer {
         self.check_snapshot(&new).await?;
         let dropped = self.manifest.older.clone();
         let next = Manifest {
-            format: codec::FORMAT,
+            format: codec::MANIFEST_FORMAT,
             newest: Some(new),
             older: self.manifest.newest.clone(),
         };

@@ -14,7 +14,7 @@ use lepton_proto::convert::snapshot::snapshot_header;
 use lepton_proto::journal::v1::{SnapshotChunk, SnapshotHeader, SnapshotRef, TaskRecord};
 use prost::Message;
 
-use super::codec::{self, Damage, FORMAT};
+use super::codec::{self, Damage};
 pub use super::error::SnapshotError;
 use super::fence::Repetition;
 use super::{Position, Replica};
@@ -79,7 +79,7 @@ pub async fn write(etcd: &Etcd, id: &str, position: &Position, frozen: &Frozen) 
     let mut tasks = tasks.iter().map(record).peekable();
     let (mut number, mut bytes) = (0, 0);
     while head.is_some() || tasks.peek().is_some() {
-        let chunk = codec::encode_chunk(fill(number, head.take(), &mut tasks));
+        let chunk = codec::encode_chunk(fill(header.format, number, head.take(), &mut tasks));
         bytes += chunk.len() as u64;
         put(etcd, etcd.keys().snapshot_chunk(id, number), &chunk).await?;
         number += 1;
@@ -94,12 +94,13 @@ pub async fn write(etcd: &Etcd, id: &str, position: &Position, frozen: &Frozen) 
 
 /// The next chunk: as many tasks as fit, at least one.
 fn fill(
+    format: u32,
     number: u32,
     header: Option<SnapshotHeader>,
     tasks: &mut std::iter::Peekable<impl Iterator<Item = TaskRecord>>,
 ) -> SnapshotChunk {
     let mut chunk = SnapshotChunk {
-        format: FORMAT,
+        format,
         number,
         header,
         tasks: Vec::new(),

@@ -128,6 +128,7 @@ async fn begin(
 ) -> Result<Outcome, TakeoverError> {
     let before = &replica.position;
     let draft = Draft {
+        format: replica.ledger.format(),
         time: journal_time(before, now),
         first_seq: before.seq.next(),
         state_digest: replica.ledger.digest(),

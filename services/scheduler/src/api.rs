@@ -60,6 +60,10 @@ impl SchedulerService for SchedulerApi {
         Ok(Response::new(self.list(request.into_inner()).await?))
     }
 
+    async fn paused_kinds(&self, request: Request<proto::PausedKindsRequest>) -> RpcResult<proto::PausedKindsResponse> {
+        Ok(Response::new(self.paused(request.into_inner()).await?))
+    }
+
     async fn watch_task(&self, request: Request<proto::WatchTaskRequest>) -> RpcResult<Self::WatchTaskStream> {
         let updates = self.watch(request.into_inner()).await?;
         let responses = futures::stream::unfold((updates, Next::First), next_state);
@@ -84,6 +88,21 @@ impl SchedulerApi {
         Ok(proto::ListTasksResponse {
             tasks: page.tasks.iter().map(|task| task.as_ref().into()).collect(),
             next_before_seq: page.next.map_or(0, |seq| seq.0),
+        })
+    }
+
+    async fn paused(&self, request: proto::PausedKindsRequest) -> Result<proto::PausedKindsResponse, CallError> {
+        let (reply, kinds) = oneshot::channel();
+        let named = (!request.kind.is_empty()).then(|| Kind::new(request.kind));
+        let call = Call::PausedKinds {
+            tenant: Tenant::new(request.tenant),
+            change: named.map(|kind| (kind, request.pause)),
+            reply,
+        };
+        self.leader.get()?.send(Message::Call(call)).await?;
+        let kinds = kinds.await.unwrap_or(Err(CallError::Resigned))?;
+        Ok(proto::PausedKindsResponse {
+            kinds: kinds.iter().map(ToString::to_string).collect(),
         })
     }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use lepton_domain::admission::Limits;
-use lepton_domain::ledger::Policy;
+use lepton_domain::ledger::{FORMAT_MAX, Policy};
 use lepton_mesh::config::{Common, ServiceConfig, duration};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,18 @@ pub struct Tuning {
     pub history: Duration,
     /// Bytes of segments after which a snapshot is made.
     pub snapshot_bytes: u64,
+    /// Newest format that may be written; 0 for the newest that this version knows.
+    pub format_max: u32,
+}
+
+impl Tuning {
+    /// Newest format that this scheduler announces.
+    pub(crate) fn format_max(&self) -> u32 {
+        match self.format_max {
+            0 => FORMAT_MAX,
+            limit => limit.min(FORMAT_MAX),
+        }
+    }
 }
 
 impl Default for Tuning {
@@ -55,6 +67,7 @@ impl Default for Tuning {
             stall_after: Duration::from_secs(1),
             history: Duration::from_secs(300),
             snapshot_bytes: 64 * 1024 * 1024,
+            format_max: 0,
         }
     }
 }

@@ -153,6 +153,7 @@ enum IntakeCommand {
     Submit(Box<Submission>),
     Cancel(lepton_domain::ids::TaskId, proto::CancelCommand),
     Get(lepton_domain::ids::TaskId, Tenant),
+    Purge(lepton_domain::ids::TaskId, Tenant),
 }
 
 impl IntakeCommand {
@@ -162,6 +163,7 @@ impl IntakeCommand {
             Request::Submit(submit) => Ok(Self::Submit(submission(*submit)?)),
             Request::Cancel(cancel) => Ok(Self::Cancel(task(&cancel.task)?, cancel)),
             Request::Get(get) => Ok(Self::Get(task(&get.task)?, Tenant::new(get.tenant))),
+            Request::Purge(purge) => Ok(Self::Purge(task(&purge.task)?, Tenant::new(purge.tenant))),
         }
     }
 
@@ -175,6 +177,11 @@ impl IntakeCommand {
                 responder,
             },
             Self::Get(task, tenant) => Call::Get {
+                tenant,
+                task,
+                responder,
+            },
+            Self::Purge(task, tenant) => Call::Purge {
                 tenant,
                 task,
                 responder,

@@ -29,6 +29,7 @@ use self::ready_queue::ReadyQueue;
 use self::release::Release;
 use self::sessions::Sessions;
 use crate::error::LeadershipLost;
+use crate::formats::SupportedFormats;
 use crate::high_water_mark::HighWaterMark;
 use crate::message::Message;
 use crate::status::SchedulerStatus;
@@ -72,6 +73,7 @@ pub(crate) struct Leader {
     maintenance: Maintenance,
     sweeper: Sweeper,
     status: watch::Sender<SchedulerStatus>,
+    formats: SupportedFormats,
     high_water: HighWaterMark,
     /// Attempts whose end has committed and has not been published yet.
     finished: u64,
@@ -83,7 +85,7 @@ impl Leader {
         let now = clock.now();
         let journal = writer.end();
         let mut ready = ReadyQueue::default();
-        ledger.pending().for_each(|task| ready.enqueue(task, now));
+        ledger.waiting().for_each(|task| ready.enqueue(task, now));
         let stores = Stores {
             etcd: ctx.etcd,
             blobs: ctx.blobs,
@@ -99,6 +101,7 @@ impl Leader {
             decider: Decider::new(ledger, ctx.policy, CommitPipeline::start(writer, &ctx.tuning)),
             sweeper: ctx.sweeper,
             status: ctx.status,
+            formats: ctx.formats,
             high_water: ctx.high_water,
             finished: 0,
         }
@@ -164,7 +167,7 @@ impl Leader {
         self.decider.refuse_stalled(now);
         let releases = self.sessions.tick(&mut self.decider, &mut self.ready, now);
         self.decider.reads.wait_all(releases);
-        self.decider.tick(now);
+        self.decider.tick(self.formats.common(), now);
         assign::assign(&mut self.decider, &mut self.sessions, &mut self.ready, now);
         self.decider.check()?;
         self.decider.start_write(&mut self.maintenance, now)
@@ -217,11 +220,7 @@ impl Leader {
                 self.sessions.settle(report);
             }
             Release::Dispatch { number, attempt } => self.sessions.dispatch(number, attempt, ledger, now),
-            Release::Effect(Effect::Enqueue(id)) => {
-                if let Some(task) = ledger.task(&id) {
-                    self.ready.enqueue(task, now);
-                }
-            }
+            Release::Effect(Effect::Enqueue(id)) => self.ready.enqueue_if_startable(ledger, &id, now),
             Release::Effect(Effect::Dequeue(id)) => self.ready.remove(&id),
             Release::Effect(Effect::Stop { attempt, worker }) => self.sessions.stop(&worker, attempt),
             Release::Effect(Effect::DeleteBlobs(task)) => self.sweeper.delete(task),

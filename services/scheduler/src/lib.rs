@@ -8,6 +8,7 @@ mod api;
 mod compaction;
 mod config;
 mod error;
+mod formats;
 mod high_water_mark;
 mod intake;
 mod leader;

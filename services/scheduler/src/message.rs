@@ -61,6 +61,18 @@ pub(crate) enum Call {
         message: String,
         responder: Responder,
     },
+    /// Delete the record of an ended task.
+    Purge {
+        tenant: Tenant,
+        task: TaskId,
+        responder: Responder,
+    },
+    /// Pause (true) or resume a kind, if one is named, and read which are paused.
+    PausedKinds {
+        tenant: Tenant,
+        change: Option<(Kind, bool)>,
+        reply: oneshot::Sender<Result<Vec<Kind>, CallError>>,
+    },
     /// Read a task.
     Get {
         tenant: Tenant,
@@ -111,8 +123,12 @@ pub(crate) enum SessionEvent {
     },
     /// The worker is alive.
     Heartbeat,
-    /// An attempt has reported [`Progress`].
-    Progress { attempt: AttemptId, progress: Progress },
+    /// An attempt has reported [`Progress`], with a checkpoint if it has one.
+    Progress {
+        attempt: AttemptId,
+        progress: Progress,
+        checkpoint: Option<Payload>,
+    },
     /// The worker takes nothing new.
     Draining,
     /// An attempt has ended.
@@ -148,6 +164,8 @@ pub(crate) enum AttemptOutcome {
     Output(Payload),
     /// It failed, and another attempt may help or not.
     Failure { error: TaskError, retryable: bool },
+    /// Its worker drains and hands it back.
+    Returned,
 }
 
 /// A message of the leader to a worker.

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::compaction::compact;
 use crate::config::Config;
 use crate::error::{LeadershipLost, RunError};
+use crate::formats::SupportedFormats;
 use crate::high_water_mark::HighWaterMark;
 use crate::leader::{JournalClock, Leader, LeaderContext};
 use crate::leader_handle::LeaderHandle;
@@ -44,6 +45,8 @@ pub(crate) struct RoleLoop {
     pub standby: Standby,
     /// The settings.
     pub config: Config,
+    /// Formats of the journal that the schedulers support.
+    pub formats: SupportedFormats,
     /// The furthest mark received; see [`HighWaterMark`].
     pub high_water: HighWaterMark,
     /// Slot of the leader's handle, filled while this scheduler leads.
@@ -108,6 +111,7 @@ impl RoleLoop {
             sweeper,
             random: self.standby.context.random.clone(),
             status: self.standby.status.clone(),
+            formats: self.formats.clone(),
             high_water: self.high_water.clone(),
         }
     }

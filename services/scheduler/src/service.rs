@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 use crate::api::SchedulerApi;
 use crate::config::Config;
 use crate::error::RunError;
+use crate::formats::{FORMAT_LABEL, SupportedFormats};
 use crate::high_water_mark::HighWaterMark;
 use crate::leader_handle::{LeaderHandle, LocalLeader};
 use crate::role::RoleLoop;
@@ -142,7 +143,7 @@ impl Scheduler {
             state: NodeState::Starting,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.context.clock.now(),
-            metadata: BTreeMap::new(),
+            metadata: BTreeMap::from([(FORMAT_LABEL.to_owned(), self.config.journal.format_max().to_string())]),
         }
     }
 
@@ -168,6 +169,7 @@ impl Scheduler {
         };
         RoleLoop {
             standby,
+            formats: SupportedFormats::new(directory, self.instance.clone()),
             config: self.config.clone(),
             high_water,
             slot,

@@ -46,6 +46,7 @@ enum Command {
     Assign { assignment: Box<Assignment> },
     Stop { attempt: AttemptId },
     Settle { attempt: AttemptId },
+    HandBack,
 }
 
 /// Destination of reports while a session lasts.
@@ -101,6 +102,11 @@ impl AttemptsHandle {
     /// Forgets an attempt whose report was committed.
     pub(crate) async fn settle(&self, attempt: AttemptId) -> Result<(), AttemptsGone> {
         self.send(Command::Settle { attempt }).await
+    }
+
+    /// Hands every running attempt back to the leader, which has another worker run it.
+    pub(crate) async fn hand_back(&self) -> Result<(), AttemptsGone> {
+        self.send(Command::HandBack).await
     }
 
     /// Waits until no attempt runs and every report is settled.
@@ -184,6 +190,13 @@ impl Attempts {
             Command::Assign { assignment } => self.assign(*assignment),
             Command::Stop { attempt } => self.table.stop(attempt),
             Command::Settle { attempt } => self.table.settle(attempt),
+            Command::HandBack => {
+                // The latest checkpoints go first.
+                self.send_progress();
+                for message in self.table.hand_back() {
+                    self.send(message);
+                }
+            }
         }
     }
 

@@ -41,6 +41,9 @@ pub struct Tasks {
     /// Longest run of an attempt whose task sets none.
     #[serde(with = "duration")]
     pub timeout: Duration,
+    /// Time for attempts to end by themselves in a drain; those that still run then are handed back, and run elsewhere.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
     /// Labels that the requirements of tasks are compared with.
     pub labels: BTreeMap<String, String>,
 }
@@ -52,6 +55,7 @@ impl Default for Tasks {
             compute: 0,
             payload_bytes_max: 512 << 20,
             timeout: Duration::from_secs(60 * 60),
+            drain_timeout: Duration::from_secs(20),
             labels: BTreeMap::new(),
         }
     }

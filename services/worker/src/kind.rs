@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use lepton_core::error::is_retryable;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::{ApiError, Reason};
-use lepton_domain::task::{Encoding, TaskError};
+use lepton_domain::task::{Encoding, Payload, TaskError};
 use tokio_util::sync::CancellationToken;
 
 use crate::active_time::ActiveTimer;
@@ -29,6 +29,8 @@ pub(crate) struct Input {
     pub(crate) trace_id: String,
     /// Receiver of progress reports.
     pub(crate) progress: Progress,
+    /// Last checkpoint of the attempts before.
+    pub(crate) checkpoint: Option<Payload>,
     /// Measures the attempt's active time; to be paused while the attempt waits for others.
     pub(crate) timer: ActiveTimer,
 }

@@ -40,8 +40,8 @@ use crate::task_runtime::TaskRuntime;
 
 mod stack;
 
-/// Longest drain.
-const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// Time for reports of attempts that are handed back to be committed.
+const HAND_BACK_MAX: Duration = Duration::from_secs(9);
 /// Time for gateways and the leader to notice a drain before anything closes.
 const DRAIN_NOTICE: Duration = Duration::from_millis(250);
 
@@ -115,7 +115,7 @@ impl entry::Service for Worker {
             loading.spawn(loader.run().in_current_span());
         }
         let limits = Limits {
-            drain_timeout: DRAIN_MAX,
+            drain_timeout: self.config.tasks.drain_timeout + HAND_BACK_MAX,
             ..Limits::default()
         };
         let app = stack::router(&self, &draining, &closing);
@@ -212,7 +212,7 @@ impl Worker {
             }
             Ok(())
         };
-        let drained = timeout(DRAIN_MAX - DRAIN_NOTICE, all).await;
+        let drained = timeout(self.config.tasks.drain_timeout + HAND_BACK_MAX, all).await;
         if drained.is_err() {
             tracing::warn!("not all attempts ended in time; the leader runs them elsewhere");
         }
@@ -267,6 +267,7 @@ impl Worker {
             readiness: self.readiness.clone(),
             draining,
             notice: DRAIN_NOTICE,
+            drain_timeout: self.config.tasks.drain_timeout,
         }
     }
 }

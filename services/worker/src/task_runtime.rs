@@ -19,6 +19,7 @@ use lepton_mesh::memory_budget::MemoryBudget;
 use lepton_mesh::server::health::Readiness;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::attempts::runner::AttemptRunner;
@@ -57,6 +58,8 @@ pub(crate) struct TaskRuntime {
     pub(crate) draining: Shutdown,
     /// Time for the leader to notice a drain.
     pub(crate) notice: Duration,
+    /// Time for attempts to end by themselves; those that still run then are handed back.
+    pub(crate) drain_timeout: Duration,
 }
 
 impl TaskRuntime {
@@ -68,7 +71,7 @@ impl TaskRuntime {
         };
         self.opened.send_replace(Some(blobs.clone()));
         let draining = self.draining.clone();
-        let notice = self.notice;
+        let (notice, drain_timeout) = (self.notice, self.drain_timeout);
         let (attempts, handle) = Attempts::new(self.runner(blobs), self.identity.slots);
         let context = self.context.clone();
         let session = self.session(handle.clone());
@@ -79,7 +82,12 @@ impl TaskRuntime {
             draining.triggered().await;
             // Assignments that the leader sent before it noticed the drain are on their way.
             tokio::time::sleep(notice).await;
-            handle.idle().await;
+            if timeout(drain_timeout, handle.idle()).await.is_err() {
+                tracing::info!("attempts that still run are handed back");
+                // Attempts that are gone hold nothing.
+                let _gone = handle.hand_back().await;
+                handle.idle().await;
+            }
         };
         tokio::select! {
             () = drained => Ok(()),

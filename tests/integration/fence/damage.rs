@@ -1,6 +1,7 @@
 //! Segments that are not what was written.
 
 use bytes::Bytes;
+use lepton_domain::ledger::FORMAT_MAX;
 use lepton_journal::Replica;
 use lepton_journal::codec::{self, Damage};
 use lepton_journal::follow::{FollowError, catch_up};
@@ -162,12 +163,12 @@ async fn an_unknown_event_stops_a_replica() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_format_stops_a_replica() {
     let (fixture, _) = journal().await;
-    forge(&fixture, 6, |segment| segment.format += 1).await;
+    forge(&fixture, 6, |segment| segment.format = FORMAT_MAX + 1).await;
     assert_eq!(
         stops(&fixture).await,
         FollowError::Corrupt {
             segment: 6,
-            why: Damage::Format(2)
+            why: Damage::Format(FORMAT_MAX + 1)
         }
     );
 }

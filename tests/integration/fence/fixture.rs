@@ -140,6 +140,7 @@ impl Leader {
     pub fn batch(&mut self, commands: Vec<Command>) -> Draft {
         let time = self.writer.position().time.max(self.context.clock.now());
         self.ledger.begin(self.writer.epoch(), time);
+        let format = self.ledger.format();
         let (first_seq, state_digest) = (self.ledger.seq().next(), self.ledger.digest());
         let mut events = Vec::new();
         for command in commands {
@@ -150,6 +151,7 @@ impl Leader {
             events.extend(decided);
         }
         Draft {
+            format,
             time,
             first_seq,
             state_digest,
@@ -223,6 +225,7 @@ pub fn submission(number: u64) -> Submission {
         content_digest: ContentDigest([7; 32]),
         spec: Spec::new(Kind::new("echo"), Payload::json(input)),
         traceparent: None,
+        retry_of: None,
     }
 }
 

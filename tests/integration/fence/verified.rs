@@ -34,6 +34,7 @@ async fn the_check_counts() {
         worker: worker.clone(),
         error,
         retryable: false,
+        checkpoint: None,
     });
     ends.push(Command::Cancel {
         task: task(8),

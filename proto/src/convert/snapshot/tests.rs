@@ -30,6 +30,7 @@ fn headers_come_back() {
         leader: Some("s1".into()),
         seq: Seq(99),
         now: Timestamp::from_micros(123),
+        paused: [("t".into(), "echo".into()), ("u".into(), "train".into())].into(),
         tasks: 5,
         digest: StateDigest([1, 2, 3, 4]),
     };

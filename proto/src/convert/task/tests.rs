@@ -58,7 +58,7 @@ fn one_bound_of_the_backoff_moves_the_other() {
     assert_eq!(with(None, None).unwrap(), RetryPolicy::default());
     assert_eq!(
         with(seconds(9), seconds(8)).unwrap_err().violations[0].field,
-        "retry.max_backoff"
+        "retry.initial_backoff"
     );
 }
 
@@ -123,6 +123,20 @@ fn wrong_fields_are_named() {
         }),
         "timeout"
     );
+}
+
+#[test]
+fn times_that_clients_compute_anew_make_no_other_content() {
+    let digest = |request: &wire::SubmitTaskRequest| submit(request).unwrap().content_digest;
+    let not_before = Some(prost_types::Timestamp {
+        seconds: 2_000_000_000,
+        nanos: 0,
+    });
+    let later = wire::SubmitTaskRequest {
+        not_before,
+        ..request()
+    };
+    assert_eq!(digest(&later), digest(&request()));
 }
 
 #[test]
@@ -233,20 +247,22 @@ fn running() -> Task {
         attempts: 2,
         failures: 1,
         losses: 0,
-        attempt: Some(lepton_domain::task::Attempt {
+        attempt: Some(Attempt {
             number: 2,
             worker: "w1".into(),
-            started: lepton_domain::time::Timestamp::from_micros(3_000_000),
+            started: Timestamp::from_micros(3_000_000),
         }),
         retry_at: None,
         output: None,
         error: None,
-        created: lepton_domain::time::Timestamp::from_micros(1_500_001),
-        started: Some(lepton_domain::time::Timestamp::from_micros(2_000_000)),
+        created: Timestamp::from_micros(1_500_001),
+        started: Some(Timestamp::from_micros(2_000_000)),
         ended: None,
         created_seq: lepton_domain::ids::Seq(3),
         version: "7-9".parse().unwrap(),
         traceparent: submission.traceparent,
+        retry_of: None,
+        history: None,
     }
 }
 

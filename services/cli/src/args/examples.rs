@@ -47,6 +47,16 @@ pub(super) const WAIT: &str = "Examples:
 pub(super) const CANCEL: &str = "Examples:
   lepton task cancel 0198c0de-0000-7000-8000-000000000000";
 
+pub(super) const RETRY: &str = "Examples:
+  lepton task retry 0198c0de-0000-7000-8000-000000000000
+  lepton task retry 0198c0de-0000-7000-8000-000000000000 0198c0de-0000-7000-8000-000000000001";
+
+pub(super) const ATTEMPTS: &str = "Examples:
+  lepton task attempts 0198c0de-0000-7000-8000-000000000000";
+
+pub(super) const DELETE_TASK: &str = "Examples:
+  lepton task delete 0198c0de-0000-7000-8000-000000000000";
+
 pub(super) const TRAIN: &str = "Examples:
   lepton train rows.csv --target label
   lepton train rows.csv --target label --features x,y --model price --deploy

@@ -35,6 +35,13 @@ pub(super) async fn run(session: &Session, args: Task) -> Result<ExitCode, ApiEr
         Task::Watch { id } => watch(session, &id).await,
         Task::Wait { id, timeout } => wait(session, &id, &timeout).await,
         Task::Cancel { id } => show(session, &session.client.post(&path(&id, ":cancel"), "{}").await?),
+        Task::Retry { ids } => retry(session, &ids).await,
+        Task::Attempts { id } => attempts(session, &id).await,
+        Task::Delete { id } => {
+            session.client.delete(&path(&id, "")).await?;
+            line(&format!("task {id} is deleted"));
+            Ok(EXIT_DONE)
+        }
     }
 }
 
@@ -195,6 +202,46 @@ async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Ap
         _ => EXIT_FAILED,
     };
     session.conclude(&body, code, |task| rows(std::slice::from_ref(task)))
+}
+
+/// Runs tasks again, one after the other, and shows the new ones.
+async fn retry(session: &Session, ids: &[String]) -> Result<ExitCode, ApiError> {
+    for id in ids {
+        let request_id = format!("cli-{}", session.context.random.token());
+        let body = json!({ "requestId": request_id }).to_string();
+        let retried = session.client.post(&path(id, ":retry"), body).await;
+        let task = retried.map_err(|error| with_request_id(error, &request_id).with("task", id))?;
+        show(session, &task)?;
+    }
+    Ok(EXIT_DONE)
+}
+
+async fn attempts(session: &Session, id: &str) -> Result<ExitCode, ApiError> {
+    let body = session.client.get(&path(id, "/attempts")).await?;
+    let row = |attempt: &Value| {
+        let error = match &attempt["error"] {
+            Value::Null => String::new(),
+            error => format!("{}: {}", text(&error["reason"]), text(&error["message"])),
+        };
+        let state = text(&attempt["state"]);
+        vec![
+            text(&attempt["number"]),
+            text(&attempt["worker"]),
+            state.trim_start_matches("ATTEMPT_STATE_").to_lowercase(),
+            text(&attempt["startTime"]),
+            text(&attempt["endTime"]),
+            error,
+        ]
+    };
+    session.print(&body, |answer| {
+        let attempts = answer["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let rows: Vec<_> = attempts.iter().map(row).collect();
+        line(&render(
+            &["attempt", "worker", "state", "started", "ended", "error"],
+            &rows,
+        ));
+    })?;
+    Ok(EXIT_DONE)
 }
 
 /// The task at each of its changes; ends after the task has.

@@ -4,14 +4,19 @@
 //! ledger disagree, and stops the replica. Leaves rules that may change (limits, retries, retention) to
 //! [`super::decide()`].
 
+use std::sync::Arc;
+
+use self::attempts::{Ended, attempt_failed, attempt_lost, attempt_returned};
 use super::command::Submission;
 use super::effect::Effect;
 use super::event::Event;
-use super::{FORMAT_MAX, Ledger};
-use crate::ids::{AttemptId, Epoch, InstanceId, TaskId, Version};
+use super::{FORMAT_MAX, HISTORY_FORMAT, Ledger};
+use crate::ids::{AttemptId, Epoch, InstanceId, Kind, TaskId, Tenant, Version};
 use crate::reason::Reason;
 use crate::task::{Attempt, IllegalMove, Payload, State, Step, Task, TaskError};
 use crate::time::Timestamp;
+
+mod attempts;
 
 /// Event that cannot follow on the present state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +32,17 @@ pub enum IllegalEvent {
     /// Written by a newer version.
     #[error("format {0} is not one that this version can write after the active one")]
     Format(u32),
+    /// Event of a format that is not active.
+    #[error("an event of format {needed}, while {active} is active")]
+    Inactive {
+        /// Format of the event.
+        needed: u32,
+        /// Active format.
+        active: u32,
+    },
+    /// Pause of a paused kind, or resumption of one that is not.
+    #[error("kind {0} is paused or resumed twice")]
+    Pause(Kind),
     /// Task or request that exists already.
     #[error("task {0} or its request exists already")]
     Exists(TaskId),
@@ -75,8 +91,28 @@ pub fn apply(ledger: &mut Ledger, event: &Event) -> Result<Vec<Effect>, IllegalE
             worker,
             error,
             retry_at,
-        } => attempt_failed(ledger, version, (*attempt, worker), error, *retry_at)?,
-        Event::AttemptLost { attempt, worker } => attempt_lost(ledger, version, *attempt, worker)?,
+            checkpoint,
+        } => {
+            let ended = Ended::new(*attempt, worker, checkpoint);
+            attempt_failed(ledger, version, &ended, error, *retry_at)?
+        }
+        Event::AttemptLost {
+            attempt,
+            worker,
+            alone,
+            checkpoint,
+        } => {
+            let ended = Ended::new(*attempt, worker, checkpoint);
+            attempt_lost(ledger, version, &ended, *alone)?
+        }
+        Event::AttemptReturned {
+            attempt,
+            worker,
+            checkpoint,
+        } => {
+            let ended = Ended::new(*attempt, worker, checkpoint);
+            attempt_returned(ledger, version, &ended)?
+        }
         Event::Failed { task, attempt, error } => failed(ledger, version, *task, *attempt, error)?,
         Event::Cancelled { task, message } => {
             let error = TaskError::new(Reason::Cancelled, message.as_str());
@@ -87,6 +123,8 @@ pub fn apply(ledger: &mut Ledger, event: &Event) -> Result<Vec<Effect>, IllegalE
             withdrawn(ledger, version, *task, Step::Expire, error)?
         }
         Event::Purged { task } => purged(ledger, *task)?,
+        Event::KindPaused { tenant, kind } => paused(ledger, tenant, kind, true)?,
+        Event::KindResumed { tenant, kind } => paused(ledger, tenant, kind, false)?,
     };
     ledger.seq = version.seq;
     Ok(effects)
@@ -122,7 +160,11 @@ fn submitted(ledger: &mut Ledger, version: Version, submission: &Submission) -> 
         content_digest,
         spec,
         traceparent,
+        retry_of,
     } = submission;
+    if retry_of.is_some() {
+        needs(ledger, HISTORY_FORMAT)?;
+    }
     if ledger.task(id).is_some() || ledger.find_request(tenant, request_id).is_some() {
         return Err(IllegalEvent::Exists(*id));
     }
@@ -146,6 +188,8 @@ fn submitted(ledger: &mut Ledger, version: Version, submission: &Submission) -> 
         created_seq: version.seq,
         version,
         traceparent: traceparent.clone(),
+        retry_of: *retry_of,
+        history: None,
     });
     Ok(vec![Effect::Enqueue(*id), Effect::Changed(*id)])
 }
@@ -208,39 +252,6 @@ fn succeeded(
     Ok(effects)
 }
 
-fn attempt_failed(
-    ledger: &mut Ledger,
-    version: Version,
-    (attempt, worker): (AttemptId, &InstanceId),
-    error: &TaskError,
-    retry_at: Timestamp,
-) -> Result<Vec<Effect>, IllegalEvent> {
-    let state = step(current(ledger, attempt, Some(worker))?, Step::Retry)?;
-    ledger.change(attempt.task, version, |task| {
-        task.state = state;
-        task.failures += 1;
-        task.attempt = None;
-        task.retry_at = Some(retry_at);
-        task.error = Some(error.clone());
-    });
-    Ok(vec![Effect::Enqueue(attempt.task), Effect::Changed(attempt.task)])
-}
-
-fn attempt_lost(
-    ledger: &mut Ledger,
-    version: Version,
-    attempt: AttemptId,
-    worker: &InstanceId,
-) -> Result<Vec<Effect>, IllegalEvent> {
-    let state = step(current(ledger, attempt, Some(worker))?, Step::Lose)?;
-    ledger.change(attempt.task, version, |task| {
-        task.state = state;
-        task.losses += 1;
-        task.attempt = None;
-    });
-    Ok(vec![Effect::Enqueue(attempt.task), Effect::Changed(attempt.task)])
-}
-
 fn failed(
     ledger: &mut Ledger,
     version: Version,
@@ -286,6 +297,36 @@ fn withdrawn(
         end(task, state, now);
     });
     Ok(effects)
+}
+
+/// Waiting tasks of the kind leave the queue, or come back.
+fn paused(ledger: &mut Ledger, tenant: &Tenant, kind: &Kind, paused: bool) -> Result<Vec<Effect>, IllegalEvent> {
+    needs(ledger, HISTORY_FORMAT)?;
+    let changed = match paused {
+        true => ledger.pause(tenant, kind),
+        false => ledger.resume(tenant, kind),
+    };
+    if !changed {
+        return Err(IllegalEvent::Pause(kind.clone()));
+    }
+    let concerned = ledger
+        .pending()
+        .filter(|task| task.tenant == *tenant && task.spec.kind == *kind);
+    let effect = |task: &Arc<Task>| match paused {
+        true => Effect::Dequeue(task.id),
+        false => Effect::Enqueue(task.id),
+    };
+    Ok(concerned.map(effect).collect())
+}
+
+fn needs(ledger: &Ledger, format: u32) -> Result<(), IllegalEvent> {
+    match ledger.format < format {
+        true => Err(IllegalEvent::Inactive {
+            needed: format,
+            active: ledger.format,
+        }),
+        false => Ok(()),
+    }
 }
 
 fn purged(ledger: &mut Ledger, id: TaskId) -> Result<Vec<Effect>, IllegalEvent> {

@@ -3,10 +3,14 @@
 //! Promises: every [`Rejection`] maps to one error. Leaves deciding to [`super::decide()`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::ids::{AttemptId, ContentDigest, InstanceId, RequestId, TaskId, Tenant, Version};
+use crate::ids::{AttemptId, ContentDigest, InstanceId, Kind, RequestId, TaskId, Tenant, Version};
 use crate::reason::{ApiError, Reason};
 use crate::task::{Payload, Spec, State, TaskError};
+
+/// Retry delay of a command whose format is not active: with schedulers that support it, it soon is.
+const FORMAT_RETRY: Duration = Duration::from_secs(1);
 
 /// Command, which [`decide`](super::decide()) turns into events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub enum Command {
         error: TaskError,
         /// Set if another attempt could succeed.
         retryable: bool,
+        /// Last checkpoint of the attempt.
+        checkpoint: Option<Payload>,
     },
     /// Records that the worker of an attempt is lost.
     Lose {
@@ -51,6 +57,19 @@ pub enum Command {
         attempt: AttemptId,
         /// Worker that ran it.
         worker: InstanceId,
+        /// Set if the worker certainly ran nothing else.
+        alone: bool,
+        /// Last checkpoint that the attempt sent.
+        checkpoint: Option<Payload>,
+    },
+    /// Records that a draining worker hands an attempt back.
+    Return {
+        /// Attempt, which must be the current one.
+        attempt: AttemptId,
+        /// Worker that ran it.
+        worker: InstanceId,
+        /// Last checkpoint of the attempt.
+        checkpoint: Option<Payload>,
     },
     /// Cancels a task.
     Cancel {
@@ -58,6 +77,20 @@ pub enum Command {
         task: TaskId,
         /// Reason, for the record.
         message: String,
+    },
+    /// Deletes the record of an ended task before its retention ends.
+    Purge {
+        /// Task.
+        task: TaskId,
+    },
+    /// Pauses or resumes a tenant's tasks of one kind: paused, they wait.
+    SetPaused {
+        /// Owner.
+        tenant: Tenant,
+        /// Kind.
+        kind: Kind,
+        /// True to pause.
+        paused: bool,
     },
     /// Applies what is due: deadlines and retention.
     Tick,
@@ -83,6 +116,8 @@ pub struct Submission {
     pub spec: Spec,
     /// Submitter's W3C trace context.
     pub traceparent: Option<Arc<str>>,
+    /// Ended task that this one runs again.
+    pub retry_of: Option<TaskId>,
 }
 
 impl Submission {
@@ -156,6 +191,30 @@ pub enum Rejection {
         /// Highest number started so far.
         attempts: u32,
     },
+    /// Purge of a task that has not ended.
+    #[error("task {task} is {state}; only an ended task can be deleted: cancel it first")]
+    TaskNotEnded {
+        /// Task.
+        task: TaskId,
+        /// State.
+        state: State,
+    },
+    /// Purge of a record whose request id must be kept.
+    #[error("task {task} ended less than 10 minutes ago; its record stays that long, so that its request id is known")]
+    Retained {
+        /// Task.
+        task: TaskId,
+        /// Time until it can be deleted.
+        left: Duration,
+    },
+    /// Feature of a format that is not active yet.
+    #[error("the journal has format {active}, this needs {needed}; it is activated once every scheduler supports it")]
+    FormatInactive {
+        /// Active format.
+        active: u32,
+        /// Format that brings the feature.
+        needed: u32,
+    },
     /// Quota of the tenant.
     #[error("{0}")]
     QuotaExceeded(ApiError),
@@ -193,6 +252,13 @@ impl Rejection {
                 .with("state", state.name()),
             Rejection::QuotaExceeded(inner) | Rejection::Invalid(inner) => inner.clone(),
             Rejection::StaleEpoch { .. } => error(Reason::StaleEpoch),
+            Rejection::TaskNotEnded { task, state } => error(Reason::TaskNotEnded)
+                .with("task", task.to_string())
+                .with("state", state.name()),
+            Rejection::Retained { task, left } => error(Reason::TaskRetained)
+                .with("task", task.to_string())
+                .retry_after(*left),
+            Rejection::FormatInactive { .. } => error(Reason::FormatUnsupported).retry_after(FORMAT_RETRY),
         }
     }
 }

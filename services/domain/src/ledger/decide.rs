@@ -5,15 +5,19 @@
 
 use std::time::Duration;
 
+use self::attempts::{Ended, fail, hand_back, lose};
 use super::command::{Command, Rejection, Submission};
 use super::event::Event;
-use super::{FORMAT_MAX, Ledger};
+use super::{FORMAT_MAX, HISTORY_FORMAT, Ledger};
 use crate::admission::{Limits, admit};
-use crate::ids::{AttemptId, InstanceId, TaskId};
+use crate::ids::{AttemptId, InstanceId, Kind, TaskId, Tenant};
 use crate::reason::{ApiError, Reason};
-use crate::task::{Payload, State, Task, TaskError, backoff};
+use crate::task::spec::check_kind;
+use crate::task::{Payload, State, Task, TaskError};
 use crate::text::head;
 use crate::time::Timestamp;
+
+mod attempts;
 
 /// Operator's settings. They shape new events and never the meaning of old ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,8 @@ impl Default for Policy {
 
 /// Most events of one [`Command::Tick`]; the rest is due at the next.
 pub const TICK_EVENTS_MAX: usize = 500;
+/// Most kinds paused at a time, over all tenants.
+pub const PAUSED_MAX: usize = 1_000;
 /// Highest attempt number; far above the limits of retries and losses, so that numbers never run out.
 pub const ATTEMPT_NUMBER_MAX: u32 = 1_000_000;
 
@@ -67,8 +73,47 @@ pub fn decide(ledger: &Ledger, policy: &Policy, command: Command, now: Timestamp
             worker,
             error,
             retryable,
-        } => fail(ledger, attempt, worker, error, retryable, now),
-        Command::Lose { attempt, worker } => lose(ledger, policy, attempt, worker),
+            checkpoint,
+        } => fail(
+            ledger,
+            Ended {
+                attempt,
+                worker,
+                checkpoint,
+            },
+            error,
+            retryable,
+            now,
+        ),
+        Command::Lose {
+            attempt,
+            worker,
+            alone,
+            checkpoint,
+        } => lose(
+            ledger,
+            policy,
+            Ended {
+                attempt,
+                worker,
+                checkpoint,
+            },
+            alone,
+        ),
+        Command::Return {
+            attempt,
+            worker,
+            checkpoint,
+        } => hand_back(
+            ledger,
+            Ended {
+                attempt,
+                worker,
+                checkpoint,
+            },
+        ),
+        Command::Purge { task } => purge(ledger, task, now),
+        Command::SetPaused { tenant, kind, paused } => set_paused(ledger, tenant, kind, paused),
         Command::Cancel { task, message } => cancel(ledger, task, &message),
         Command::Tick => Ok(tick(ledger, policy, now)),
         Command::ActivateFormat { format } => activate_format(ledger, format),
@@ -103,9 +148,13 @@ fn submit(
         let error = ApiError::field("id", format!("task {} exists, under another request id", submission.id));
         return Err(Rejection::Invalid(error));
     }
+    // No DEADLINE_EXCEEDED, which would invite to try again.
     if submission.spec.deadline.is_some_and(|deadline| deadline <= now) {
-        let error = ApiError::new(Reason::DeadlineExceeded, "the task's deadline has passed already");
+        let error = ApiError::field("deadline", "has passed already; no task can meet it");
         return Err(Rejection::Invalid(error));
+    }
+    if submission.retry_of.is_some() {
+        needs(ledger, HISTORY_FORMAT)?;
     }
     admit(&ledger.usage(&submission.tenant), &policy.limits).map_err(Rejection::QuotaExceeded)?;
     Ok(vec![Event::Submitted(submission)])
@@ -148,54 +197,45 @@ fn succeed(ledger: &Ledger, attempt: AttemptId, worker: InstanceId, output: Payl
     }])
 }
 
-fn fail(
-    ledger: &Ledger,
-    attempt: AttemptId,
-    worker: InstanceId,
-    error: TaskError,
-    retryable: bool,
-    now: Timestamp,
-) -> Result<Vec<Event>, Rejection> {
-    let task = current(ledger, attempt, &worker)?;
-    let error = error.shortened();
-    let failures = task.failures + 1;
-    if !retryable || task.spec.run_once || failures >= task.spec.retry.max_attempts {
-        return Ok(vec![Event::Failed {
-            task: task.id,
-            attempt: Some(attempt),
-            error,
-        }]);
+fn purge(ledger: &Ledger, id: TaskId, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    let task = find(ledger, id)?;
+    let Some(ended) = task.ended else {
+        return Err(Rejection::TaskNotEnded {
+            task: id,
+            state: task.state,
+        });
+    };
+    let left = ended.plus(Policy::RETENTION_MIN).since(now);
+    match left.is_zero() {
+        true => Ok(vec![Event::Purged { task: id }]),
+        false => Err(Rejection::Retained { task: id, left }),
     }
-    let retry_at = now.plus(backoff(&task.spec.retry, task.id, failures));
-    Ok(vec![Event::AttemptFailed {
-        attempt,
-        worker,
-        error,
-        retry_at,
+}
+
+fn set_paused(ledger: &Ledger, tenant: Tenant, kind: Kind, paused: bool) -> Result<Vec<Event>, Rejection> {
+    needs(ledger, HISTORY_FORMAT)?;
+    check_kind(&kind).map_err(Rejection::Invalid)?;
+    if ledger.is_paused(&tenant, &kind) == paused {
+        return Ok(Vec::new());
+    }
+    if paused && ledger.paused().len() >= PAUSED_MAX {
+        let error = ApiError::field("kind", format!("{PAUSED_MAX} kinds are paused already, the limit"));
+        return Err(Rejection::Invalid(error));
+    }
+    Ok(vec![match paused {
+        true => Event::KindPaused { tenant, kind },
+        false => Event::KindResumed { tenant, kind },
     }])
 }
 
-fn lose(ledger: &Ledger, policy: &Policy, attempt: AttemptId, worker: InstanceId) -> Result<Vec<Event>, Rejection> {
-    let task = current(ledger, attempt, &worker)?;
-    let losses = task.losses + 1;
-    let error = if task.spec.run_once {
-        let message =
-            format!("worker {worker} vanished; the task may run once only, whether it did its work is unknown");
-        TaskError::new(Reason::WorkerLost, message)
-    } else if losses >= policy.poison_losses {
-        TaskError::new(
-            Reason::Poison,
-            format!("{losses} workers vanished while they ran it, the last was {worker}"),
-        )
-    } else {
-        return Ok(vec![Event::AttemptLost { attempt, worker }]);
-    };
-    // One event: a journal cut between a loss and its failure would run the task again.
-    Ok(vec![Event::Failed {
-        task: task.id,
-        attempt: Some(attempt),
-        error,
-    }])
+fn needs(ledger: &Ledger, needed: u32) -> Result<(), Rejection> {
+    match ledger.format < needed {
+        true => Err(Rejection::FormatInactive {
+            active: ledger.format,
+            needed,
+        }),
+        false => Ok(()),
+    }
 }
 
 fn cancel(ledger: &Ledger, id: TaskId, message: &str) -> Result<Vec<Event>, Rejection> {

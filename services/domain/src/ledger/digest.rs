@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::encode;
 use crate::hex::{self, NotHex};
-use crate::ids::TaskId;
+use crate::ids::{Kind, TaskId, Tenant};
 use crate::task::Task;
 
 /// Sum over all tasks, two parts each, of their [BLAKE3](https://github.com/BLAKE3-team/BLAKE3) hashes, as four
@@ -48,6 +48,11 @@ impl StateDigest {
     /// Hash of the changing part.
     pub(super) fn moving(task: &Task) -> Self {
         Self::hash(&encode::moving(task))
+    }
+
+    /// Hash of a paused kind.
+    pub(super) fn of_paused(tenant: &Tenant, kind: &Kind) -> Self {
+        Self::hash(&encode::paused(tenant, kind))
     }
 
     fn hash(bytes: &[u8]) -> Self {

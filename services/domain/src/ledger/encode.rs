@@ -6,12 +6,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::task::{Attempt, Content, Encoding, Payload, RetryPolicy, Spec, Task, TaskError};
+use crate::ids::{Kind, Tenant};
+use crate::task::{
+    Attempt, AttemptEnd, Content, Encoding, History, PastAttempt, Payload, RetryPolicy, Spec, Task, TaskError,
+};
 use crate::time::Timestamp;
 
 const ENCODING_VERSION: u8 = 1;
 const PART_FIXED: u8 = 1;
 const PART_MOVING: u8 = 2;
+const PART_PAUSED: u8 = 3;
+
+/// Marks of optional fields that were added later: written only where the field is set, so that a task without them
+/// keeps its hash when a newer format is activated.
+const EXTENSION_RETRY_OF: u8 = 1;
+const EXTENSION_HISTORY: u8 = 2;
 
 /// Task in two parts, so that a change does not hash again what cannot change, which is most of it.
 pub(super) struct Parts {
@@ -38,6 +47,9 @@ fn fixed(task: &Task) -> Vec<u8> {
     out.time(&task.created);
     out.number(task.created_seq.0);
     out.option(task.traceparent.as_ref(), |out, text| out.text(text));
+    out.extension(EXTENSION_RETRY_OF, task.retry_of.as_ref(), |out, id| {
+        out.raw(&id.as_u128().to_le_bytes());
+    });
     out.0
 }
 
@@ -52,6 +64,7 @@ pub(super) fn moving(task: &Task) -> Vec<u8> {
         created: _,
         created_seq: _,
         traceparent: _,
+        retry_of: _,
         state,
         attempts,
         failures,
@@ -63,6 +76,7 @@ pub(super) fn moving(task: &Task) -> Vec<u8> {
         started,
         ended,
         version,
+        history,
     } = task;
     let mut out = Bytes::new(task, PART_MOVING, 256 + inline_bytes(output.as_ref()));
     out.byte(*state as u8);
@@ -77,6 +91,15 @@ pub(super) fn moving(task: &Task) -> Vec<u8> {
     out.option(ended.as_ref(), Bytes::time);
     out.number(version.epoch.0);
     out.number(version.seq.0);
+    out.extension(EXTENSION_HISTORY, history.as_deref(), Bytes::history);
+    out.0
+}
+
+/// Encodes a paused kind.
+pub(super) fn paused(tenant: &Tenant, kind: &Kind) -> Vec<u8> {
+    let mut out = Bytes(vec![ENCODING_VERSION, PART_PAUSED]);
+    out.text(tenant.as_str());
+    out.text(kind.as_str());
     out.0
 }
 
@@ -130,6 +153,36 @@ impl Bytes {
         if let Some(value) = value {
             write(self, value);
         }
+    }
+
+    fn extension<T>(&mut self, mark: u8, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        if let Some(value) = value {
+            self.byte(mark);
+            write(self, value);
+        }
+    }
+
+    fn history(&mut self, history: &History) {
+        let History {
+            attempts,
+            lone_losses,
+            checkpoint,
+        } = history;
+        self.number(attempts.len() as u64);
+        for PastAttempt { attempt, ended, end } in attempts {
+            self.attempt(attempt);
+            self.time(ended);
+            match end {
+                AttemptEnd::Failed(error) => {
+                    self.byte(0);
+                    self.error(error);
+                }
+                AttemptEnd::Lost => self.byte(1),
+                AttemptEnd::Returned => self.byte(2),
+            }
+        }
+        self.number(u64::from(*lone_losses));
+        self.option(checkpoint.as_ref(), Bytes::payload);
     }
 
     fn map(&mut self, map: &BTreeMap<String, String>) {

@@ -4,7 +4,7 @@
 //! when rules change. Leaves their encoding to the wire.
 
 use super::command::Submission;
-use crate::ids::{AttemptId, InstanceId, TaskId};
+use crate::ids::{AttemptId, InstanceId, Kind, TaskId, Tenant};
 use crate::task::{Payload, TaskError};
 use crate::time::Timestamp;
 
@@ -50,6 +50,8 @@ pub enum Event {
         error: TaskError,
         /// Earliest start of the next attempt.
         retry_at: Timestamp,
+        /// Last checkpoint of the attempt, for the next one.
+        checkpoint: Option<Payload>,
     },
     /// Records that the worker of the current attempt is lost; another attempt follows.
     AttemptLost {
@@ -57,6 +59,19 @@ pub enum Event {
         attempt: AttemptId,
         /// Worker that ran it.
         worker: InstanceId,
+        /// Set if the worker ran nothing else, so that only this task can have ended it.
+        alone: bool,
+        /// Last checkpoint of the attempt, for the next one.
+        checkpoint: Option<Payload>,
+    },
+    /// Records that a draining worker handed the current attempt back, which is no loss; another attempt follows.
+    AttemptReturned {
+        /// Attempt.
+        attempt: AttemptId,
+        /// Worker that ran it.
+        worker: InstanceId,
+        /// Last checkpoint of the attempt, for the next one.
+        checkpoint: Option<Payload>,
     },
     /// Ends a task with failure.
     Failed {
@@ -83,5 +98,19 @@ pub enum Event {
     Purged {
         /// Task.
         task: TaskId,
+    },
+    /// Stops starting attempts of a tenant's tasks of one kind.
+    KindPaused {
+        /// Owner.
+        tenant: Tenant,
+        /// Kind.
+        kind: Kind,
+    },
+    /// Starts attempts of a paused kind again.
+    KindResumed {
+        /// Owner.
+        tenant: Tenant,
+        /// Kind.
+        kind: Kind,
     },
 }

@@ -3,8 +3,10 @@
 //! Promises: a restored ledger equals the one that was written, or is rejected. Leaves chunks, encoding and storage to
 //! the journal.
 
+use std::collections::BTreeSet;
+
 use super::{FORMAT_MAX, Ledger, StateDigest};
-use crate::ids::{Epoch, InstanceId, Seq, TaskId};
+use crate::ids::{Epoch, InstanceId, Kind, Seq, TaskId, Tenant};
 use crate::task::Task;
 use crate::time::Timestamp;
 
@@ -23,9 +25,11 @@ pub struct Header {
     pub seq: Seq,
     /// Journal time.
     pub now: Timestamp,
+    /// Paused kinds.
+    pub paused: BTreeSet<(Tenant, Kind)>,
     /// Number of tasks that follow.
     pub tasks: u64,
-    /// Digest over the tasks.
+    /// Digest over the tasks and the paused kinds.
     pub digest: StateDigest,
 }
 
@@ -69,6 +73,7 @@ impl Ledger {
             leader: self.leader.clone(),
             seq: self.seq,
             now: self.now,
+            paused: self.paused.clone(),
             tasks: self.tasks.len() as u64,
             digest: self.digest,
         }
@@ -88,6 +93,9 @@ impl Ledger {
             now: header.now,
             ..Self::new()
         };
+        for (tenant, kind) in &header.paused {
+            ledger.pause(tenant, kind);
+        }
         for task in tasks {
             if ledger.task(&task.id).is_some() || ledger.index.holds(&task) {
                 return Err(Corrupt::Twice(task.id));

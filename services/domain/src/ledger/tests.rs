@@ -36,6 +36,7 @@ fn submission(task: u128, request: &str) -> Submission {
         content_digest: ContentDigest([1; 32]),
         spec: Spec::new(Kind::new("echo"), Payload::json("1")),
         traceparent: None,
+        retry_of: None,
     }
 }
 
@@ -118,6 +119,8 @@ impl World {
         self.run(Command::Lose {
             attempt: attempt(task, number),
             worker: worker(by),
+            alone: false,
+            checkpoint: None,
         })
         .map(|(events, _)| events)
     }

@@ -42,6 +42,7 @@ fn ledger() -> Ledger {
                 content_digest: ContentDigest([0; 32]),
                 spec: Spec::new(Kind::new("echo"), Payload::json("1")),
                 traceparent: None,
+                retry_of: None,
             })),
         );
     }
@@ -60,6 +61,8 @@ fn ledger() -> Ledger {
         Command::Lose {
             attempt: attempt(3, 1),
             worker,
+            alone: false,
+            checkpoint: None,
         },
     );
     run(
@@ -150,6 +153,8 @@ fn what_nobody_declares_is_lost_after_the_wait() {
     let lose = |task| Command::Lose {
         attempt: attempt(task, 1),
         worker: worker.clone(),
+        alone: false,
+        checkpoint: None,
     };
     assert_eq!(overdue(&ledger, &sessions, at(101), Duration::from_secs(4)), []);
     assert_eq!(overdue(&ledger, &sessions, at(101), TAKEOVER_WAIT), [lose(2)]);

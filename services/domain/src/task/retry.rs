@@ -46,9 +46,16 @@ impl RetryPolicy {
                 format!("{} is not in 1..=1000", self.max_attempts),
             ));
         }
-        if self.max_backoff > Self::MAX_BACKOFF || self.initial_backoff > self.max_backoff {
-            let rule = format!("{:?} is not between initial_backoff and 24 h", self.max_backoff);
+        if self.max_backoff > Self::MAX_BACKOFF {
+            let rule = format!("{:?} is more than 24 h", self.max_backoff);
             return Err(ApiError::field("retry.max_backoff", rule));
+        }
+        if self.initial_backoff > self.max_backoff {
+            let rule = format!(
+                "{:?} is more than max_backoff, {:?}",
+                self.initial_backoff, self.max_backoff
+            );
+            return Err(ApiError::field("retry.initial_backoff", rule));
         }
         if !(100..=1_000).contains(&self.multiplier_percent) {
             let rule = format!("{} is not in 100..=1000", self.multiplier_percent);

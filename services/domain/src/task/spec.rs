@@ -47,6 +47,8 @@ impl Spec {
     pub const KEY_BYTES_MAX: usize = 63;
     /// Longest value of a label or requirement, in bytes.
     pub const VALUE_BYTES_MAX: usize = 255;
+    /// Shortest timeout of an attempt.
+    pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
     /// Longest timeout of an attempt.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -71,13 +73,15 @@ impl Spec {
         check_kind(&self.kind)?;
         self.input.check("input")?;
         check_timeout(self.timeout)?;
+        check_times(self.not_before, self.deadline)?;
         self.retry.check()?;
         check_map("requirements", &self.requirements, Self::REQUIREMENTS_MAX)?;
         check_map("labels", &self.labels, Self::LABELS_MAX)
     }
 }
 
-fn check_kind(kind: &Kind) -> Result<(), ApiError> {
+/// Checks the grammar of a kind. Fails with FIELD_INVALID.
+pub(crate) fn check_kind(kind: &Kind) -> Result<(), ApiError> {
     let text = kind.as_str();
     match is_name(text) {
         true => Ok(()),
@@ -87,9 +91,19 @@ fn check_kind(kind: &Kind) -> Result<(), ApiError> {
 
 fn check_timeout(timeout: Option<Duration>) -> Result<(), ApiError> {
     match timeout {
-        Some(limit) if limit.is_zero() || limit > Spec::TIMEOUT_MAX => Err(ApiError::field(
+        Some(limit) if !(Spec::TIMEOUT_MIN..=Spec::TIMEOUT_MAX).contains(&limit) => Err(ApiError::field(
             "timeout",
-            format!("{limit:?} is not above zero and at most 7 days"),
+            format!("{limit:?} is not at least 1 ms and at most 7 days"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_times(not_before: Option<Timestamp>, deadline: Option<Timestamp>) -> Result<(), ApiError> {
+    match not_before.zip(deadline) {
+        Some((not_before, deadline)) if not_before >= deadline => Err(ApiError::field(
+            "not_before",
+            "is not before the deadline, so the task could never start",
         )),
         _ => Ok(()),
     }

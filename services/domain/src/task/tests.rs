@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::Kind;
+use crate::time::Timestamp;
 
 #[test]
 fn the_table_is_a_function_and_ends_are_final() {
@@ -52,13 +53,19 @@ fn a_spec_at_its_limits_passes_and_one_beyond_names_the_field() {
     at_limit.requirements = (0..32).map(|n| (format!("{n:063}"), "v".repeat(255))).collect();
     at_limit.check().unwrap();
 
-    let beyond: [(&str, Break); 9] = [
+    let beyond: [(&str, Break); 12] = [
         ("kind", |spec| spec.kind = Kind::new("")),
         ("kind", |spec| spec.kind = Kind::new("Echo")),
         ("input", |spec| spec.input = Payload::json(vec![b' '; 4_097])),
         ("timeout", |spec| spec.timeout = Some(Duration::ZERO)),
+        ("timeout", |spec| spec.timeout = Some(Duration::from_nanos(1))),
+        ("not_before", |spec| {
+            spec.not_before = Some(Timestamp::from_micros(5));
+            spec.deadline = Some(Timestamp::from_micros(5));
+        }),
+        ("retry.max_backoff", |spec| spec.retry.max_backoff = Duration::MAX),
         ("retry.max_attempts", |spec| spec.retry.max_attempts = 0),
-        ("retry.max_backoff", |spec| spec.retry.max_backoff = Duration::ZERO),
+        ("retry.initial_backoff", |spec| spec.retry.max_backoff = Duration::ZERO),
         ("retry.multiplier_percent", |spec| spec.retry.multiplier_percent = 99),
         ("labels", |spec| spec.labels = [(String::new(), String::new())].into()),
         ("requirements", |spec| {

@@ -160,11 +160,11 @@ mod tests {
             Callers::new(&config).map(drop).map_err(|error| error.api_error())
         };
         let longest = "t".repeat(64);
-        for tenant in ["default", "team-7_a.b", &longest] {
+        for tenant in ["default", "team-7_a.b", "Team", &longest] {
             assert_eq!(named(tenant), Ok(()), "{tenant}");
         }
         let long = "t".repeat(65);
-        for tenant in ["", " ", "Team", "a/b", "a\nb", "\u{e9}", &long] {
+        for tenant in ["", " ", "a/b", "a\nb", "\u{e9}", &long] {
             let error = named(tenant).expect_err(tenant);
             assert_eq!(error.reason, Reason::ConfigInvalid, "{tenant:?}");
             assert!(error.message.starts_with("caller.anonymous_tenant: "), "{error}");

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use lepton_domain::ids::TaskId;
 use lepton_domain::reason::{ApiError, Reason};
+use lepton_domain::task::State;
 use lepton_domain::text::excerpt;
 
 /// Delay before another try.
@@ -25,6 +27,14 @@ pub enum CallError {
         kind: String,
         /// Kinds that there are.
         known: String,
+    },
+    /// A task that must have ended to be run again.
+    #[error("task {task} is {state}; only an ended task can be run again")]
+    NotEnded {
+        /// The task.
+        task: TaskId,
+        /// Its state.
+        state: State,
     },
     /// The limit of waits and watches is reached.
     #[error("{limit} waits and watches are under way here, the limit; try again shortly, or read the task instead")]
@@ -69,6 +79,7 @@ impl CallError {
         match self {
             Self::NoTaskId(_) => Reason::TaskNotFound,
             Self::KindUnknown { .. } => Reason::KindUnknown,
+            Self::NotEnded { .. } => Reason::TaskNotEnded,
             Self::WatchesExhausted { .. } => Reason::Overloaded,
             Self::JournalAway | Self::StoreNotOpen => Reason::JournalUnavailable,
             Self::NoLeader | Self::NoLeaderToWatch => Reason::LeaderUnavailable,

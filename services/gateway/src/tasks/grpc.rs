@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt as _};
 use lepton_core::error::{self, rest_body};
 use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
+use lepton_proto::convert;
 use lepton_proto::convert::time::read_duration;
 use lepton_proto::task::v1::batch_submit_result::Outcome;
 use lepton_proto::task::v1::task_service_server::TaskService;
@@ -89,6 +90,68 @@ impl TaskService for Tasks {
         .await
     }
 
+    async fn retry_task(&self, request: Request<RetryTaskRequest>) -> Answer<RetryTaskResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.RetryTaskRequest", &request)?;
+            let view = self.retry(&caller, &request.id, request.request_id, deadline).await?;
+            let task = Some(view.to_wire()?);
+            Ok(RetryTaskResponse { task })
+        })
+        .await
+    }
+
+    async fn delete_task(&self, request: Request<DeleteTaskRequest>) -> Answer<DeleteTaskResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.DeleteTaskRequest", &request)?;
+            self.delete(&caller, &request.id, deadline).await?;
+            Ok(DeleteTaskResponse {})
+        })
+        .await
+    }
+
+    async fn list_attempts(&self, request: Request<ListAttemptsRequest>) -> Answer<ListAttemptsResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.ListAttemptsRequest", &request)?;
+            let record = self.record(&caller, &request.id, deadline).await?;
+            Ok(ListAttemptsResponse {
+                attempts: convert::task::attempts(&record.task),
+            })
+        })
+        .await
+    }
+
+    async fn list_kinds(&self, request: Request<ListKindsRequest>) -> Answer<ListKindsResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, _request| {
+            let kinds = self.kinds(&caller, None, deadline).await?;
+            Ok(ListKindsResponse { kinds })
+        })
+        .await
+    }
+
+    async fn pause_kind(&self, request: Request<PauseKindRequest>) -> Answer<PauseKindResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.PauseKindRequest", &request)?;
+            let kind = Some(self.set_paused(&caller, request.kind, true, deadline).await?);
+            Ok(PauseKindResponse { kind })
+        })
+        .await
+    }
+
+    async fn resume_kind(&self, request: Request<ResumeKindRequest>) -> Answer<ResumeKindResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.ResumeKindRequest", &request)?;
+            let kind = Some(self.set_paused(&caller, request.kind, false, deadline).await?);
+            Ok(ResumeKindResponse { kind })
+        })
+        .await
+    }
+
     async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Answer<WaitTaskResponse> {
         let deadline = deadline(&request);
         answer(request, async |caller, request| {
@@ -148,7 +211,7 @@ fn detail(api_error: &ApiError) -> ErrorDetail {
 }
 
 fn structure(detail: &serde_json::Value) -> Option<prost_types::Struct> {
-    let value = lepton_proto::convert::value::to_value(detail.to_string().as_bytes()).ok()?;
+    let value = convert::value::to_value(detail.to_string().as_bytes()).ok()?;
     match value.kind {
         Some(prost_types::value::Kind::StructValue(structure)) => Some(structure),
         _ => None,

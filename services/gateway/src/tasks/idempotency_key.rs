@@ -48,19 +48,30 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
-/// Makes the key the request id of a submit that has none.
-pub fn apply(submit: &mut Submit, key: Option<&str>) {
-    if let Some(key) = key.filter(|_| submit.request.request_id.is_empty()) {
-        key.clone_into(&mut submit.request.request_id);
+/// Makes the key the request id of a submit or of a retry that has none. Fails with FIELD_INVALID where it has another.
+pub fn apply(request_id: &mut String, key: Option<&str>) -> Result<(), ApiError> {
+    let Some(key) = key else { return Ok(()) };
+    if request_id.is_empty() {
+        key.clone_into(request_id);
     }
+    if request_id.as_str() == key {
+        return Ok(());
+    }
+    let message = format!(
+        "is {key:?}, and requestId is {:?}; give one of them",
+        excerpt(request_id)
+    );
+    Err(ApiError::field("Idempotency-Key", message))
 }
 
-/// Makes the key and its index the request id of each submit of a batch that has none.
+/// Makes the key and its index the request id of each submit of a batch that has none; the others keep theirs.
 pub fn apply_all(submits: &mut [Result<Submit, ApiError>], key: Option<&str>) {
     let Some(key) = key else { return };
     for (index, submit) in submits.iter_mut().enumerate() {
-        if let Ok(submit) = submit {
-            apply(submit, Some(&format!("{key}/{index}")));
+        if let Ok(Submit { request, .. }) = submit
+            && request.request_id.is_empty()
+        {
+            request.request_id = format!("{key}/{index}");
         }
     }
 }
@@ -99,6 +110,22 @@ mod tests {
         headers.append(HEADER, HeaderValue::from_static("a"));
         headers.append(HEADER, HeaderValue::from_static("b"));
         assert!(from_headers(&headers).is_err_and(|error| error.message.contains("more than once")));
+    }
+
+    #[test]
+    fn a_key_that_contradicts_the_request_id_is_refused() {
+        let submit = |body: &'static str| submit::one(body.as_bytes()).expect("a submit");
+        let mut mine = submit(r#"{"kind":"echo","requestId":"mine"}"#);
+        let error = apply(&mut mine.request.request_id, Some("other")).expect_err("they differ");
+        assert!(
+            error.message.contains("\"other\", and requestId is \"mine\""),
+            "{error}"
+        );
+        assert_eq!(apply(&mut mine.request.request_id, Some("mine")), Ok(()));
+        assert_eq!(apply(&mut mine.request.request_id, None), Ok(()));
+        let mut none = submit(r#"{"kind":"echo"}"#);
+        assert_eq!(apply(&mut none.request.request_id, Some("key")), Ok(()));
+        assert_eq!(none.request.request_id, "key");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Payloads {
     }
 
     /// Deletes the input of a submit of which no task has come.
-    async fn discard(&self, task: TaskId) {
+    pub async fn discard(&self, task: TaskId) {
         if let Ok(blobs) = self.store()
             && let Err(error) = blobs.delete_task(task).await
         {

@@ -11,7 +11,8 @@ use lepton_core::error::rest_body;
 use lepton_domain::reason::ApiError;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::task::v1::{
-    CancelTaskRequest, GetTaskRequest, ListTasksRequest, WaitTaskRequest, WatchTaskRequest, task_service_server,
+    CancelTaskRequest, GetTaskRequest, ListTasksRequest, RetryTaskRequest, WaitTaskRequest, WatchTaskRequest,
+    task_service_server,
 };
 use lepton_proto::validate;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
@@ -38,6 +39,8 @@ pub enum TaskRpc {
     List,
     /// `CancelTask`.
     Cancel,
+    /// `RetryTask`.
+    Retry,
     /// `WaitTask`.
     Wait,
     /// `WatchTask`.
@@ -56,15 +59,16 @@ impl TaskRpc {
             "GetTask" => Self::Get,
             "ListTasks" => Self::List,
             "CancelTask" => Self::Cancel,
+            "RetryTask" => Self::Retry,
             "WaitTask" => Self::Wait,
             "WatchTask" => Self::Watch,
             _ => return None,
         })
     }
 
-    /// True for an RPC that submits tasks: its body is typed, and it may carry an idempotency key.
+    /// True for an RPC that makes tasks: it takes no parameters, and it may carry an idempotency key.
     pub fn submits(self) -> bool {
-        matches!(self, Self::Submit | Self::BatchSubmit)
+        matches!(self, Self::Submit | Self::BatchSubmit | Self::Retry)
     }
 }
 
@@ -74,7 +78,7 @@ pub async fn serve(tasks: &Tasks, rpc: TaskRpc, bound: Bound<'_>, body: Bytes) -
     match rpc {
         TaskRpc::Submit => {
             let mut submit = offload::run(body.len(), move || submit::one(&body)).await?;
-            idempotency_key::apply(&mut submit, bound.key);
+            idempotency_key::apply(&mut submit.request.request_id, bound.key)?;
             one(tasks.submit(caller, submit, deadline).await?)
         }
         TaskRpc::BatchSubmit => batch(tasks, body, &bound).await,
@@ -82,6 +86,11 @@ pub async fn serve(tasks: &Tasks, rpc: TaskRpc, bound: Bound<'_>, body: Bytes) -
         TaskRpc::Cancel => {
             let CancelTaskRequest { id, message } = typed(&bound, &body)?;
             one(tasks.cancel(caller, &id, message, deadline).await?)
+        }
+        TaskRpc::Retry => {
+            let RetryTaskRequest { id, mut request_id } = typed(&bound, &body)?;
+            idempotency_key::apply(&mut request_id, bound.key)?;
+            one(tasks.retry(caller, &id, request_id, deadline).await?)
         }
         TaskRpc::Wait => {
             let request: WaitTaskRequest = typed(&bound, &body)?;

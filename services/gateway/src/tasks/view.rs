@@ -121,6 +121,7 @@ impl View {
             labels: &task.spec.labels,
             worker: running.map_or("", |attempt| attempt.worker.as_str()),
             progress: self.progress.as_ref().map(progress).transpose()?,
+            retried_from: task.retry_of.map(|id| id.to_string()).unwrap_or_default(),
         })
     }
 }
@@ -157,6 +158,7 @@ struct Json<'a> {
     worker: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Box<RawValue>>,
+    retried_from: String,
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ fn segment() -> wire::Segment {
         leader: InstanceId::new("scheduler-1"),
     };
     wire::Segment {
-        format: FORMAT,
+        format: FORMAT_MAX,
         epoch: 7,
         number: 3,
         previous_hash: Bytes::from_static(&[9; 32]),
@@ -59,11 +59,11 @@ fn every_cut_is_noticed() {
 #[test]
 fn a_later_format_is_refused() {
     let sealed = encode_segment(wire::Segment {
-        format: FORMAT + 1,
+        format: FORMAT_MAX + 1,
         ..segment()
     });
     let error = decode_segment(&Bytes::from(sealed.bytes)).unwrap_err();
-    assert_eq!(error, Damage::Format(FORMAT + 1));
+    assert_eq!(error, Damage::Format(FORMAT_MAX + 1));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_unknown_event_is_never_skipped() {
 #[test]
 fn a_chunk_stands_where_it_belongs() {
     let chunk = wire::SnapshotChunk {
-        format: FORMAT,
+        format: FORMAT_MAX,
         number: 2,
         header: None,
         tasks: Vec::new(),

@@ -33,22 +33,29 @@ impl Entry {
             Event::Succeeded { .. } => "succeeded",
             Event::AttemptFailed { .. } => "attempt_failed",
             Event::AttemptLost { .. } => "attempt_lost",
+            Event::AttemptReturned { .. } => "attempt_returned",
             Event::Failed { .. } => "failed",
             Event::Cancelled { .. } => "cancelled",
             Event::Expired { .. } => "expired",
             Event::Purged { .. } => "purged",
+            Event::KindPaused { .. } => "kind_paused",
+            Event::KindResumed { .. } => "kind_resumed",
         }
     }
 
     /// The task concerned, if any.
     pub fn task(&self) -> Option<TaskId> {
         match &self.event {
-            Event::EpochStarted { .. } | Event::FormatActivated { .. } => None,
+            Event::EpochStarted { .. }
+            | Event::FormatActivated { .. }
+            | Event::KindPaused { .. }
+            | Event::KindResumed { .. } => None,
             Event::Submitted(submission) => Some(submission.id),
             Event::Started { attempt, .. }
             | Event::Succeeded { attempt, .. }
             | Event::AttemptFailed { attempt, .. }
-            | Event::AttemptLost { attempt, .. } => Some(attempt.task),
+            | Event::AttemptLost { attempt, .. }
+            | Event::AttemptReturned { attempt, .. } => Some(attempt.task),
             Event::Failed { task, .. }
             | Event::Cancelled { task, .. }
             | Event::Expired { task }
@@ -84,11 +91,21 @@ impl Entry {
                     attempt.number, error.reason, error.message
                 )
             }
-            Event::AttemptLost { attempt, worker } => format!("attempt {}: {worker} was lost", attempt.number),
+            Event::AttemptLost {
+                attempt, worker, alone, ..
+            } => {
+                let beside = if *alone { ", while it ran nothing else" } else { "" };
+                format!("attempt {}: {worker} was lost{beside}", attempt.number)
+            }
+            Event::AttemptReturned { attempt, worker, .. } => {
+                format!("attempt {}: {worker} drained and handed it back", attempt.number)
+            }
             Event::Failed { error, .. } => format!("{}: {}", error.reason, error.message),
             Event::Cancelled { message, .. } => message.clone(),
             Event::Expired { .. } => "its deadline passed".to_owned(),
             Event::Purged { .. } => "its record was dropped".to_owned(),
+            Event::KindPaused { tenant, kind } => format!("{kind} of tenant {tenant} waits"),
+            Event::KindResumed { tenant, kind } => format!("{kind} of tenant {tenant} goes on"),
         }
     }
 }

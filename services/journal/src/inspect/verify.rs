@@ -78,12 +78,18 @@ impl Verification {
         let (task, state) = match event {
             Event::Submitted(submission) => (submission.id, State::Pending),
             Event::Started { attempt, .. } => (attempt.task, State::Running),
-            Event::AttemptFailed { attempt, .. } | Event::AttemptLost { attempt, .. } => (attempt.task, State::Pending),
+            Event::AttemptFailed { attempt, .. }
+            | Event::AttemptLost { attempt, .. }
+            | Event::AttemptReturned { attempt, .. } => (attempt.task, State::Pending),
             Event::Succeeded { attempt, .. } => (attempt.task, State::Succeeded),
             Event::Failed { task, .. } => (*task, State::Failed),
             Event::Cancelled { task, .. } => (*task, State::Cancelled),
             Event::Expired { task } => (*task, State::Expired),
-            Event::EpochStarted { .. } | Event::FormatActivated { .. } | Event::Purged { .. } => return,
+            Event::EpochStarted { .. }
+            | Event::FormatActivated { .. }
+            | Event::Purged { .. }
+            | Event::KindPaused { .. }
+            | Event::KindResumed { .. } => return,
         };
         let before = self.tasks.insert(task, state);
         if let Some(ended) = before.filter(|before| before.is_final()) {

@@ -1,6 +1,7 @@
 //! Assignment: ready tasks meet free slots.
 //!
-//! Promises: an attempt that may run only once is dispatched after its start has committed, any other at once; a loss
+//! Promises: a [suspect](lepton_domain::task::Task::is_suspect) runs alone on its worker, one that was lost once where a worker
+//! becomes idle soon; an attempt that may run only once is dispatched after its start has committed, any other at once; a loss
 //! is recorded for an attempt whose session cannot take it. Leaves choosing to the [`ReadyQueue`].
 
 use lepton_domain::ids::{AttemptId, InstanceId};
@@ -18,15 +19,27 @@ mod tests;
 
 /// Fills free slots with ready tasks.
 pub(super) fn assign(decider: &mut Decider, sessions: &mut Sessions, ready: &mut ReadyQueue, now: Now) {
+    assign_suspects(decider, sessions, ready, now);
     while decider.may_decide(now) && !ready.is_empty() {
         let placed = ready.place(sessions.free_nodes(), now.journal);
         if placed.is_empty() {
             return;
         }
         for (ticket, worker) in placed {
-            start(decider, sessions, ready, (ticket, worker), now);
+            start(decider, sessions, ready, (ticket, worker), false, now);
         }
     }
+}
+
+/// Starts suspects on idle workers, and reserves workers for those that find none idle.
+fn assign_suspects(decider: &mut Decider, sessions: &mut Sessions, ready: &mut ReadyQueue, now: Now) {
+    while sessions.takes_suspect()
+        && decider.may_decide(now)
+        && let Some(placed) = ready.place_suspect(&sessions.idle_nodes(), now.journal)
+    {
+        start(decider, sessions, ready, placed, true, now);
+    }
+    sessions.reserve(&ready.suspects_due(&sessions.nodes(), now.journal));
 }
 
 fn start(
@@ -34,6 +47,7 @@ fn start(
     sessions: &mut Sessions,
     ready: &mut ReadyQueue,
     (ticket, worker): (Ticket, InstanceId),
+    alone: bool,
     now: Now,
 ) {
     let Some(task) = decider.ledger().task(&ticket.task) else {
@@ -58,7 +72,7 @@ fn start(
     if let Some(task) = decider.ledger().task(&attempt.task) {
         ready.started(task, attempt, &worker, now);
     }
-    if !sessions.take_slot(&worker, attempt) {
+    if !sessions.take_slot(&worker, attempt, alone) {
         sessions.lose(attempt, worker);
     } else if once {
         decider.reads.wait(Release::Dispatch { number, attempt });

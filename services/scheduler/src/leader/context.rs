@@ -7,6 +7,7 @@ use lepton_domain::ledger::Policy;
 use tokio::sync::watch;
 
 use crate::config::Tuning;
+use crate::formats::SupportedFormats;
 use crate::high_water_mark::HighWaterMark;
 use crate::status::SchedulerStatus;
 use crate::sweeper::Sweeper;
@@ -27,6 +28,8 @@ pub(crate) struct LeaderContext {
     pub random: Random,
     /// Publishes the position.
     pub status: watch::Sender<SchedulerStatus>,
+    /// Formats that the schedulers support.
+    pub formats: SupportedFormats,
     /// The furthest mark that any peer has shown.
     pub high_water: HighWaterMark,
 }

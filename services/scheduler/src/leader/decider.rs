@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use lepton_domain::ids::{Epoch, TaskId};
-use lepton_domain::ledger::{Command, Ledger, Policy, Rejection, apply, decide};
+use lepton_domain::ledger::{Command, FORMAT_MAX, Ledger, Policy, Rejection, apply, decide};
 use lepton_domain::time::Timestamp;
 use lepton_journal::snapshot::Frozen;
 
@@ -101,11 +101,24 @@ impl Decider {
         self.pipeline.has_room() || self.pipeline.is_stalled(now.monotonic)
     }
 
-    /// Decides what is due, by [`Command::Tick`]: deadlines and retention.
-    pub fn tick(&mut self, now: Now) {
+    /// Decides what is due: deadlines and retention, by [`Command::Tick`], and a newer format, by
+    /// [`Command::ActivateFormat`], where every scheduler is known to support one.
+    pub fn tick(&mut self, supported: Option<u32>, now: Now) {
+        self.activate_format(supported.unwrap_or_default().min(FORMAT_MAX), now);
         if self.may_decide(now) && self.next_timer().is_some_and(|due| due <= now.journal) {
             // A tick is never refused: with nothing due it decides nothing.
             let _nothing_due = self.execute(Command::Tick, now);
+        }
+    }
+
+    fn activate_format(&mut self, format: u32, now: Now) {
+        let active = self.ledger.format();
+        if format > active && self.may_decide(now) && self.execute(Command::ActivateFormat { format }, now).is_ok() {
+            tracing::info!(
+                from = active,
+                to = format,
+                "every scheduler supports a newer format of the journal"
+            );
         }
     }
 

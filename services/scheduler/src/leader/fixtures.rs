@@ -42,6 +42,8 @@ pub fn task(number: u128, state: State, seq: u64) -> Arc<Task> {
             seq: Seq(seq),
         },
         traceparent: None,
+        retry_of: None,
+        history: None,
     })
 }
 
@@ -80,6 +82,7 @@ pub fn submission(number: u128) -> Box<Submission> {
         content_digest: ContentDigest([0; 32]),
         spec: Spec::new(Kind::new("echo"), Payload::json("1")),
         traceparent: None,
+        retry_of: None,
     })
 }
 

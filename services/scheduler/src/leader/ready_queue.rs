@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
+use lepton_domain::ledger::Ledger;
 use lepton_domain::placement::{Item, Node, Problem, solve};
 use lepton_domain::queue::{Queue, Ticket};
 use lepton_domain::task::{State, Task};
 use lepton_domain::time::Timestamp;
 
+use self::suspects::Suspects;
 use super::clock::Now;
 use super::report_grace::HeldTasks;
 use super::spans::QueueWaits;
 
+mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,7 @@ const PLACED_MAX: usize = 256;
 #[derive(Default)]
 pub(crate) struct ReadyQueue {
     queue: Queue,
+    suspects: Suspects,
     held: HeldTasks,
     waits: QueueWaits,
 }
@@ -33,17 +37,18 @@ pub(crate) struct ReadyQueue {
 impl ReadyQueue {
     /// Number of tasks in the queue, due or not.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.suspects.len()
     }
 
     /// Returns true when no task is in the queue.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len() == 0
     }
 
     /// Moment at which the next delayed task is due, if that is still to come.
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.queue.next_due().filter(|due| *due > now)
+        let queued = self.queue.next_due().filter(|due| *due > now);
+        queued.into_iter().chain(self.suspects.next_due(now)).min()
     }
 
     /// Puts a pending task into the queue. One that has been cancelled or started meanwhile, or that is held, stays
@@ -55,7 +60,17 @@ impl ReadyQueue {
         let ticket = ticket(task);
         let due = ticket.not_before.map_or(Duration::ZERO, |at| at.since(now.journal));
         self.waits.begin(task, now.monotonic + due);
-        self.queue.push(ticket);
+        match task.is_suspect() {
+            true => self.suspects.push(ticket, task.losses, now.journal),
+            false => self.queue.push(ticket),
+        }
+    }
+
+    /// Puts a task into the queue if by the ledger it may start: it waits, and its kind is not paused.
+    pub fn enqueue_if_startable(&mut self, ledger: &Ledger, id: &TaskId, now: Now) {
+        if let Some(task) = ledger.task(id).filter(|task| ledger.may_start(task)) {
+            self.enqueue(task, now);
+        }
     }
 
     /// Puts back a [`Ticket`] that found no worker.
@@ -66,6 +81,7 @@ impl ReadyQueue {
     /// Takes a task out that has started or ended.
     pub fn remove(&mut self, task: &TaskId) {
         self.queue.remove(task);
+        self.suspects.remove(task);
         self.held.forget(task);
         self.waits.forget(task);
     }
@@ -79,6 +95,7 @@ impl ReadyQueue {
     pub fn hold(&mut self, attempt: AttemptId, now: Now) {
         if self.held.hold(attempt, now.monotonic) {
             self.queue.remove(&attempt.task);
+            self.suspects.remove(&attempt.task);
         }
     }
 
@@ -95,6 +112,9 @@ impl ReadyQueue {
     /// Takes the next tasks that fit free workers, each with the worker that [`solve`] chose: no more than there are
     /// free slots.
     pub fn place(&mut self, nodes: Vec<Node>, now: Timestamp) -> Vec<(Ticket, InstanceId)> {
+        while let Some(ticket) = self.suspects.take_impatient(now) {
+            self.queue.push(ticket);
+        }
         let tickets = self.take_ready(&nodes, now);
         if tickets.is_empty() {
             return Vec::new();
@@ -114,6 +134,19 @@ impl ReadyQueue {
         placed
     }
 
+    /// Takes the next [suspect](Task::is_suspect) that one of these idle workers suits.
+    pub fn place_suspect(&mut self, idle: &[Node], now: Timestamp) -> Option<(Ticket, InstanceId)> {
+        let place = |ticket: &Ticket| Some((ticket.task, suited(ticket, idle).next()?.clone()));
+        let (task, worker) = self.suspects.due(now).find_map(place)?;
+        Some((self.suspects.remove(&task)?, worker))
+    }
+
+    /// For each suspect that is due, the oldest first, those of the workers that suit it.
+    pub fn suspects_due(&self, nodes: &[Node], now: Timestamp) -> Vec<Vec<InstanceId>> {
+        let due = self.suspects.due(now);
+        due.map(|ticket| suited(ticket, nodes).cloned().collect()).collect()
+    }
+
     fn take_ready(&mut self, nodes: &[Node], now: Timestamp) -> Vec<Ticket> {
         let free: u32 = nodes.iter().map(|node| node.capacity - node.used).sum();
         let count = usize::try_from(free).unwrap_or(PLACED_MAX).min(PLACED_MAX);
@@ -122,6 +155,11 @@ impl ReadyQueue {
             .take(count)
             .collect()
     }
+}
+
+fn suited<'a>(ticket: &'a Ticket, nodes: &'a [Node]) -> impl Iterator<Item = &'a InstanceId> {
+    let suits = |node: &&Node| node.suits(&ticket.kind, &ticket.requirements);
+    nodes.iter().filter(suits).map(|node| &node.id)
 }
 
 fn ticket(task: &Task) -> Ticket {

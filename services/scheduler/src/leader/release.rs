@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_domain::ids::AttemptId;
+use lepton_domain::ids::{AttemptId, Kind};
 use lepton_domain::ledger::Effect;
 use lepton_domain::reason::Reason;
 use lepton_domain::task::Task;
@@ -25,6 +25,11 @@ pub(crate) enum Reply {
     Page {
         reply: oneshot::Sender<Result<TaskPage, CallError>>,
         page: TaskPage,
+    },
+    /// The paused kinds of a tenant.
+    Kinds {
+        reply: oneshot::Sender<Result<Vec<Kind>, CallError>>,
+        outcome: Result<Vec<Kind>, CallError>,
     },
     /// The start of a watch, or its refusal.
     Watch {

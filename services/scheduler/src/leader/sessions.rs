@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, InstanceId};
 use lepton_domain::ledger::{Command, Effect, Ledger};
-use lepton_domain::placement::Node;
 use lepton_domain::session::{SILENCE_MAX, Session, TAKEOVER_WAIT, overdue};
+use lepton_domain::task::Payload;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::task::v1::Progress;
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ use crate::message::{AttemptOutcome, SessionEvent, SessionHello, SessionNumber, 
 
 mod declaration;
 mod losses;
+mod slots;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -50,6 +51,7 @@ pub(crate) struct Sessions {
     handles: HashMap<SessionNumber, SessionHandle>,
     numbers: HashMap<InstanceId, SessionNumber>,
     losses: Losses,
+    checkpoints: HashMap<AttemptId, Payload>,
     deferred: VecDeque<Report>,
     /// Mark of the last segment that has committed, for peers.
     mark: Mark,
@@ -67,6 +69,7 @@ impl Sessions {
             handles: HashMap::new(),
             numbers: HashMap::new(),
             losses: Losses::default(),
+            checkpoints: HashMap::new(),
             deferred: VecDeque::new(),
             mark,
             last_heartbeat: now.monotonic,
@@ -100,7 +103,17 @@ impl Sessions {
                 };
                 return self.report(report, decider, ready, now);
             }
-            SessionEvent::Progress { attempt, progress } => self.advance(number, attempt, progress, decider, now),
+            SessionEvent::Progress {
+                attempt,
+                progress,
+                checkpoint,
+            } => {
+                if self.advance(number, attempt, progress, decider, now)
+                    && let Some(checkpoint) = checkpoint
+                {
+                    self.checkpoints.insert(attempt, checkpoint);
+                }
+            }
             SessionEvent::Heartbeat => self.refresh(number, now),
             SessionEvent::Draining => self.drain(number),
             SessionEvent::Closed => self.close(number),
@@ -121,12 +134,21 @@ impl Sessions {
         let Declaration { kept, stops, lost } = Declaration::reconcile(&hello, decider, ready, now);
         let worker = hello.worker;
         kept.iter().for_each(|attempt| self.losses.retract(*attempt));
-        lost.into_iter()
-            .for_each(|attempt| self.losses.add(attempt, worker.clone()));
+        let exclusive = self.sessions.get(&worker).and_then(|before| before.exclusive);
+        for attempt in lost {
+            let alone = exclusive == Some(attempt) || self.losses.was_alone(attempt);
+            self.losses.add(attempt, worker.clone(), alone);
+        }
         let mut session = Session::new(worker.clone(), hello.slots, now.journal);
         session.kinds = hello.kinds;
         session.labels = hello.labels;
+        // A suspect was started alone by the leader before.
+        let exclusive = kept.first().copied().filter(|attempt| {
+            let task = decider.ledger().task(&attempt.task);
+            kept.len() == 1 && task.is_some_and(|task| task.is_suspect())
+        });
         session.declare(kept);
+        session.exclusive = exclusive;
         tracing::info!(%worker, slots = session.slots, running = session.running.len(), "worker joined");
         self.handles.insert(number, handle);
         if let Some(earlier) = self.numbers.insert(worker.clone(), number) {
@@ -150,7 +172,7 @@ impl Sessions {
         }
     }
 
-    /// Keeps the progress of an attempt, if it is the one that runs.
+    /// Keeps the progress of an attempt, and returns true, if it is the one that runs.
     fn advance(
         &mut self,
         number: SessionNumber,
@@ -158,13 +180,15 @@ impl Sessions {
         progress: Progress,
         decider: &mut Decider,
         now: Now,
-    ) {
+    ) -> bool {
         self.refresh(number, now);
         let session = self.session_mut(number);
         let has_it = session.is_some_and(|session| session.running.contains(&attempt));
-        if has_it && runs(decider.ledger(), attempt) {
+        let counts = has_it && runs(decider.ledger(), attempt);
+        if counts {
             decider.views.advance(attempt, progress);
         }
+        counts
     }
 
     /// Stops giving attempts to a worker.
@@ -188,11 +212,12 @@ impl Sessions {
         if let Some(session) = self.session_mut(number) {
             session.finish(&attempt);
         }
-        let command = decision(attempt, worker.clone(), report.outcome);
+        let checkpoint = self.checkpoints.remove(&attempt);
+        let command = decision(attempt, worker.clone(), report.outcome, checkpoint);
         let refused = decider.execute(command, now).err();
         // An attempt that the worker has let go of must not be taken for running, as when its report could not be kept.
         if refused.is_some() && runs(decider.ledger(), attempt) {
-            self.losses.add(attempt, worker);
+            self.losses.add(attempt, worker, false);
         }
         let mut releases = vec![Release::Settle(SettledReport {
             number,
@@ -237,7 +262,7 @@ impl Sessions {
         while decider.pipeline.has_room() {
             if let Some(report) = self.deferred.pop_front() {
                 releases.extend(self.report(report, decider, ready, now));
-            } else if let Some(command) = self.losses.pop() {
+            } else if let Some(command) = self.losses.pop(&mut self.checkpoints) {
                 // A loss that is refused concerns an attempt that has ended meanwhile.
                 let _ended_meanwhile = decider.execute(command, now);
             } else {
@@ -272,12 +297,6 @@ impl Sessions {
         self.mark = mark;
     }
 
-    /// Workers that have a free slot, as [`Node`]s of a placement.
-    pub fn free_nodes(&self) -> Vec<Node> {
-        let free = self.sessions.values().filter(|session| session.credits() > 0);
-        free.map(node).collect()
-    }
-
     /// Number of a connected worker's session.
     pub fn number_of(&self, worker: &InstanceId) -> Option<SessionNumber> {
         self.numbers.get(worker).copied()
@@ -288,16 +307,9 @@ impl Sessions {
         self.sessions.values().map(|session| session.running.len()).sum()
     }
 
-    /// Gives a slot of a worker to an attempt; false when it has none free.
-    #[must_use]
-    pub fn take_slot(&mut self, worker: &InstanceId, attempt: AttemptId) -> bool {
-        let session = self.sessions.get_mut(worker);
-        session.is_some_and(|session| session.assign(attempt))
-    }
-
     /// Records the loss of an attempt; the next [`tick`](Self::tick) decides it.
     pub fn lose(&mut self, attempt: AttemptId, worker: InstanceId) {
-        self.losses.add(attempt, worker);
+        self.losses.add(attempt, worker, false);
     }
 
     /// Sends an attempt to its worker, unless it was cancelled between its start and the commit of that.
@@ -324,6 +336,7 @@ impl Sessions {
         if let Some(session) = self.sessions.get_mut(worker) {
             session.finish(&attempt);
         }
+        self.checkpoints.remove(&attempt);
         if let Some(number) = self.number_of(worker) {
             self.send(number, WorkerCommand::Stop(attempt));
         }
@@ -348,7 +361,7 @@ impl Sessions {
         }
         self.numbers.remove(&worker);
         if let Some(session) = self.sessions.remove(&worker) {
-            self.losses.disconnected(session.running, &worker);
+            self.losses.disconnected(session.running, &worker, session.exclusive);
         }
     }
 
@@ -363,7 +376,7 @@ fn runs(ledger: &Ledger, attempt: AttemptId) -> bool {
     task.is_some_and(|task| task.running_attempt() == Some(attempt))
 }
 
-fn decision(attempt: AttemptId, worker: InstanceId, outcome: AttemptOutcome) -> Command {
+fn decision(attempt: AttemptId, worker: InstanceId, outcome: AttemptOutcome, checkpoint: Option<Payload>) -> Command {
     match outcome {
         AttemptOutcome::Output(output) => Command::Succeed {
             attempt,
@@ -375,16 +388,12 @@ fn decision(attempt: AttemptId, worker: InstanceId, outcome: AttemptOutcome) -> 
             worker,
             error,
             retryable,
+            checkpoint,
         },
-    }
-}
-
-fn node(session: &Session) -> Node {
-    Node {
-        id: session.worker.clone(),
-        capacity: session.slots,
-        used: session.slots - session.credits(),
-        labels: session.labels.clone(),
-        kinds: session.kinds.clone(),
+        AttemptOutcome::Returned => Command::Return {
+            attempt,
+            worker,
+            checkpoint,
+        },
     }
 }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use lepton_domain::ids::{AttemptId, InstanceId, Kind};
-use lepton_domain::task::{Task, TaskError};
+use lepton_domain::ledger::Rejection;
+use lepton_domain::task::{Payload, Task, TaskError};
 use lepton_proto::journal::v1 as journal;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::task::v1::Progress;
@@ -67,6 +68,7 @@ fn assign(task: &Task, attempt: AttemptId, deadline_in: Option<Duration>) -> pro
         tenant: task.tenant.to_string(),
         // A deadline that is due right now must not read as none.
         deadline_in_us: deadline_in.map_or(0, |left| micros(left).max(1)),
+        checkpoint: task.checkpoint().map(Into::into),
     }
 }
 
@@ -131,9 +133,17 @@ pub(super) fn read_event(message: In) -> Result<SessionEvent, CallError> {
 /// Reads progress. What cannot be shown counts as a [heartbeat](SessionEvent::Heartbeat).
 fn read_progress(progress: proto::AttemptProgress) -> Result<SessionEvent, CallError> {
     let attempt = read_attempt(progress.attempt.as_ref())?;
+    let checkpoint: Option<Payload> = progress.checkpoint.map(TryInto::try_into).transpose()?;
+    if let Some(checkpoint) = &checkpoint {
+        checkpoint.check("checkpoint").map_err(Rejection::Invalid)?;
+    }
     let progress = progress.progress.filter(|progress| progress.attempt == attempt.number);
     Ok(match progress.and_then(bounded) {
-        Some(progress) => SessionEvent::Progress { attempt, progress },
+        Some(progress) => SessionEvent::Progress {
+            attempt,
+            progress,
+            checkpoint,
+        },
         None => SessionEvent::Heartbeat,
     })
 }
@@ -159,6 +169,7 @@ fn read_report(report: proto::Report) -> Result<SessionEvent, CallError> {
             error: TaskError::try_from(failure)?.shortened(),
             retryable: report.retryable,
         },
+        Some(proto::report::Outcome::Returned(_)) => AttemptOutcome::Returned,
         None => return Err(CallError::missing("outcome")),
     };
     Ok(SessionEvent::Reported { attempt, outcome })

@@ -152,6 +152,7 @@ impl AttemptRunner {
             content: self.fetch(assignment).await?,
             trace_id: trace_id(&assignment.traceparent).unwrap_or_default().to_owned(),
             progress,
+            checkpoint: assignment.checkpoint.clone(),
             timer: timer.clone(),
         };
         let output = kind.run(input, cancel).await?;

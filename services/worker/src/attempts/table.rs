@@ -8,11 +8,13 @@
 //! | absent | running, or refused where the table is full | ignored | ignored | ignored |
 //! | running | ignored | reported, or absent where it was stopped | ignored | cancelled, absent |
 //! | reported | ignored | ignored | absent | absent |
+//!
+//! A worker that drains hands back what runs: it is cancelled and reported.
 
 use std::collections::BTreeMap;
 
 use lepton_domain::ids::AttemptId;
-use lepton_proto::convert::worker_session::HeldAttempts;
+use lepton_proto::convert::worker_session::{self, HeldAttempts};
 use lepton_proto::journal::v1::Attempt;
 use lepton_proto::worker::v1::OpenSessionRequest;
 use tokio::sync::watch;
@@ -93,6 +95,20 @@ impl AttemptTable {
         if let Some(AttemptState::Running { stop, .. }) = self.attempts.remove(&attempt) {
             stop.cancel();
         }
+    }
+
+    /// Cancels every running attempt and returns the reports that hand them back.
+    pub(super) fn hand_back(&mut self) -> Vec<OpenSessionRequest> {
+        let mut reports = Vec::new();
+        for (attempt, state) in &mut self.attempts {
+            if let AttemptState::Running { stop, .. } = state {
+                stop.cancel();
+                let message = worker_session::returned(*attempt);
+                *state = AttemptState::Reported(Box::new(message.clone()));
+                reports.push(message);
+            }
+        }
+        reports
     }
 
     /// Records the end of an attempt and returns its report, unless it was stopped.

@@ -38,6 +38,7 @@ fn echo(number: u32, input: &str) -> Assignment {
         deadline_in: None,
         traceparent: String::new(),
         tenant: Tenant::new("default"),
+        checkpoint: None,
     }
 }
 

@@ -2,17 +2,19 @@
 //!
 //! Promises: whether an attempt fails depends on its input, its task and its number alone, so a run can be repeated.
 //! Options, inside an input that is an object: `delay_ms`, its duration; `fail_rate`, the share of attempts that fail, 0
-//! to 1; `fail_times`, the number of attempts that fail before one succeeds.
+//! to 1; `fail_times`, the number of attempts that fail before one succeeds; `checkpoint`, true to keep the time that has
+//! passed of a delay as a checkpoint, so that an attempt that follows waits for the rest only.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lepton_core::random::Random;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::reason::Reason;
-use lepton_domain::task::Encoding;
-use serde::Deserialize;
+use lepton_domain::task::{Content, Encoding, Payload};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::kind::{Failure, Input, Kind, Output};
@@ -22,6 +24,9 @@ mod tests;
 
 /// Longest delay, a day.
 const DELAY_MS_MAX: f64 = 24.0 * 60.0 * 60.0 * 1_000.0;
+
+/// Interval of checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Echo;
@@ -43,16 +48,59 @@ struct EchoOptions {
     delay_ms: Option<f64>,
     fail_rate: Option<f64>,
     fail_times: Option<u32>,
+    checkpoint: bool,
 }
 
-async fn echo(input: Input) -> Result<Output, Failure> {
+/// Checkpoint of a delay.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct EchoCheckpoint {
+    /// Milliseconds that have passed, over all attempts.
+    elapsed_ms: u64,
+}
+
+async fn echo(mut input: Input) -> Result<Output, Failure> {
     let options = EchoOptions::decode(&input)?;
-    tokio::time::sleep(options.delay()).await;
+    match options.checkpoint {
+        true => delay_with_checkpoints(options.delay(), &mut input).await,
+        false => tokio::time::sleep(options.delay()).await,
+    }
     options.fail_if_due(input.attempt)?;
     Ok(Output {
         encoding: input.encoding,
         content: input.content,
     })
+}
+
+/// Waits for what the attempts before have left of a delay.
+async fn delay_with_checkpoints(delay: Duration, input: &mut Input) {
+    let resumed = EchoCheckpoint::decode(input.checkpoint.as_ref());
+    let mut elapsed = Duration::from_millis(resumed.elapsed_ms);
+    while let Some(left) = delay.checked_sub(elapsed).filter(|left| !left.is_zero()) {
+        let step = left.min(CHECKPOINT_EVERY);
+        tokio::time::sleep(step).await;
+        elapsed += step;
+        let kept = EchoCheckpoint {
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        };
+        let fraction = elapsed.as_secs_f64() / delay.as_secs_f64();
+        input.progress.checkpoint(fraction, kept.encode());
+    }
+}
+
+impl EchoCheckpoint {
+    /// Decodes a checkpoint; one that cannot be read, as of another version, counts as none.
+    fn decode(checkpoint: Option<&Payload>) -> Self {
+        match checkpoint.map(|payload| &payload.content) {
+            Some(Content::Inline(bytes)) => serde_json::from_slice(bytes).unwrap_or_default(),
+            _ => Self::default(),
+        }
+    }
+
+    fn encode(self) -> Bytes {
+        serde_json::to_vec(&self)
+            .expect("a number always has a JSON form")
+            .into()
+    }
 }
 
 impl EchoOptions {

@@ -19,6 +19,7 @@ fn kept() -> Evidence {
         content_digest: ContentDigest([1; 32]),
         spec: Spec::new(Kind::new("echo"), Payload::json("1")),
         traceparent: None,
+        retry_of: None,
     }));
     let mut verification = Verification::default();
     verification.tasks.insert(task(1), Committed::Succeeded);

@@ -113,11 +113,17 @@ fn command(world: &mut World, step: Move) -> Command {
                 worker,
                 error: error("no"),
                 retryable,
+                checkpoint: None,
             }
         }
         Move::Lose { task, back, by } => {
             let (attempt, worker) = target(world, task, back, by);
-            Command::Lose { attempt, worker }
+            Command::Lose {
+                attempt,
+                worker,
+                alone: false,
+                checkpoint: None,
+            }
         }
         Move::Cancel { task } => Command::Cancel {
             task: id(task),

@@ -230,10 +230,15 @@ fn nothing_is_written_in_an_epoch_that_is_not_open() {
 fn unknown_formats_are_refused() {
     let mut world = World::new();
     assert_eq!(world.run(Command::ActivateFormat { format: 1 }).unwrap().0, []);
-    let newer = world.run(Command::ActivateFormat { format: 2 }).unwrap_err();
+    let newer = world
+        .run(Command::ActivateFormat { format: FORMAT_MAX + 1 })
+        .unwrap_err();
     assert_eq!(newer.api_error().reason, Reason::FormatUnsupported);
-    let event = Event::FormatActivated { format: 2 };
-    assert_eq!(apply(&mut world.ledger, &event), Err(IllegalEvent::Format(2)));
+    let event = Event::FormatActivated { format: FORMAT_MAX + 1 };
+    assert_eq!(
+        apply(&mut world.ledger, &event),
+        Err(IllegalEvent::Format(FORMAT_MAX + 1))
+    );
 }
 
 #[test]
@@ -319,6 +324,7 @@ fn oversized_commands_are_refused_or_cut() {
         worker: worker(1),
         error: long,
         retryable: false,
+        checkpoint: None,
     };
     world.run(command).unwrap();
     let kept = world.task(1).error.as_ref().unwrap();

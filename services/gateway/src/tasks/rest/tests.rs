@@ -34,8 +34,8 @@ fn every_rpc_of_tasks_is_served_by_its_own_code_or_by_transcoding() {
             ),
         }
     }
-    use TaskRpc::{BatchSubmit, Cancel, Get, List, Submit, Wait, Watch};
-    for own in [Submit, BatchSubmit, Get, List, Cancel, Wait, Watch] {
+    use TaskRpc::{BatchSubmit, Cancel, Get, List, Retry, Submit, Wait, Watch};
+    for own in [Submit, BatchSubmit, Get, List, Cancel, Retry, Wait, Watch] {
         assert_eq!(served.iter().filter(|rpc| **rpc == own).count(), 1, "{own:?}");
     }
 }

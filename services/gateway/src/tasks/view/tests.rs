@@ -31,6 +31,8 @@ pub fn task(input: Payload) -> Task {
             seq: Seq(1 << 60),
         },
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        retry_of: None,
+        history: None,
     }
 }
 

@@ -10,9 +10,11 @@ use lepton_proto::convert::time::timestamp;
 use lepton_proto::task::v1::task::{Payload, Result as Outcome};
 use lepton_proto::task::v1::task_service_server::{TaskService, TaskServiceServer};
 use lepton_proto::task::v1::{
-    BatchSubmitTasksRequest, BatchSubmitTasksResponse, CancelTaskRequest, CancelTaskResponse, GetTaskRequest,
-    GetTaskResponse, ListTasksRequest, ListTasksResponse, State, SubmitTaskRequest, SubmitTaskResponse, Task, TaskView,
-    WaitTaskRequest, WaitTaskResponse, WatchTaskRequest, WatchTaskResponse,
+    BatchSubmitTasksRequest, BatchSubmitTasksResponse, CancelTaskRequest, CancelTaskResponse, DeleteTaskRequest,
+    DeleteTaskResponse, GetTaskRequest, GetTaskResponse, ListAttemptsRequest, ListAttemptsResponse, ListKindsRequest,
+    ListKindsResponse, ListTasksRequest, ListTasksResponse, PauseKindRequest, PauseKindResponse, ResumeKindRequest,
+    ResumeKindResponse, RetryTaskRequest, RetryTaskResponse, State, SubmitTaskRequest, SubmitTaskResponse, Task,
+    TaskView, WaitTaskRequest, WaitTaskResponse, WatchTaskRequest, WatchTaskResponse,
 };
 use tonic::{Response as Answer, Status};
 
@@ -86,6 +88,33 @@ impl TaskService for FakeGateway {
         &self,
         _: tonic::Request<BatchSubmitTasksRequest>,
     ) -> Result<Answer<BatchSubmitTasksResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn retry_task(&self, _: tonic::Request<RetryTaskRequest>) -> Result<Answer<RetryTaskResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn delete_task(&self, _: tonic::Request<DeleteTaskRequest>) -> Result<Answer<DeleteTaskResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_attempts(
+        &self,
+        _: tonic::Request<ListAttemptsRequest>,
+    ) -> Result<Answer<ListAttemptsResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_kinds(&self, _: tonic::Request<ListKindsRequest>) -> Result<Answer<ListKindsResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn pause_kind(&self, _: tonic::Request<PauseKindRequest>) -> Result<Answer<PauseKindResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn resume_kind(&self, _: tonic::Request<ResumeKindRequest>) -> Result<Answer<ResumeKindResponse>, Status> {
         Err(Status::unimplemented("not asked for"))
     }
 

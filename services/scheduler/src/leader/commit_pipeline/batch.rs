@@ -12,6 +12,7 @@ use crate::leader::release::Release;
 
 /// A batch that takes events.
 pub(crate) struct Batch {
+    format: u32,
     /// Journal time of every event in it.
     pub time: Timestamp,
     first_seq: Seq,
@@ -25,6 +26,7 @@ impl Batch {
     /// An empty batch on top of the ledger's present state.
     pub fn open(ledger: &Ledger, time: Timestamp) -> Self {
         Self {
+            format: ledger.format(),
             time,
             first_seq: ledger.seq().next(),
             state_digest: ledger.digest(),
@@ -54,6 +56,7 @@ impl Batch {
     /// Splits the batch into the [`Draft`] to write and the effects that wait for it.
     pub fn seal(self) -> (Draft, Vec<Release>) {
         let draft = Draft {
+            format: self.format,
             time: self.time,
             first_seq: self.first_seq,
             state_digest: self.state_digest,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lepton_domain::admission;
-use lepton_domain::ids::{TaskId, Tenant};
+use lepton_domain::ids::{Kind, TaskId, Tenant};
 use lepton_domain::ledger::{Command, Ledger, Rejection, Submission};
 use lepton_domain::task::Task;
 
@@ -23,8 +23,13 @@ impl Decider {
     pub fn call(&mut self, call: Call, now: Now) {
         let stalled = self.pipeline.is_stalled(now.monotonic);
         let reply = match call {
-            Call::Submit { responder, .. } | Call::Cancel { responder, .. } if stalled => {
+            Call::Submit { responder, .. } | Call::Cancel { responder, .. } | Call::Purge { responder, .. }
+                if stalled =>
+            {
                 return responder(Err(CallError::JournalUnavailable));
+            }
+            Call::PausedKinds { reply, .. } if stalled => {
+                return drop(reply.send(Err(CallError::JournalUnavailable)));
             }
             Call::Watch { reply, .. } if stalled => return drop(reply.send(Err(CallError::JournalUnavailable))),
             Call::Submit { submission, responder } => {
@@ -39,6 +44,18 @@ impl Decider {
             } => {
                 let outcome = self.cancel(&tenant, task, message, now);
                 Reply::Task { responder, outcome }
+            }
+            Call::Purge {
+                tenant,
+                task,
+                responder,
+            } => {
+                let outcome = self.purge(&tenant, task, now);
+                Reply::Task { responder, outcome }
+            }
+            Call::PausedKinds { tenant, change, reply } => {
+                let outcome = self.paused_kinds(&tenant, change, now);
+                Reply::Kinds { reply, outcome }
             }
             Call::Get {
                 tenant,
@@ -78,6 +95,28 @@ impl Decider {
         owned(&self.ledger, tenant, &id)?;
         self.execute(Command::Cancel { task: id, message }, now)?;
         record(&self.ledger, &id)
+    }
+
+    /// Deletes the record of an ended task of this tenant, and returns it.
+    fn purge(&mut self, tenant: &Tenant, id: TaskId, now: Now) -> Result<Arc<Task>, CallError> {
+        let task = owned(&self.ledger, tenant, &id)?;
+        self.execute(Command::Purge { task: id }, now)?;
+        Ok(task)
+    }
+
+    /// Pauses or resumes a kind of this tenant, if one is named, and returns the paused ones.
+    fn paused_kinds(
+        &mut self,
+        tenant: &Tenant,
+        change: Option<(Kind, bool)>,
+        now: Now,
+    ) -> Result<Vec<Kind>, CallError> {
+        if let Some((kind, paused)) = change {
+            let tenant = tenant.clone();
+            self.execute(Command::SetPaused { tenant, kind, paused }, now)?;
+        }
+        let own = self.ledger.paused().iter().filter(|(owner, _)| owner == tenant);
+        Ok(own.map(|(_, kind)| kind.clone()).collect())
     }
 
     /// Registers a watcher of a task of this tenant.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lepton_domain::admission::Limits;
 use lepton_domain::ids::{Kind, Tenant};
-use lepton_domain::ledger::Effect;
+use lepton_domain::ledger::{Effect, Event};
 use lepton_domain::task::State;
 use tokio::sync::oneshot;
 
@@ -275,9 +275,9 @@ fn a_tick_decides_what_is_due() {
     late.spec.deadline = Some(at(0).journal.plus(Duration::from_millis(50)));
     bench.execute(Command::Submit(late), at(0));
     bench.commit(at(0));
-    bench.decider.tick(at(49));
+    bench.decider.tick(None, at(49));
     assert!(!bench.decider.wants_write());
-    bench.decider.tick(at(50));
+    bench.decider.tick(None, at(50));
     bench.commit(at(50));
     let ended = bench
         .decider
@@ -303,4 +303,29 @@ fn journal_time_does_not_go_back() {
         panic!("there are events");
     };
     assert_eq!(second.time, at(500).journal);
+}
+
+#[test]
+fn a_newer_format_is_activated_once_every_scheduler_supports_it() {
+    let mut bench = Bench::after([]);
+    bench.decider.tick(None, at(0));
+    bench.decider.tick(Some(1), at(1));
+    assert_eq!(bench.decider.ledger().format(), 1);
+    bench.decider.tick(Some(FORMAT_MAX + 1), at(2));
+    assert_eq!(
+        bench.decider.ledger().format(),
+        FORMAT_MAX,
+        "never beyond what this version knows"
+    );
+    let WriteRequest::Append(draft) = bench.send(at(10)) else {
+        panic!("an append is due");
+    };
+    assert_eq!(
+        draft.format, 1,
+        "the segment that activates a format has the former one"
+    );
+    assert_eq!(draft.events, [Event::FormatActivated { format: FORMAT_MAX }]);
+    bench.complete();
+    bench.decider.tick(Some(FORMAT_MAX), at(20));
+    assert!(!bench.decider.wants_write(), "it is activated once");
 }

@@ -108,14 +108,14 @@ fn a_worker_gets_no_more_attempts_than_it_has_slots() {
     let (_releases, _commands) = stage.join(1, hello("a", &[]), 0);
     let a = worker("a");
     assert_eq!(stage.free(), [2]);
-    assert!(stage.sessions.take_slot(&a, attempt(1, 1)) && stage.sessions.take_slot(&a, attempt(2, 1)));
+    assert!(stage.sessions.take_slot(&a, attempt(1, 1), false) && stage.sessions.take_slot(&a, attempt(2, 1), false));
     assert!(stage.free().is_empty());
-    assert!(!stage.sessions.take_slot(&a, attempt(3, 1)));
+    assert!(!stage.sessions.take_slot(&a, attempt(3, 1), false));
     assert_eq!(stage.sessions.running(), 2);
     stage.sessions.stop(&a, attempt(1, 1));
     assert_eq!(stage.free(), [1]);
     assert!(
-        !stage.sessions.take_slot(&worker("b"), attempt(3, 1)),
+        !stage.sessions.take_slot(&worker("b"), attempt(3, 1), false),
         "it has no session"
     );
 }
@@ -127,7 +127,7 @@ fn a_draining_worker_gets_nothing_new_and_keeps_what_it_has() {
     assert_eq!(stage.free(), [1]);
     stage.handle(1, SessionEvent::Draining, 0);
     assert!(stage.free().is_empty());
-    assert!(!stage.sessions.take_slot(&worker("a"), attempt(2, 1)));
+    assert!(!stage.sessions.take_slot(&worker("a"), attempt(2, 1), false));
     stage.tick(3_000);
     assert_eq!((stage.state(1), stage.sessions.running()), (State::Running, 1));
 }

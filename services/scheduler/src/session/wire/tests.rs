@@ -87,6 +87,7 @@ fn progress_of_another_attempt_counts_as_a_heartbeat() {
         In::Progress(proto::AttemptProgress {
             attempt: Some(attempt(1).into()),
             progress: Some(progress(number, 0.5)),
+            checkpoint: None,
         })
     };
     assert!(matches!(read_event(report(1)), Ok(SessionEvent::Progress { .. })));

@@ -108,6 +108,7 @@ fn assignment(kind: &str) -> Assignment {
         deadline_in: None,
         traceparent: String::new(),
         tenant: Tenant::new("default"),
+        checkpoint: None,
     }
 }
 

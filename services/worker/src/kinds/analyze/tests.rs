@@ -30,6 +30,7 @@ fn input(text: &str) -> Input {
         content: Bytes::copy_from_slice(text.as_bytes()),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         progress: Progress::new(Clock::system()).0,
+        checkpoint: None,
         timer: ActiveTimer::default(),
     }
 }

@@ -19,6 +19,7 @@ fn input(json: &str, number: u32) -> Input {
         content: Bytes::copy_from_slice(json.as_bytes()),
         trace_id: String::new(),
         progress: Progress::new(Clock::system()).0,
+        checkpoint: None,
         timer: ActiveTimer::default(),
     }
 }
@@ -55,6 +56,45 @@ async fn a_delay_takes_its_time() {
     tokio::pin!(slow);
     assert!(timeout(Duration::from_millis(1_400), &mut slow).await.is_err());
     assert!(timeout(Duration::from_millis(200), &mut slow).await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_attempt_waits_for_the_rest_of_a_delay_with_checkpoints() {
+    let text = r#"{"delay_ms":2000,"checkpoint":true}"#;
+    let clock = Clock::system();
+    let (progress, reports) = Progress::new(clock);
+    let first = Input {
+        progress,
+        ..input(text, 1)
+    };
+    let first = Echo.run(first, CancellationToken::new());
+    assert!(
+        timeout(Duration::from_millis(1_600), first).await.is_err(),
+        "it is cut off"
+    );
+    let report = reports.borrow().clone().expect("it has reported");
+    let next = Input {
+        checkpoint: report.kept().cloned(),
+        ..input(text, 2)
+    };
+    let begun = clock.monotonic();
+    assert_eq!(Echo.run(next, CancellationToken::new()).await.unwrap().content, text);
+    assert_eq!(
+        clock.monotonic() - begun,
+        Duration::from_millis(500),
+        "1.5 s of the 2 s had passed"
+    );
+    let odd = Input {
+        checkpoint: Some(Payload::json("[]")),
+        ..input(text, 3)
+    };
+    let begun = clock.monotonic();
+    assert!(Echo.run(odd, CancellationToken::new()).await.is_ok());
+    assert_eq!(
+        clock.monotonic() - begun,
+        Duration::from_secs(2),
+        "what cannot be read counts as none"
+    );
 }
 
 #[tokio::test]

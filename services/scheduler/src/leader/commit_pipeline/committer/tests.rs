@@ -78,6 +78,7 @@ impl JournalWriter for Script {
 
 fn draft() -> WriteRequest {
     WriteRequest::Append(Draft {
+        format: 1,
         time: Timestamp::default(),
         first_seq: Seq(1),
         state_digest: StateDigest::EMPTY,

@@ -70,6 +70,8 @@ fn a_task_whose_report_is_announced_is_held_for_it() {
     let lost = Command::Lose {
         attempt: attempt(1, 1),
         worker: worker("a"),
+        alone: false,
+        checkpoint: None,
     };
     stage.bench.execute(lost, at(0));
     let ended = SessionHello {

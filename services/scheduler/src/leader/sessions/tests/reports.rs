@@ -62,7 +62,7 @@ fn an_attempt_whose_report_cannot_be_kept_is_lost() {
     let mut stage = Stage::running(1, &[1]);
     let (_releases, _commands) = stage.join(1, hello("a", &[attempt(1, 1)]), 0);
     let too_large = AttemptOutcome::Output(Payload::json(vec![b'1'; 1 << 20]));
-    let command = decision(attempt(1, 1), worker("a"), too_large.clone());
+    let command = decision(attempt(1, 1), worker("a"), too_large.clone(), None);
     assert!(matches!(
         stage.bench.decider.execute(command, at(0)),
         Err(Rejection::Invalid(_))
@@ -104,6 +104,8 @@ fn an_announced_report_ends_the_hold_on_its_task() {
     let lost = Command::Lose {
         attempt: attempt(1, 1),
         worker: worker("a"),
+        alone: false,
+        checkpoint: None,
     };
     stage.bench.execute(lost, at(0));
     let ended = SessionHello {
@@ -135,6 +137,7 @@ fn progress_is_kept_of_the_running_attempt_of_its_worker_alone() {
             fraction,
             ..Progress::default()
         },
+        checkpoint: None,
     };
     stage.handle(1, progress(0.5), 0);
     stage.handle(2, progress(0.9), 0);
