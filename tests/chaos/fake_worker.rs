@@ -9,7 +9,7 @@ use std::time::Duration;
 use lepton_core::net::Net;
 use lepton_domain::ids::AttemptId;
 use lepton_domain::task::Payload;
-use lepton_proto::journal::v1::{Attempt, Failure};
+use lepton_proto::journal::v1::{Attempt, Failure, Mark};
 use lepton_proto::task::v1::Progress;
 use lepton_proto::worker::v1 as wire;
 use lepton_proto::worker::v1::open_session_request::Message as Out;
@@ -31,6 +31,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub struct FakeWorker {
     say: mpsc::UnboundedSender<wire::OpenSessionRequest>,
     hear: Streaming<wire::OpenSessionResponse>,
+    /// The mark that the leader welcomed it with.
+    pub mark: Mark,
     _beat: JoinSet<()>,
 }
 
@@ -41,6 +43,8 @@ pub struct Holds {
     pub all: Vec<Attempt>,
     /// What of it has ended.
     pub ended: Vec<Attempt>,
+    /// A mark of the journal.
+    pub mark: Option<Mark>,
 }
 
 impl FakeWorker {
@@ -54,7 +58,7 @@ impl FakeWorker {
             labels: [(LABEL.0.to_owned(), LABEL.1.to_owned())].into(),
             running: holds.all,
             ended: holds.ended,
-            mark: None,
+            mark: holds.mark,
         };
         tell(&say, Out::Hello(hello));
         let mut client = SessionServiceClient::new(Net::Os.channel(leader));
@@ -68,9 +72,17 @@ impl FakeWorker {
                 tell(&alive, Out::Heartbeat(wire::Heartbeat { running: 0 }));
             }
         });
-        let mut played = Self { say, hear, _beat: beat };
-        let first = played.next().await;
-        assert!(matches!(first, In::Welcome(_)), "{first:?}");
+        let mark = Mark::default();
+        let mut played = Self {
+            say,
+            hear,
+            mark,
+            _beat: beat,
+        };
+        match played.next().await {
+            In::Welcome(welcome) => played.mark = welcome.mark.expect("a leader has a mark"),
+            other => panic!("{other:?}"),
+        }
         played
     }
 

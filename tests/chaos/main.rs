@@ -4,6 +4,7 @@
 //! times are printed; only generous bounds are asserted. One mesh at a time, so that they do not disturb each other.
 
 mod audit;
+mod blobs;
 mod cancel;
 mod console;
 mod deaths;

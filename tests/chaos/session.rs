@@ -122,6 +122,7 @@ fn done(attempt: AttemptId) -> Holds {
     Holds {
         all: vec![attempt.clone()],
         ended: vec![attempt],
+        mark: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod behind;
 mod damage;
 mod fixture;
 mod late;
+mod restore;
 mod snapshots;
 mod stale;
 mod verified;

@@ -55,6 +55,12 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::DataCorrupt => {
             "Nothing was changed. Restore a copy of the data directory, or begin anew with another --data-dir."
         }
+        Reason::LossNotAccepted => {
+            "Bring back a newer state of etcd, if there is one; to go on without, add --accept-loss."
+        }
+        Reason::LeaderPresent => {
+            "Nothing was changed. To go back to an older state all the same, stop the schedulers first."
+        }
         Reason::FileUnreadable => {
             "Check its name and that you may read it. Files are taken by content: CSV, TSV, JSON or JSON Lines, also gzipped."
         }

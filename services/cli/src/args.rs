@@ -84,6 +84,9 @@ pub enum Command {
     /// Read the journal.
     #[command(after_help = examples::JOURNAL)]
     Journal(Journal),
+    /// Let a mesh go on whose etcd was restored from an older state.
+    #[command(after_help = examples::RESTORE)]
+    Restore(Restore),
     /// Measure this mesh.
     #[command(subcommand, after_help = examples::BENCH)]
     Bench(Bench),
@@ -228,6 +231,23 @@ pub struct Journal {
     /// The name of the mesh in etcd.
     #[arg(long, global = true, default_value = "lepton")]
     pub cluster: String,
+}
+
+/// Let a mesh go on whose etcd was restored from an older state.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The members of etcd, which hold the state to go on with.
+    #[arg(long, required = true, value_name = "URL,...", value_delimiter = ',')]
+    pub etcd: Vec<String>,
+    /// The name of the mesh in etcd.
+    #[arg(long, default_value = "lepton")]
+    pub cluster: String,
+    /// Give up what was acknowledged after that state; without it nothing is changed, and the loss is described.
+    #[arg(long)]
+    pub accept_loss: bool,
+    /// Begin another blob store too, because the old one is lost.
+    #[arg(long)]
+    pub new_blob_store: bool,
 }
 
 /// The readable parts of the journal.

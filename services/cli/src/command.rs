@@ -19,6 +19,7 @@ mod infer;
 mod journal;
 mod model;
 mod nodes;
+mod restore;
 mod task;
 mod trace;
 mod train;
@@ -78,6 +79,7 @@ async fn dispatch(parsed: Parsed) -> Result<ExitCode, ApiError> {
         Command::Trace(args) => trace::run(&session, &args).await.map(|()| EXIT_DONE),
         Command::Incidents(page) => incidents::run(&session, &page).await.map(|()| EXIT_DONE),
         Command::Journal(args) => journal::run(&session, &args).await,
+        Command::Restore(args) => restore::run(&session, &args).await,
         Command::Bench(Bench::Tasks(args)) => bench::tasks::run(&session, &args).await,
         Command::Bench(Bench::Analyze(args)) => bench::analyze::run(&session, &args).await,
         Command::Bench(Bench::Infer(args)) => bench::infer::run(&session, &args).await,

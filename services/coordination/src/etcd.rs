@@ -7,6 +7,7 @@
 pub mod change_notifier;
 mod endpoints;
 pub mod error;
+pub mod identity;
 pub mod keys;
 pub mod lease;
 #[cfg(test)]
@@ -17,17 +18,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::{
-    Client, Compare, CompareOp, GetOptions, GetResponse, KeyValue, Txn, TxnOp, TxnOpResponse, TxnResponse,
-};
-use uuid::Uuid;
+use etcd_client::{Client, Compare, GetOptions, GetResponse, KeyValue, Txn, TxnOp, TxnOpResponse, TxnResponse};
 
 use endpoints::Endpoints;
 pub use error::EtcdError;
+pub use identity::incarnation;
 pub use keys::Keys;
 use lepton_core::clock::Clock;
 use lepton_core::context::Context;
-use lepton_core::random::Random;
 
 /// Time after which the outcome of a unary call counts as unknown.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(2);
@@ -247,33 +245,12 @@ impl Etcd {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndpointGeneration(usize);
 
-/// The cluster's incarnation, a UUID that is made once. Epochs compare only within one incarnation.
-pub async fn incarnation(etcd: &Etcd, random: &Random) -> Result<String, EtcdError> {
-    let key = etcd.keys().incarnation();
-    if let Some(found) = etcd.get(key).await? {
-        return text(&found);
-    }
-    let fresh = uuid::Builder::from_random_bytes(random.next_u128().to_be_bytes())
-        .into_uuid()
-        .to_string();
-    let absent = Compare::create_revision(key, CompareOp::Equal, 0);
-    let answer = etcd
-        .txn(
-            vec![absent],
-            vec![TxnOp::put(key, fresh.as_str(), None)],
-            vec![TxnOp::get(key, None)],
-        )
-        .await?;
-    match first_key(&answer) {
-        Some(other) => text(&other),
-        None => Ok(fresh),
-    }
-}
-
-fn text(incarnation: &KeyValue) -> Result<String, EtcdError> {
-    let uuid = incarnation.value_str().ok().and_then(|text| Uuid::parse_str(text).ok());
-    uuid.map(|uuid| uuid.to_string())
-        .ok_or_else(|| EtcdError::Malformed(String::from_utf8_lossy(incarnation.key()).into()))
+/// The key that each `get` of a transaction's answer found, in the order of the transaction.
+pub fn found_keys(answer: &TxnResponse) -> impl Iterator<Item = Option<KeyValue>> {
+    answer.op_responses().into_iter().filter_map(|op| match op {
+        TxnOpResponse::Get(mut found) => Some(found.take_kvs().into_iter().next()),
+        _ => None,
+    })
 }
 
 /// The first key that the first `get` of a transaction's answer found.

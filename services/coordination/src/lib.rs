@@ -3,6 +3,7 @@
 //! Promises: the last good view stays while etcd is away; leadership is proved by a fenced write and by nothing else.
 //! Leaves the journal to `lepton-journal` and connections between instances to `lepton-mesh`.
 
+pub mod blob_store;
 pub mod election;
 pub mod etcd;
 pub mod registry;

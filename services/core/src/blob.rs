@@ -1,9 +1,11 @@
 //! The blob store: payloads and results that are too large for the journal.
 //!
-//! Promises: a put has reached the disk when it returns; a get is checked against its digest; a store belongs to one
-//! incarnation of the cluster, and a store without its marker is refused. Blobs are never shared between tasks, so a
-//! task's go with it. Leaves deciding what is large, and when a task's blobs may go, to the services.
+//! Promises: a put has reached the disk of the marked store when it returns; a get is checked against its digest; a
+//! store belongs to one cluster, and one without its marker is away: nothing is written into it, and what it lacks does
+//! not count as deleted. Blobs are never shared between tasks, so a task's go with it. Leaves deciding what is large,
+//! and when a task's blobs may go, to the services.
 
+mod directory;
 mod marker;
 mod object;
 
@@ -18,7 +20,7 @@ use lepton_domain::reason::{ApiError, Reason};
 use lepton_proto::convert::task::sha256;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 
 pub use object::{Area, Object};
 
@@ -37,26 +39,46 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A handle on the blob store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    store: Arc<dyn ObjectStore>,
+    store: Arc<LocalFileSystem>,
+    /// Directory of the store.
+    root: Arc<FsPath>,
+    /// Text of the marker that the store must carry.
+    marker: Arc<str>,
 }
 
 impl Blobs {
     /// Opens the store at `location`: a directory, which is made, or a `file://` URL. The first to open it marks it
-    /// with the cluster's incarnation; afterwards only the same incarnation opens it.
-    pub async fn open(location: &str, incarnation: &str) -> Result<Self, ApiError> {
-        let directory = match location.split_once("://") {
-            None => location,
-            Some(("file", path)) => path,
-            Some((scheme, _)) => {
-                let message = format!("blob: {scheme}:// is not built into this program; give a shared directory");
-                return Err(ApiError::new(Reason::ConfigInvalid, message));
-            }
-        };
-        let blobs = Self {
-            store: Arc::new(local(directory.as_ref()).await?),
-        };
-        marker::check(&blobs, incarnation).await?;
+    /// with this text; afterwards only who gives the same text opens it.
+    pub async fn open(location: &str, marker: &str) -> Result<Self, ApiError> {
+        let directory = directory_of(location)?;
+        tokio::fs::create_dir_all(directory)
+            .await
+            .map_err(|error| unusable(directory, &error))?;
+        let blobs = Self::at(directory, marker)?;
+        marker::write(&blobs).await?;
         Ok(blobs)
+    }
+
+    /// Opens a store that has been marked before. Neither the directory nor the marker is made: where one is missing,
+    /// the store is away, and the refusal is [`Reason::BlobUnavailable`].
+    pub async fn reopen(location: &str, marker: &str) -> Result<Self, ApiError> {
+        let directory = directory_of(location)?;
+        if !tokio::fs::try_exists(directory).await.unwrap_or(true) {
+            return Err(away(&format!("there is no directory {}", directory.display())));
+        }
+        let blobs = Self::at(directory, marker)?;
+        marker::compare(&blobs).await?;
+        Ok(blobs)
+    }
+
+    fn at(directory: &FsPath, marker: &str) -> Result<Self, ApiError> {
+        let root = directory.canonicalize().map_err(|error| unusable(directory, &error))?;
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| unusable(directory, &error))?;
+        Ok(Self {
+            root: root.into(),
+            store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
+            marker: marker.into(),
+        })
     }
 
     /// Stores a content for a task and gives its digest. Doing it again changes nothing.
@@ -87,6 +109,10 @@ impl Blobs {
             .try_collect()
             .await
             .map_err(|error| unavailable(&prefix, &error))?;
+        if paths.is_empty() {
+            // A store that is away shows nothing and keeps everything.
+            return marker::verify(self).await;
+        }
         for path in paths {
             match self.store.delete(&path).await {
                 // Somebody else deletes the same task's blobs.
@@ -107,12 +133,31 @@ impl Blobs {
         self.read(&named_path(name)).await
     }
 
+    /// Writes an object into the marked store and into no other.
     async fn write(&self, path: &Path, content: Bytes) -> Result<(), ApiError> {
-        let put = self.store.put(path, PutPayload::from_bytes(content)).await;
-        put.map(|_| ()).map_err(|error| unavailable(path, &error))
+        // A directory whose share is not mounted would take the content, and lose it when the share is back.
+        marker::verify(self).await?;
+        let (root, file) = (self.root.clone(), self.store.path_to_filesystem(path));
+        let file = file.map_err(|error| unavailable(path, &error))?;
+        let writing = tokio::task::spawn_blocking(move || directory::write(&root, &file, &content));
+        let written = writing.await.expect("writing neither panics nor is aborted");
+        written.map_err(|error| unavailable(path, &error))?;
+        // The share may have gone in between: only what is seen beside the marker lies in the store.
+        marker::verify(self).await?;
+        let seen = self.store.head(path).await;
+        seen.map(drop).map_err(|error| unavailable(path, &error))
     }
 
+    /// Reads an object; `None` where the store, which is not away, has none.
     async fn read(&self, path: &Path) -> Result<Option<Bytes>, ApiError> {
+        let found = self.fetch(path).await?;
+        if found.is_none() {
+            marker::verify(self).await?;
+        }
+        Ok(found)
+    }
+
+    async fn fetch(&self, path: &Path) -> Result<Option<Bytes>, ApiError> {
         let content = match self.store.get(path).await {
             Ok(object) => object.bytes().await,
             Err(error) => Err(error),
@@ -135,19 +180,24 @@ pub async fn digest_of(content: &Bytes) -> ContentDigest {
     hashing.await.expect("hashing neither panics nor is aborted")
 }
 
-async fn local(directory: &FsPath) -> Result<LocalFileSystem, ApiError> {
-    let refused = |error: &dyn std::fmt::Display| {
-        let message = format!(
-            "blob directory {}: {error}; make it writable or give another",
-            directory.display()
-        );
-        ApiError::new(Reason::DataDirNotWritable, message)
-    };
-    tokio::fs::create_dir_all(directory)
-        .await
-        .map_err(|error| refused(&error))?;
-    let store = LocalFileSystem::new_with_prefix(directory).map_err(|error| refused(&error))?;
-    Ok(store.with_fsync(true).with_automatic_cleanup(true))
+/// The directory that a location names.
+fn directory_of(location: &str) -> Result<&FsPath, ApiError> {
+    match location.split_once("://") {
+        None => Ok(FsPath::new(location)),
+        Some(("file", path)) => Ok(FsPath::new(path)),
+        Some((scheme, _)) => {
+            let message = format!("blob: {scheme}:// is not built into this program; give a shared directory");
+            Err(ApiError::new(Reason::ConfigInvalid, message))
+        }
+    }
+}
+
+fn unusable(directory: &FsPath, error: &dyn std::fmt::Display) -> ApiError {
+    let message = format!(
+        "blob directory {}: {error}; make it writable or give another",
+        directory.display()
+    );
+    ApiError::new(Reason::DataDirNotWritable, message)
 }
 
 fn blob_path(task: TaskId, digest: ContentDigest) -> Path {
@@ -165,6 +215,12 @@ fn absent(path: &Path) -> ApiError {
     )
 }
 
-fn unavailable(path: &Path, error: &object_store::Error) -> ApiError {
+/// The refusal of a store that is not there, or not this one.
+fn away(finding: &str) -> ApiError {
+    let message = format!("the blob store is away: {finding}; bring it back, as by mounting the share again");
+    ApiError::new(Reason::BlobUnavailable, message).retry_after(RETRY)
+}
+
+fn unavailable(path: &Path, error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(Reason::BlobUnavailable, format!("blob {path}: {error}")).retry_after(RETRY)
 }

@@ -13,4 +13,5 @@ pub mod metrics;
 pub mod net;
 pub mod process;
 pub mod random;
+pub mod secret;
 pub mod shutdown;

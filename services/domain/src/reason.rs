@@ -157,6 +157,10 @@ reasons! {
     FormatUnsupported = "FORMAT_UNSUPPORTED", FailedPrecondition;
     /// The blob store is not the one of this cluster.
     BlobStoreMismatch = "BLOB_STORE_MISMATCH", FailedPrecondition;
+    /// A restore that gives up what came after the present state, without a word that this is wanted.
+    LossNotAccepted = "LOSS_NOT_ACCEPTED", FailedPrecondition;
+    /// A restore of a mesh whose scheduler leads, so that there is nothing to restore.
+    LeaderPresent = "LEADER_PRESENT", FailedPrecondition;
     /// Quorum execution is not there yet.
     ConsistencyUnsupported = "CONSISTENCY_UNSUPPORTED", Unimplemented;
     /// The contract names it, this version does not do it.

@@ -16,6 +16,7 @@ use prost::Message;
 
 pub use super::fence::Conflict;
 use super::fence::{Fence, InFlight, Outcome, Repetition, found};
+use super::mark_key::MarkKey;
 use super::swap::Swap;
 use super::{Position, Replica, codec, high_water_mark, read, replay};
 use lepton_coordination::etcd::EtcdError;
@@ -129,6 +130,7 @@ pub struct Writer {
     pub(super) bytes_since_snapshot: u64,
     incarnation: String,
     revision: i64,
+    mark_key: Option<MarkKey>,
     closed: bool,
 }
 
@@ -143,7 +145,7 @@ impl Writer {
     pub(super) fn new((fence, epoch): (Fence, Epoch), replica: &Replica, incarnation: String, revision: i64) -> Self {
         let (position, manifest) = (replica.position.clone(), replica.manifest.clone());
         let bytes_since_snapshot = replica.bytes_since_snapshot;
-        let (pending, closed) = (None, false);
+        let (pending, mark_key, closed) = (None, None, false);
         Self {
             fence,
             epoch,
@@ -153,8 +155,15 @@ impl Writer {
             bytes_since_snapshot,
             incarnation,
             revision,
+            mark_key,
             closed,
         }
+    }
+
+    /// Makes it seal its marks under this key.
+    pub fn sealing(self, key: MarkKey) -> Self {
+        let mark_key = Some(key);
+        Self { mark_key, ..self }
     }
 
     /// The last committed segment.
@@ -169,7 +178,11 @@ impl Writer {
 
     /// The end of the journal as this leader has proved it; see [`high_water_mark`].
     pub fn mark(&self) -> Mark {
-        high_water_mark::of(&self.position, &self.incarnation, self.revision)
+        let mark = high_water_mark::of(&self.position, &self.incarnation, self.revision);
+        match &self.mark_key {
+            Some(key) => key.seal(mark),
+            None => mark,
+        }
     }
 
     /// Bytes of the segments since the newest snapshot, and of that snapshot.

@@ -43,21 +43,31 @@ pub(super) fn of(position: &Position, incarnation: &str, revision: i64) -> Mark 
         segment: position.segment,
         seq: position.seq.0,
         segment_hash: Bytes::copy_from_slice(&position.hash),
+        mac: Bytes::new(),
     }
 }
 
-/// Advances `known` to the further of two marks. A mark of another incarnation takes the place of the one before.
+/// Advances `known`, which its owner believes without a proof, to the further of two marks, field by field; so no code
+/// would fit it, and it has none. A mark of another incarnation takes the place of the one before.
 pub fn advance_to(known: &mut Mark, seen: &Mark) {
-    if known.incarnation != seen.incarnation {
+    let revision = match known.incarnation == seen.incarnation {
+        true => known.revision.max(seen.revision),
+        false => seen.revision,
+    };
+    if known.incarnation != seen.incarnation || seen.segment > known.segment {
         known.clone_from(seen);
-        return;
     }
-    known.revision = known.revision.max(seen.revision);
-    if seen.segment > known.segment {
-        *known = Mark {
-            revision: known.revision,
-            ..seen.clone()
-        };
+    known.revision = revision;
+    known.mac = Bytes::new();
+}
+
+/// Keeps the further of two marks of leaders as it is, with its code, to return it to the leaders that follow. A mark of
+/// another incarnation takes the place of the one before.
+pub fn keep_further(kept: &mut Mark, seen: &Mark) {
+    // Revisions and segments only grow, and together: neither mark is further in one and behind in the other.
+    let further = (seen.segment, seen.revision) >= (kept.segment, kept.revision);
+    if further || kept.incarnation != seen.incarnation {
+        kept.clone_from(seen);
     }
 }
 
@@ -101,6 +111,7 @@ async fn hash_of(etcd: &Etcd, segment: u64, position: &Position) -> Result<Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mark_key::MarkKey;
 
     fn mark(incarnation: &str, revision: u64, segment: u64) -> Mark {
         Mark {
@@ -120,5 +131,26 @@ mod tests {
         assert_eq!(known, mark("a", 12, 6));
         advance_to(&mut known, &mark("b", 3, 1));
         assert_eq!(known, mark("b", 3, 1));
+    }
+
+    #[test]
+    fn a_mark_for_others_is_kept_as_it_was_sealed() {
+        let key = MarkKey::new([1; 32]);
+        let sealed = |segment| key.seal(mark("a", 10 + segment, segment));
+        let mut kept = Mark::default();
+        for (seen, expected) in [(5, 5), (4, 5), (6, 6), (6, 6)] {
+            keep_further(&mut kept, &sealed(seen));
+            assert_eq!(kept, sealed(expected));
+            assert!(key.holds(&kept));
+        }
+        // A leader of a former release seals nothing; the next one that does takes its place.
+        keep_further(&mut kept, &mark("a", 17, 7));
+        keep_further(&mut kept, &sealed(7));
+        assert!(key.holds(&kept));
+        keep_further(&mut kept, &mark("b", 3, 1));
+        assert_eq!(kept, mark("b", 3, 1));
+        let mut own = sealed(7);
+        advance_to(&mut own, &sealed(8));
+        assert_eq!(own, mark("a", 18, 8), "an own mark needs no code");
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! `codec` knows the bytes, `replay` the order, `fence` the transactions that only a leader can make. `follow`,
 //! `takeover` and `append` are the three phases of a scheduler's life; `snapshot`, `manifest` and `trim` bound the
-//! journal's length; `inspect` reads it without any role.
+//! journal's length; `inspect` reads it without any role, and `restore` lets it go on after a loss.
 
 pub mod append;
 pub mod codec;
@@ -17,8 +17,10 @@ pub mod follow;
 pub mod high_water_mark;
 pub mod inspect;
 pub mod manifest;
+pub mod mark_key;
 mod read;
 pub mod replay;
+pub mod restore;
 pub mod snapshot;
 mod swap;
 pub mod takeover;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use futures::Stream;
 use lepton_domain::ids::{InstanceId, Kind, Seq, Tenant};
+use lepton_mesh::server::Peer;
 use lepton_proto::convert;
 use lepton_proto::convert::snapshot::read_state;
 use lepton_proto::scheduler::v1 as proto;
@@ -51,7 +52,10 @@ impl SchedulerService for SchedulerApi {
 
     async fn intake(&self, request: Request<Streaming<proto::IntakeRequest>>) -> RpcResult<Self::IntakeStream> {
         let leader = self.leader.get()?;
-        let (responses, reading) = intake::open(leader, request.into_inner());
+        // A gateway gives no name.
+        let peer = request.extensions().get::<Peer>();
+        let sender = peer.map_or_else(String::new, |Peer(address)| format!("gateway at {address}"));
+        let (responses, reading) = intake::open(leader, sender, request.into_inner());
         self.leader.spawn(reading);
         Ok(Response::new(responses))
     }

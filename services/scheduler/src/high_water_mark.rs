@@ -3,6 +3,9 @@
 //! Promises: it only rises within an incarnation, and survives a restart under whatever name, so that an etcd restored
 //! from an older backup is noticed. Schedulers that share a directory share the mark. One that cannot be written is
 //! reported and costs nothing but that protection.
+//!
+//! The file is believed as it is: marks get into it from this scheduler's own journal, and from peers only where a leader
+//! has sealed them. So it holds no code, and those of former releases are read as they are.
 
 use std::io;
 use std::path::{Path, PathBuf};

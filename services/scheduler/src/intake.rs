@@ -24,7 +24,7 @@ use tracing::Span;
 
 use crate::error::CallError;
 use crate::leader_handle::LeaderHandle;
-use crate::message::{Call, Message, Responder, TaskView};
+use crate::message::{Call, Message, PeerMark, Responder, TaskView};
 
 /// Requests of one stream that may be unanswered.
 const UNANSWERED_MAX: usize = 8_192;
@@ -78,19 +78,25 @@ impl Drop for PendingResponse {
     }
 }
 
-/// Returns the [`Responses`] to a stream of requests, and the work that reads the requests.
+/// Returns the [`Responses`] to a stream of requests of `sender`, and the work that reads the requests.
 pub(crate) fn open(
     leader: LeaderHandle,
+    sender: String,
     requests: Streaming<proto::IntakeRequest>,
 ) -> (Responses, impl Future<Output = ()> + Send + 'static) {
     let (outbox, sent) = mpsc::unbounded_channel();
-    let reading = read_requests(leader, requests, outbox);
+    let reading = read_requests(leader, sender, requests, outbox);
     // The permit goes back when the response has been taken by the transport.
     let responses = UnboundedReceiverStream::new(sent).map(|(response, _permit)| Ok(response));
     (Box::pin(responses), reading)
 }
 
-async fn read_requests(leader: LeaderHandle, mut requests: Streaming<proto::IntakeRequest>, outbox: Outbox) {
+async fn read_requests(
+    leader: LeaderHandle,
+    sender: String,
+    mut requests: Streaming<proto::IntakeRequest>,
+    outbox: Outbox,
+) {
     let window = Arc::new(Semaphore::new(UNANSWERED_MAX));
     while let Ok(Some(request)) = requests.message().await {
         let Ok(permit) = window.clone().acquire_owned().await else {
@@ -102,7 +108,11 @@ async fn read_requests(leader: LeaderHandle, mut requests: Streaming<proto::Inta
             permit: Some(permit),
             span: request.request.as_ref().map_or_else(Span::none, span),
         };
-        if let Some(mark) = request.mark
+        let mark = request.mark.map(|mark| PeerMark {
+            sender: sender.clone(),
+            mark,
+        });
+        if let Some(mark) = mark
             && leader.send(Message::PeerMark(mark)).await.is_err()
         {
             return;

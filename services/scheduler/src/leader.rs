@@ -25,12 +25,12 @@ use self::clock::Now;
 use self::commit_pipeline::{CommitPipeline, JournalWriter, WriteOutcome, WriteResult};
 use self::decider::Decider;
 use self::maintenance::{Maintenance, Stores};
+use self::peer_mark::PeerMarks;
 use self::ready_queue::ReadyQueue;
 use self::release::Release;
 use self::sessions::Sessions;
 use crate::error::LeadershipLost;
 use crate::formats::SupportedFormats;
-use crate::high_water_mark::HighWaterMark;
 use crate::message::Message;
 use crate::status::SchedulerStatus;
 use crate::sweeper::Sweeper;
@@ -46,7 +46,7 @@ mod decider;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod maintenance;
-mod peer_mark;
+pub(crate) mod peer_mark;
 mod progress;
 mod read_gate;
 mod ready_queue;
@@ -74,7 +74,7 @@ pub(crate) struct Leader {
     sweeper: Sweeper,
     status: watch::Sender<SchedulerStatus>,
     formats: SupportedFormats,
-    high_water: HighWaterMark,
+    peer_marks: PeerMarks,
     /// Attempts whose end has committed and has not been published yet.
     finished: u64,
 }
@@ -102,7 +102,7 @@ impl Leader {
             sweeper: ctx.sweeper,
             status: ctx.status,
             formats: ctx.formats,
-            high_water: ctx.high_water,
+            peer_marks: ctx.peer_marks,
             finished: 0,
         }
     }
@@ -156,7 +156,9 @@ impl Leader {
                 let releases = self.sessions.handle(number, event, decider, &mut self.ready, now);
                 decider.reads.wait_all(releases);
             }
-            Message::PeerMark(mark) => peer_mark::compare(&mark, &self.status.borrow().mark, &self.high_water)?,
+            Message::PeerMark(peer) => self
+                .peer_marks
+                .compare(&peer, &self.status.borrow().mark, now.monotonic)?,
             Message::LeadershipSuspect => decider.reads.request_proof(),
         }
         Ok(())

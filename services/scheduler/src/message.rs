@@ -44,7 +44,16 @@ pub(crate) enum Message {
     /// Prove that this leader still leads, since there is a sign that another does.
     LeadershipSuspect,
     /// Compare the journal with a mark that a peer holds.
-    PeerMark(Mark),
+    PeerMark(PeerMark),
+}
+
+/// A mark that a peer has sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PeerMark {
+    /// The peer as it names itself, for reports.
+    pub sender: String,
+    /// Its mark.
+    pub mark: Mark,
 }
 
 /// A command or a read of a tenant.

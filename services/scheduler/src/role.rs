@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use lepton_coordination::blob_store;
 use lepton_coordination::election::{FailureDetector, Leadership};
-use lepton_coordination::etcd::incarnation;
 use lepton_core::backoff::Backoff;
 use lepton_core::blob::Blobs;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::Reason;
 use lepton_journal::Replica;
+use lepton_journal::append::Writer;
+use lepton_journal::mark_key::MarkKey;
 use lepton_journal::takeover::{TakeoverError, take_over};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -21,6 +23,7 @@ use crate::config::Config;
 use crate::error::{LeadershipLost, RunError};
 use crate::formats::SupportedFormats;
 use crate::high_water_mark::HighWaterMark;
+use crate::leader::peer_mark::{self, PeerMarks};
 use crate::leader::{JournalClock, Leader, LeaderContext};
 use crate::leader_handle::LeaderHandle;
 use crate::message::Message;
@@ -58,7 +61,7 @@ pub(crate) struct RoleLoop {
 impl RoleLoop {
     /// Runs until the service stops. Fails with [`RunError::ForeignBlobStore`] when the blob store is another mesh's.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
-        let (incarnation, blobs) = tokio::select! {
+        let (mut incarnation, blobs) = tokio::select! {
             () = shutdown.triggered() => return Ok(()),
             opened = self.open() => opened?,
         };
@@ -68,11 +71,11 @@ impl RoleLoop {
         while !shutdown.is_triggered() {
             let (leadership, replica) = tokio::select! {
                 () = shutdown.triggered() => return Ok(()),
-                won = self.standby.wait(&incarnation, &self.detector) => won,
+                won = self.standby.wait(&mut incarnation, &self.detector) => won,
             };
             self.detector.arm(false);
-            let ctx = self.leader_context(blobs.clone(), sweeper.clone());
-            self.lead(leadership, replica, ctx, &shutdown).await;
+            let stores = (blobs.clone(), sweeper.clone());
+            self.lead(leadership, replica, stores, &shutdown).await;
         }
         Ok(())
     }
@@ -82,13 +85,7 @@ impl RoleLoop {
         let Standby { etcd, context, .. } = &self.standby;
         let mut backoff = Backoff::new(OPEN_RETRY_MIN, OPEN_RETRY_MAX);
         loop {
-            let opened = match incarnation(etcd, &context.random).await {
-                Ok(found) => Blobs::open(&self.config.common.blob_store(), &found)
-                    .await
-                    .map(|blobs| (found, blobs)),
-                Err(error) => Err(error.api_error()),
-            };
-            match opened {
+            match blob_store::open(etcd, &context.random, &self.config.common.blob_store()).await {
                 Ok(opened) => return Ok(opened),
                 Err(api_error) if api_error.reason == Reason::BlobStoreMismatch => {
                     return Err(RunError::ForeignBlobStore(api_error));
@@ -102,7 +99,7 @@ impl RoleLoop {
         }
     }
 
-    fn leader_context(&self, blobs: Blobs, sweeper: Sweeper) -> LeaderContext {
+    fn leader_context(&self, (blobs, sweeper): (Blobs, Sweeper), key: MarkKey) -> LeaderContext {
         LeaderContext {
             tuning: self.config.journal.clone(),
             policy: self.config.tasks.policy(),
@@ -112,32 +109,50 @@ impl RoleLoop {
             random: self.standby.context.random.clone(),
             status: self.standby.status.clone(),
             formats: self.formats.clone(),
-            high_water: self.high_water.clone(),
+            peer_marks: PeerMarks::new(key, self.high_water.clone(), &self.standby.context.metrics),
+        }
+    }
+
+    /// Reads the key of the marks, and begins the epoch.
+    async fn take_over(
+        &self,
+        leadership: &Leadership,
+        replica: &mut Replica,
+    ) -> Result<(Writer, MarkKey), TakeoverError> {
+        let Standby { etcd, context, .. } = &self.standby;
+        let key = MarkKey::of(etcd, leadership).await?.ok_or(TakeoverError::Fenced)?;
+        let high_water = self.high_water.mark();
+        let writer = take_over(etcd, leadership, replica, context.clock.now(), &high_water).await?;
+        Ok((writer.sealing(key.clone()), key))
+    }
+
+    /// Reports that this scheduler won the election and must not lead, or cannot.
+    fn report_refusal(&self, error: &TakeoverError, leadership: &Leadership) {
+        tracing::error!(%error, epoch = leadership.epoch.0, "won the election but cannot lead");
+        if let TakeoverError::Lacks(_) = error {
+            peer_mark::marks_ahead(&self.standby.context.metrics).inc();
+            tracing::error!(
+                file = %self.high_water.path().display(),
+                "bring back the newer state of etcd; or accept the loss of what came after the present one with \
+                 `lepton restore --accept-loss`"
+            );
         }
     }
 
     /// Takes over and leads until another does, or until the service stops.
-    async fn lead(&self, leadership: Leadership, mut replica: Replica, ctx: LeaderContext, shutdown: &Shutdown) {
+    async fn lead(&self, leadership: Leadership, mut replica: Replica, stores: (Blobs, Sweeper), shutdown: &Shutdown) {
         let Standby {
             etcd, context, status, ..
         } = &self.standby;
-        let high_water = self.high_water.mark();
         let taken = tokio::select! {
             // An etcd that went away right after the election must not keep the process.
             () = shutdown.triggered() => return leadership.resign().await,
-            taken = take_over(etcd, &leadership, &mut replica, context.clock.now(), &high_water) => taken,
+            taken = self.take_over(&leadership, &mut replica) => taken,
         };
-        let writer = match taken {
-            Ok(writer) => writer,
+        let (writer, key) = match taken {
+            Ok(taken) => taken,
             Err(error) => {
-                tracing::error!(%error, epoch = leadership.epoch.0, "won the election but cannot lead");
-                if let TakeoverError::Lacks(_) = error {
-                    tracing::error!(
-                        file = %self.high_water.path().display(),
-                        "bring back the newer state of etcd; or, to accept the loss, stop every service, remove this file of \
-                         each scheduler, and start again"
-                    );
-                }
+                self.report_refusal(&error, &leadership);
                 leadership.resign().await;
                 tokio::time::sleep(RETREAT).await;
                 return;
@@ -154,6 +169,7 @@ impl RoleLoop {
         });
         let clock = JournalClock::start(context.clock, writer.position().time);
         let incarnation = leadership.incarnation.clone();
+        let ctx = self.leader_context(stores, key);
         let leader = Leader::new(incarnation, replica.ledger, writer, clock, ctx);
         let ended = tokio::select! {
             ended = self.run_leader(leader, &leadership, shutdown) => ended,

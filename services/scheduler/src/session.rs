@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::CallError;
 use crate::leader_handle::{LeaderHandle, LocalLeader};
-use crate::message::{Message, SessionEvent, SessionHello, SessionNumber};
+use crate::message::{Message, PeerMark, SessionEvent, SessionHello, SessionNumber};
 
 mod wire;
 
@@ -55,7 +55,8 @@ impl SessionService for SessionApi {
         let (commands, outgoing) = mpsc::channel(capacity);
         let number = self.leader.session_number();
         if let Some(mark) = mark {
-            leader.send(Message::PeerMark(mark)).await?;
+            let sender = hello.worker.to_string();
+            leader.send(Message::PeerMark(PeerMark { sender, mark })).await?;
         }
         let event = SessionEvent::Opened { hello, commands };
         leader.send(Message::Session { number, event }).await?;

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use lepton_coordination::election::{self, Candidate, FailureDetector, Leadership, campaign};
-use lepton_coordination::etcd::Etcd;
 use lepton_coordination::etcd::change_notifier::ChangeNotifier;
+use lepton_coordination::etcd::{self, Etcd};
 use lepton_core::backoff::Backoff;
 use lepton_core::context::Context;
 use lepton_journal::Replica;
@@ -21,6 +21,14 @@ use crate::status::SchedulerStatus;
 const RETRY_MIN: Duration = Duration::from_millis(125);
 /// Longest such pause.
 const RETRY_MAX: Duration = Duration::from_millis(500);
+
+/// End of following.
+enum Followed {
+    /// This candidate leads.
+    Won(Leadership),
+    /// The cluster has a new incarnation.
+    Renewed(String),
+}
 
 /// A scheduler that does not lead.
 #[derive(Clone)]
@@ -36,13 +44,26 @@ pub(crate) struct Standby {
 }
 
 impl Standby {
-    /// Follows until this candidate has won, and returns the replica as far as it has come by then.
-    pub async fn wait(&self, incarnation: &str, detector: &FailureDetector) -> (Leadership, Replica) {
+    /// Follows until this candidate has won, and returns the replica as far as it has come by then. `incarnation` is
+    /// replaced when a person has accepted a loss.
+    pub async fn wait(&self, incarnation: &mut String, detector: &FailureDetector) -> (Leadership, Replica) {
         let mut backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
         loop {
             let mut replica = Replica::new();
             match self.follow(incarnation, &mut replica, detector).await {
-                Ok(leadership) => return (leadership, replica),
+                Ok(Followed::Won(leadership)) => {
+                    incarnation.clone_from(&leadership.incarnation);
+                    return (leadership, replica);
+                }
+                Ok(Followed::Renewed(now)) => {
+                    detector.arm(false);
+                    tracing::info!(
+                        before = incarnation,
+                        now,
+                        "a loss was accepted; the journal is followed anew"
+                    );
+                    *incarnation = now;
+                }
                 Err(error) => {
                     detector.arm(false);
                     tracing::error!(%error, "the journal cannot be followed; the replica is built anew");
@@ -57,8 +78,9 @@ impl Standby {
         incarnation: &str,
         replica: &mut Replica,
         detector: &FailureDetector,
-    ) -> Result<Leadership, FollowError> {
+    ) -> Result<Followed, FollowError> {
         let mut notifier = ChangeNotifier::start(&self.etcd, self.etcd.keys().segment_prefix());
+        let mut restores = ChangeNotifier::start(&self.etcd, self.etcd.keys().incarnation());
         self.catch_up_first(incarnation, replica).await?;
         // Only a candidate that could take over may depose the leader.
         detector.arm(true);
@@ -67,7 +89,7 @@ impl Standby {
         loop {
             tokio::select! {
                 won = &mut campaign => match won {
-                    Ok(leadership) => return Ok(leadership),
+                    Ok(leadership) => return Ok(Followed::Won(leadership)),
                     Err(error) => {
                         tracing::debug!(%error, "the campaign was interrupted; it begins again");
                         tokio::time::sleep(backoff.delay()).await;
@@ -75,8 +97,17 @@ impl Standby {
                     }
                 },
                 () = notifier.changed() => self.advance(incarnation, replica).await?,
+                () = restores.changed() => if let Some(now) = self.renewed(incarnation).await {
+                    return Ok(Followed::Renewed(now));
+                }
             }
         }
+    }
+
+    /// The present incarnation, if it is another. An etcd that is away has none to show.
+    async fn renewed(&self, incarnation: &str) -> Option<String> {
+        let now = etcd::incarnation(&self.etcd, &self.context.random).await.ok()?;
+        (now != incarnation).then_some(now)
     }
 
     /// Catches up for the first time, waiting for etcd as long as it takes.
@@ -118,5 +149,7 @@ pub(crate) fn mark(incarnation: &str, replica: &Replica, revision: i64) -> Mark 
         segment: replica.position.segment,
         seq: replica.position.seq.0,
         segment_hash: replica.position.hash.to_vec().into(),
+        // Peers take marks from leaders only.
+        mac: Default::default(),
     }
 }

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lepton_coordination::blob_store;
 use lepton_coordination::election::LeaderWatch;
-use lepton_coordination::etcd::{Etcd, incarnation};
+use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::Directory;
 use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
@@ -98,17 +99,17 @@ impl TaskRuntime {
     /// Waits for etcd, which knows the incarnation, and opens the store of that incarnation.
     async fn open_blobs(&self) -> Result<Blobs, ApiError> {
         loop {
-            let opened = match incarnation(&self.etcd, &self.context.random).await {
-                Ok(incarnation) => Blobs::open(&self.blob_store, &incarnation).await,
-                Err(error) => Err(error.api_error()),
-            };
-            match opened {
-                Err(api_error) if matches!(api_error.reason, Reason::JournalUnavailable | Reason::BlobUnavailable) => {
-                    tracing::debug!(%api_error, "waiting for etcd and the blob store");
-                    tokio::time::sleep(OPEN_RETRY).await;
+            match blob_store::open(&self.etcd, &self.context.random, &self.blob_store).await {
+                Ok((_incarnation, blobs)) => return Ok(blobs),
+                Err(api_error) if api_error.reason == Reason::JournalUnavailable => {
+                    tracing::debug!(%api_error, "waiting for etcd")
                 }
-                decided => return decided,
+                Err(api_error) if api_error.reason == Reason::BlobUnavailable => {
+                    tracing::error!(%api_error, "waiting for the blob store")
+                }
+                Err(lasting) => return Err(lasting),
             }
+            tokio::time::sleep(OPEN_RETRY).await;
         }
     }
 

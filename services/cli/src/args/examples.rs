@@ -125,6 +125,11 @@ pub(super) const DUMP: &str = "Examples:
   lepton journal dump --limit 20
   lepton journal dump --from-segment 12 --output json";
 
+pub(super) const RESTORE: &str = "Examples:
+  lepton restore --etcd http://127.0.0.1:2379
+  lepton restore --etcd http://10.0.0.1:2379,http://10.0.0.2:2379 --accept-loss
+  lepton restore --etcd http://127.0.0.1:2379 --accept-loss --new-blob-store";
+
 pub(super) const BENCH: &str = "Examples:
   lepton bench tasks --count 1000
   lepton bench analyze --rows 1000 --count 100

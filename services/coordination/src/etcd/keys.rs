@@ -94,6 +94,16 @@ impl Keys {
     pub fn incarnation(&self) -> &str {
         &self.incarnation
     }
+
+    /// The key that holds the secret under which leaders seal marks of the journal. Schedulers alone read it.
+    pub fn mark_key(&self) -> String {
+        format!("{}/mark_key", self.root)
+    }
+
+    /// The key that holds the text of the blob store's marker, from when the store has been marked.
+    pub fn blob_marker(&self) -> String {
+        format!("{}/blob_marker", self.root)
+    }
 }
 
 /// Returns the first key after all those that start with `prefix`: the end of an etcd range, see the [API

@@ -71,6 +71,68 @@ async fn a_store_belongs_to_one_incarnation() {
 }
 
 #[tokio::test]
+async fn a_store_that_goes_away_takes_nothing_and_has_lost_nothing() {
+    let directory = Directory::new("away");
+    let elsewhere = directory.0.with_extension("elsewhere");
+    let blobs = directory.open("a").await.expect("opened");
+    let content = Bytes::from_static(b"rows");
+    let digest = blobs.put(task(1), content.clone()).await.expect("stored");
+    std::fs::rename(&directory.0, &elsewhere).expect("it goes away");
+    // As a share that is not mounted, and as the empty directory on which it would be.
+    for round in 0..2 {
+        let refusals = [
+            blobs.put(task(2), content.clone()).await.map(drop),
+            blobs.put_named("journal/1", content.clone()).await,
+            blobs.put_object(Area::Models, "m/1", content.clone()).await,
+            blobs.get(task(1), digest).await.map(drop),
+            blobs.get_object(Area::Models, "m/1").await.map(drop),
+            blobs.get_named("journal/1").await.map(drop),
+            blobs.delete_task(task(1)).await,
+        ];
+        for refusal in refusals {
+            let error = refusal.expect_err("it is away");
+            assert_eq!(error.reason, Reason::BlobUnavailable, "{error}");
+        }
+        match round {
+            0 => {
+                assert!(!directory.0.exists(), "nothing is made in its place");
+                std::fs::create_dir(&directory.0).expect("the mount point");
+            }
+            _ => std::fs::remove_dir(&directory.0).expect("nothing was written into it"),
+        }
+    }
+    std::fs::rename(&elsewhere, &directory.0).expect("it is back");
+    assert_eq!(blobs.get(task(1), digest).await.expect("kept"), content);
+    blobs.put(task(2), content).await.expect("stored");
+}
+
+#[tokio::test]
+async fn another_store_in_the_place_of_ours_takes_nothing() {
+    let directory = Directory::new("replaced");
+    let blobs = directory.open("a").await.expect("opened");
+    std::fs::remove_dir_all(&directory.0).expect("removed");
+    directory.open("b").await.expect("another's");
+    let error = blobs.put(task(1), Bytes::from_static(b"rows")).await;
+    assert_eq!(error.expect_err("refused").reason, Reason::BlobUnavailable);
+    assert!(!directory.0.join(task(1).to_string()).exists());
+}
+
+#[tokio::test]
+async fn a_store_that_was_marked_is_not_made_again() {
+    let directory = Directory::new("reopen");
+    let location = directory.0.to_str().expect("a path in UTF-8").to_owned();
+    let reopened = async |marker: &str| Blobs::reopen(&location, marker).await.map_err(|error| error.reason);
+    assert_eq!(reopened("a").await.expect_err("no directory"), Reason::BlobUnavailable);
+    assert!(!directory.0.exists());
+    std::fs::create_dir(&directory.0).expect("made");
+    assert_eq!(reopened("a").await.expect_err("no marker"), Reason::BlobUnavailable);
+    assert_eq!(std::fs::read_dir(&directory.0).expect("there").count(), 0);
+    directory.open("a").await.expect("marked");
+    reopened("a").await.expect("ours");
+    assert_eq!(reopened("b").await.expect_err("another's"), Reason::BlobStoreMismatch);
+}
+
+#[tokio::test]
 async fn an_unknown_scheme_says_so() {
     let error = Blobs::open("gopher://bucket", "a").await.expect_err("refused");
     assert_eq!(error.reason, Reason::ConfigInvalid);

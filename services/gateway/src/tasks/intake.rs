@@ -184,7 +184,7 @@ impl Intake {
                 },
                 seen = &mut position => {
                     let Some(seen) = seen else { return End::Broken };
-                    high_water_mark::advance_to(&mut self.mark, &seen);
+                    high_water_mark::keep_further(&mut self.mark, &seen);
                     self.up.send_replace(true);
                     position.set(self::position(link.client.clone(), POSITION_EVERY));
                 }

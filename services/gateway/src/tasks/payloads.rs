@@ -7,11 +7,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lepton_coordination::etcd::{self, Etcd};
+use lepton_coordination::blob_store;
+use lepton_coordination::etcd::Etcd;
 use lepton_core::blob::Blobs;
 use lepton_core::context::Context;
 use lepton_domain::ids::{ContentDigest, TaskId};
-use lepton_domain::reason::ApiError;
+use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::{Content, Encoding, Payload, Task};
 use lepton_proto::convert::task::Resolved;
 use tokio::runtime::Handle;
@@ -21,7 +22,7 @@ use tracing::Instrument as _;
 use super::dispatch_state::DispatchState;
 use super::error::CallError;
 
-/// Pause between two reads of the incarnation, which names the store.
+/// Pause between two tries to open the store.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The blob store, once it is open. Clones share it.
@@ -158,16 +159,22 @@ async fn open(
     context: Context,
     sender: watch::Sender<Option<Blobs>>,
 ) -> Result<(), ApiError> {
-    let incarnation = loop {
-        match etcd::incarnation(&etcd, &context.random).await {
-            Ok(incarnation) => break incarnation,
-            Err(error) => tracing::debug!(%error, "etcd does not give the incarnation yet"),
+    loop {
+        match blob_store::open(&etcd, &context.random, &location).await {
+            Ok((_incarnation, blobs)) => {
+                sender.send_replace(Some(blobs));
+                return Ok(());
+            }
+            Err(api_error) if matches!(api_error.reason, Reason::JournalUnavailable | Reason::JournalFull) => {
+                tracing::debug!(%api_error, "etcd does not name the blob store yet")
+            }
+            Err(api_error) if api_error.reason == Reason::BlobUnavailable => {
+                tracing::error!(%api_error, "waiting for the blob store")
+            }
+            Err(lasting) => return Err(lasting),
         }
         tokio::time::sleep(PAUSE).await;
-    };
-    let blobs = Blobs::open(&location, &incarnation).await?;
-    sender.send_replace(Some(blobs));
-    Ok(())
+    }
 }
 
 /// Bytes of a task in the blob store.

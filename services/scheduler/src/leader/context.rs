@@ -6,9 +6,9 @@ use lepton_core::random::Random;
 use lepton_domain::ledger::Policy;
 use tokio::sync::watch;
 
+use super::peer_mark::PeerMarks;
 use crate::config::Tuning;
 use crate::formats::SupportedFormats;
-use crate::high_water_mark::HighWaterMark;
 use crate::status::SchedulerStatus;
 use crate::sweeper::Sweeper;
 
@@ -30,6 +30,6 @@ pub(crate) struct LeaderContext {
     pub status: watch::Sender<SchedulerStatus>,
     /// Formats that the schedulers support.
     pub formats: SupportedFormats,
-    /// The furthest mark that any peer has shown.
-    pub high_water: HighWaterMark,
+    /// Judge of the marks that peers show.
+    pub peer_marks: PeerMarks,
 }

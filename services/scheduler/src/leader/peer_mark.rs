@@ -1,28 +1,104 @@
 //! Comparison of the leader's journal with the marks that peers hold.
+//!
+//! Promises: a mark counts only where a leader of this incarnation has sealed it; any other is a claim, which changes
+//! nothing, is counted, and is reported at a bounded rate.
 
+use std::time::Duration;
+
+use lepton_core::metrics::{Counter, Metrics};
+use lepton_journal::mark_key::MarkKey;
 use lepton_proto::journal::v1::Mark;
 
 use crate::error::LeadershipLost;
 use crate::high_water_mark::HighWaterMark;
+use crate::message::PeerMark;
 
 #[cfg(test)]
 mod tests;
 
-/// Compares a peer's mark with the leader's own position. A peer that has a later segment, or another history, proves
-/// that etcd is not what it was. Its mark is kept, so that this scheduler does not lead again without what it stands
-/// for.
-pub(super) fn compare(peer: &Mark, own: &Mark, high_water: &HighWaterMark) -> Result<(), LeadershipLost> {
-    if peer.incarnation != own.incarnation {
-        return Ok(());
+/// Shortest time between two reports of ignored marks.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Judge of the marks that peers hold.
+pub(crate) struct PeerMarks {
+    key: MarkKey,
+    high_water: HighWaterMark,
+    ignored: Counter,
+    ahead: Counter,
+    /// Monotonic time of the last report.
+    reported: Option<Duration>,
+    /// Marks ignored since then.
+    unreported: u64,
+}
+
+impl PeerMarks {
+    /// Judges by this key; genuine marks that are ahead are kept in `high_water`.
+    pub fn new(key: MarkKey, high_water: HighWaterMark, metrics: &Metrics) -> Self {
+        let ignored = "Marks of peers that no leader has sealed";
+        Self {
+            key,
+            high_water,
+            ignored: metrics.counter("lepton_scheduler_marks_ignored_total", ignored, &[]),
+            ahead: marks_ahead(metrics),
+            reported: None,
+            unreported: 0,
+        }
     }
-    let (seen, last) = (peer.segment, own.segment);
-    let lost = if seen > last {
-        LeadershipLost::Behind { seen, last }
-    } else if seen == last && peer.segment_hash != own.segment_hash {
-        LeadershipLost::Diverged(seen)
-    } else {
-        return Ok(());
-    };
-    high_water.advance_to(peer);
-    Err(lost)
+
+    /// Compares a peer's mark with the leader's own position. A peer that has a later segment, or another history,
+    /// proves that etcd is not what it was. Its mark is kept, so that this scheduler does not lead again without what it
+    /// stands for. `now` is monotonic.
+    pub fn compare(&mut self, peer: &PeerMark, own: &Mark, now: Duration) -> Result<(), LeadershipLost> {
+        let mark = &peer.mark;
+        if mark.incarnation != own.incarnation {
+            return Ok(());
+        }
+        if !self.key.holds(mark) {
+            self.ignore(peer, now);
+            return Ok(());
+        }
+        let (seen, last) = (mark.segment, own.segment);
+        let lost = if seen > last {
+            LeadershipLost::Behind { seen, last }
+        } else if seen == last && mark.segment_hash != own.segment_hash {
+            LeadershipLost::Diverged(seen)
+        } else {
+            return Ok(());
+        };
+        tracing::error!(
+            peer = peer.sender,
+            seen,
+            last,
+            "etcd lacks what a peer has seen of the journal"
+        );
+        self.ahead.inc();
+        self.high_water.advance_to(mark);
+        Err(lost)
+    }
+
+    fn ignore(&mut self, peer: &PeerMark, now: Duration) {
+        self.ignored.inc();
+        self.unreported += 1;
+        if self
+            .reported
+            .is_some_and(|last| now.saturating_sub(last) < REPORT_INTERVAL)
+        {
+            return;
+        }
+        tracing::warn!(
+            peer = peer.sender,
+            segment = peer.mark.segment,
+            revision = peer.mark.revision,
+            ignored = self.unreported,
+            "ignored a mark of the journal that no leader has sealed: the peer is of an older release, or makes it up"
+        );
+        self.reported = Some(now);
+        self.unreported = 0;
+    }
+}
+
+/// Counter of the times at which etcd turned out to lack what was seen of the journal.
+pub(crate) fn marks_ahead(metrics: &Metrics) -> Counter {
+    let help = "Times that etcd lacked what a scheduler or a peer had seen of the journal";
+    metrics.counter("lepton_scheduler_marks_ahead_total", help, &[])
 }

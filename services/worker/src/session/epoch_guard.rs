@@ -3,7 +3,7 @@
 //! Promises: within an incarnation of the cluster only epochs as high as the highest one welcomed are followed, so that
 //! a deposed leader that does not know it yet gets nothing done here. Leaves the use of the mark to the leader.
 
-use lepton_journal::high_water_mark::advance_to;
+use lepton_journal::high_water_mark::keep_further;
 use lepton_proto::journal::v1::Mark;
 use lepton_proto::worker::v1::Welcome;
 
@@ -52,7 +52,7 @@ impl EpochGuard {
     /// Advances to a mark of the admitted leader; an earlier one changes nothing.
     pub(super) fn advance(&mut self, mark: &Mark) {
         if !mark.incarnation.is_empty() {
-            advance_to(&mut self.mark, mark);
+            keep_further(&mut self.mark, mark);
         }
     }
 }
