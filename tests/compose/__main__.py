@@ -142,7 +142,7 @@ def verdict(traffic, away):
     for one in failed[:50] + explained[:5]:
         report("", told_of(one))
     if failed:
-        raise Failed(f"{len(failed)} of {total} requests failed")
+        raise Failed(f"{len(failed)} of {total} requests failed, the first {told_of(failed[0])}")
 
 
 def told_of(failure):

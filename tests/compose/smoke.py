@@ -19,7 +19,7 @@ http {
         listen 8000; http2 on; default_type application/grpc;
         location / {
             add_header grpc-status 0;
-            add_header seen "$http_host|$http_x_real_ip|$http_x_forwarded_for|$http_x_forwarded_proto|$http_idempotency_key|$server_protocol";
+            add_header seen "$http_host|$http_x_real_ip|$http_x_forwarded_for|$http_x_forwarded_proto|$http_lepton_retry_key|$server_protocol|$http_idempotency_key|";
             return 200;
         }
     }
@@ -191,17 +191,17 @@ def headers(report):
         removals = (("rm", "--force", f"{name}-echo", f"{name}-nginx"), ("network", "rm", name))
         for removal in removals:
             subprocess.run(["docker", *removal], capture_output=True, timeout=60, check=False)
-    report("headers", "Host, X-Real-IP, X-Forwarded-For, X-Forwarded-Proto and Idempotency-Key reach a gateway")
+    report("headers", "Host, X-Real-IP, X-Forwarded-For, X-Forwarded-Proto, Idempotency-Key and Lepton-Retry-Key reach a gateway")
 
 
 def check_headers(authority):
     """One request as a proxy in front of us would send it, and one over gRPC."""
     words = ("curl", "--silent", "--include", "--max-time", "20", "--header", "X-Forwarded-For: 198.51.100.7")
     seen = re.search(r"(?i)^seen: (.*?)\r?$", run(*words, f"http://{authority}/"), re.M).group(1).split("|")
-    host, real, forwarded, proto, key, host_protocol = seen
+    host, real, forwarded, proto, key, host_protocol, _, _ = seen
     expect(host == authority and proto == "http", f"Host and X-Forwarded-Proto: {seen}")
     expect(re.fullmatch(r"\d+(\.\d+){3}", real) and forwarded == f"198.51.100.7, {real}", f"addresses: {seen}")
-    expect(re.fullmatch(r"[0-9a-f]{32}", key), f"a key where the client gives none: {seen}")
+    expect(re.fullmatch(r"[0-9a-f]{32}", key), f"a key for tries of the same request: {seen}")
     mine = run(*words, "--header", "Idempotency-Key: mine", f"http://{authority}/")
     expect(re.search(r"(?i)^seen: .*\|mine\|", mine, re.M), f"the client's own key: {mine}")
     # As a gRPC client sends it; that the way is the one of gRPC shows in the protocol that arrived.

@@ -74,10 +74,12 @@ class Traffic:
         return {"kind": "echo", "input": {"number": number, "delay_ms": 20}}
 
     def submit(self):
-        """Tasks without a request id: nginx gives each its own, the same on every try."""
+        """Tasks, every second one without a request id: nginx gives each its own, the same on every try."""
         client = Client(self.stack.authority)
         while not self.stopping.wait(0.03):
             request = self.echo()
+            if request["input"]["number"] % 2:
+                request["requestId"] = f"compose-test-{request['input']['number']}"
             task = self.ask(client, "submit", "POST", "/api/v1/tasks", json.dumps(request).encode())
             if task is not None:
                 self.acknowledged[request["input"]["number"]] = task["id"]

@@ -14,6 +14,7 @@ mod list;
 mod payload;
 mod progress;
 mod repeat;
+mod search;
 
 const TASKS: &str = "/api/v1/tasks";
 

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use lepton_domain::ids::{ContentDigest, Epoch, InstanceId, Kind, RequestId, TaskId, Tenant};
-use lepton_domain::ledger::{Command, Event, Ledger, Rejection, Submission, apply, decide};
+use lepton_domain::ledger::{Command, Event, Filter, Ledger, Order, Rejection, Search, Submission, apply, decide};
 use lepton_domain::reason::Reason;
 use lepton_domain::task::{Content, Encoding, Payload, Priority, Spec, Task, TaskError};
 
@@ -248,7 +248,12 @@ fn list(fixture: &Fixture, line: &Line<'_>) -> String {
     let names = |tasks: Vec<TaskId>| tasks.iter().map(|id| fixture.name(id)).collect::<Vec<_>>().join(" ");
     let ledger = &fixture.ledger;
     let ids = match line.word(1) {
-        "newest" => ledger.newest(None).map(|task| task.id).collect(),
+        "newest" => {
+            let all = Filter::all(Tenant::new("default"));
+            let mut search = Search::new(all, Order::NewestFirst, None);
+            let found = search.advance(ledger, usize::MAX, usize::MAX);
+            found.iter().map(|task| task.id).collect()
+        }
         "pending" => ledger.pending().map(|task| task.id).collect(),
         "running" => ledger.running().map(|task| task.id).collect(),
         other => panic!("no list {other:?}"),

@@ -8,11 +8,13 @@ use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueE
 use clap_complete::Shell;
 use lepton_mesh::entry::{colour_choice, refusal};
 
+use self::filters::TaskFilters;
 use crate::up;
 use model::{BenchInfer, Infer, Model, Train};
 use page::Page;
 
 mod examples;
+pub mod filters;
 pub mod model;
 pub mod page;
 #[cfg(test)]
@@ -139,18 +141,23 @@ pub enum Task {
     /// List tasks, newest first.
     #[command(after_help = examples::LIST)]
     List {
-        /// Only in this state, as succeeded.
+        #[command(flatten)]
+        filters: TaskFilters,
+        /// The oldest first.
         #[arg(long)]
-        state: Option<String>,
-        /// Only of this kind.
-        #[arg(long)]
-        kind: Option<String>,
+        oldest_first: bool,
         /// At most this many.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
         /// The page to list: `nextPageToken` of the page before.
         #[arg(long)]
         page_token: Option<String>,
+    },
+    /// Count tasks by state.
+    #[command(after_help = examples::COUNT)]
+    Count {
+        #[command(flatten)]
+        filters: TaskFilters,
     },
     /// Show every change of a task until it has ended.
     #[command(after_help = examples::WATCH)]
@@ -167,18 +174,17 @@ pub enum Task {
         #[arg(long, default_value = "30s")]
         timeout: String,
     },
-    /// Cancel a task, also while it runs.
+    /// Cancel tasks, also while they run: these, or all that fit the filters.
     #[command(after_help = examples::CANCEL)]
-    Cancel {
-        /// The task's id.
-        id: String,
-    },
-    /// Run ended tasks again, each as a new task with the same kind, input and options.
+    Cancel(Chosen),
+    /// Run ended tasks again, each as a new task with the same kind, input and options: these, or all that fit the filters.
     #[command(after_help = examples::RETRY)]
-    Retry {
-        /// The tasks' ids.
-        #[arg(required = true)]
-        ids: Vec<String>,
+    Retry(Chosen),
+    /// Delete the records of all ended tasks that fit the filters, from ten minutes after their ends.
+    #[command(after_help = examples::PURGE)]
+    Purge {
+        #[command(flatten)]
+        filters: TaskFilters,
     },
     /// Show the attempts at a task: where each ran, and how it ended.
     #[command(after_help = examples::ATTEMPTS)]
@@ -192,6 +198,15 @@ pub enum Task {
         /// The task's id.
         id: String,
     },
+}
+
+/// Tasks by id, or all that fit filters.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// The tasks' ids.
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub filters: TaskFilters,
 }
 
 /// Submit a task.

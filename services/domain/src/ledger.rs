@@ -12,6 +12,7 @@ pub use decide::{Policy, decide};
 pub use digest::{Mismatch, StateDigest};
 pub use effect::Effect;
 pub use event::Event;
+pub use search::{Filter, Order, Search};
 pub use snapshot::{Corrupt, Header};
 
 use self::index::{Facts, Index};
@@ -28,6 +29,7 @@ pub mod effect;
 mod encode;
 pub mod event;
 mod index;
+pub mod search;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -107,11 +109,6 @@ impl Ledger {
     /// Task that a request made.
     pub fn find_request(&self, tenant: &Tenant, request_id: &RequestId) -> Option<&Arc<Task>> {
         self.task(&self.index.request(tenant, request_id)?)
-    }
-
-    /// Tasks from the newest submitted to the oldest; with `before`, only those submitted before that event.
-    pub fn newest(&self, before: Option<Seq>) -> impl Iterator<Item = &Arc<Task>> {
-        self.index.newest(before).filter_map(|id| self.task(&id))
     }
 
     /// All tasks, by id.

@@ -132,6 +132,39 @@ impl State {
     }
 }
 
+/// Set of [`State`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateSet(u8);
+
+impl StateSet {
+    /// Every state.
+    pub const ALL: Self = Self(u8::MAX);
+    /// States that a step leads out of.
+    pub const LIVE: Self = Self::EMPTY
+        .with(State::Blocked)
+        .with(State::Pending)
+        .with(State::Running);
+    /// No state.
+    pub const EMPTY: Self = Self(0);
+
+    /// These states and another one.
+    #[must_use]
+    pub const fn with(self, state: State) -> Self {
+        Self(self.0 | 1 << state as u8)
+    }
+
+    /// Reports whether it has this state.
+    pub const fn contains(self, state: State) -> bool {
+        self.0 & 1 << state as u8 != 0
+    }
+}
+
+impl FromIterator<State> for StateSet {
+    fn from_iter<I: IntoIterator<Item = State>>(states: I) -> Self {
+        states.into_iter().fold(Self::EMPTY, Self::with)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())

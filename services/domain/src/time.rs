@@ -34,6 +34,13 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// Time this much earlier, at least the Unix epoch.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// Duration since `earlier`; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -55,6 +62,9 @@ mod tests {
             Timestamp::from_micros(9).since(Timestamp::from_micros(5)),
             Duration::from_micros(4)
         );
+        let hour_in = Timestamp::from_micros(3_600_000_001);
+        assert_eq!(hour_in.minus(Duration::from_secs(3_600)), Timestamp::from_micros(1));
+        assert_eq!(hour_in.minus(Duration::MAX), Timestamp::from_micros(0));
         assert_eq!(Timestamp::from_micros(1_999).as_millis(), 1);
     }
 }

@@ -13,6 +13,7 @@ use lepton_mesh::server::deadline::Deadline;
 use self::path::Fields;
 use self::table::Binding;
 use crate::request::{Caller, grpc_framing};
+use crate::tasks::idempotency_key::IdempotencyKey;
 
 pub mod call;
 pub mod json_error;
@@ -35,7 +36,7 @@ pub struct Bound<'a> {
     /// Its query, undecoded.
     pub query: Option<&'a str>,
     /// Idempotency key of its submits that have no request id.
-    pub key: Option<&'a str>,
+    pub key: Option<IdempotencyKey<'a>>,
     /// Its deadline.
     pub deadline: Option<Deadline>,
 }

@@ -5,10 +5,13 @@
 use std::pin::Pin;
 
 use futures::Stream;
-use lepton_domain::ids::{InstanceId, Kind, Seq, Tenant};
+use lepton_domain::ids::{InstanceId, Kind, RequestId, Seq, Tenant};
+use lepton_domain::ledger::{Filter, Order, Search};
+use lepton_domain::task::{State, StateSet};
+use lepton_domain::time::Timestamp;
 use lepton_mesh::server::Peer;
-use lepton_proto::convert;
-use lepton_proto::convert::snapshot::read_state;
+use lepton_proto::convert::snapshot::{read_state, state_number};
+use lepton_proto::convert::{self, ConvertError};
 use lepton_proto::scheduler::v1 as proto;
 use lepton_proto::scheduler::v1::scheduler_service_server::SchedulerService;
 use tokio::sync::{oneshot, watch};
@@ -17,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::error::CallError;
 use crate::intake;
 use crate::leader_handle::LocalLeader;
-use crate::message::{Call, Message, TaskFilter, TaskUpdates, TaskView};
+use crate::message::{Call, Message, TaskPage, TaskUpdates, TaskView};
 use crate::status::SchedulerStatus;
 
 /// Tasks a page where the request has no size.
@@ -64,6 +67,10 @@ impl SchedulerService for SchedulerApi {
         Ok(Response::new(self.list(request.into_inner()).await?))
     }
 
+    async fn count_tasks(&self, request: Request<proto::CountTasksRequest>) -> RpcResult<proto::CountTasksResponse> {
+        Ok(Response::new(self.count(request.into_inner()).await?))
+    }
+
     async fn paused_kinds(&self, request: Request<proto::PausedKindsRequest>) -> RpcResult<proto::PausedKindsResponse> {
         Ok(Response::new(self.paused(request.into_inner()).await?))
     }
@@ -84,14 +91,35 @@ impl SchedulerService for SchedulerApi {
 
 impl SchedulerApi {
     async fn list(&self, request: proto::ListTasksRequest) -> Result<proto::ListTasksResponse, CallError> {
-        let filter = task_filter(request)?;
+        let size = match request.page_size {
+            0 => PAGE_SIZE_DEFAULT,
+            size => size.min(PAGE_SIZE_MAX),
+        };
+        let count = usize::try_from(size).unwrap_or(usize::MAX);
+        let search = search(request)?;
         let (reply, page) = oneshot::channel();
-        let list = Message::Call(Call::List { filter, reply });
+        let list = Message::Call(Call::List { search, count, reply });
         self.leader.get()?.send(list).await?;
-        let page = page.await.unwrap_or(Err(CallError::Resigned))?;
+        let TaskPage { tasks, more } = page.await.unwrap_or(Err(CallError::Resigned))?;
+        let last = tasks.last().filter(|_| more);
         Ok(proto::ListTasksResponse {
-            tasks: page.tasks.iter().map(|task| task.as_ref().into()).collect(),
-            next_before_seq: page.next.map_or(0, |seq| seq.0),
+            tasks: tasks.iter().map(|task| task.as_ref().into()).collect(),
+            next_before_seq: last.map_or(0, |task| task.created_seq.0),
+        })
+    }
+
+    async fn count(&self, request: proto::CountTasksRequest) -> Result<proto::CountTasksResponse, CallError> {
+        let filter = filter(request.tasks.unwrap_or_default())?;
+        let (reply, counts) = oneshot::channel();
+        let count = Message::Call(Call::Count { filter, reply });
+        self.leader.get()?.send(count).await?;
+        let counts = counts.await.unwrap_or(Err(CallError::Resigned))?;
+        let of_state = |(state, count)| proto::StateCount {
+            state: state_number(state),
+            count,
+        };
+        Ok(proto::CountTasksResponse {
+            counts: counts.into_iter().map(of_state).collect(),
         })
     }
 
@@ -120,21 +148,42 @@ impl SchedulerApi {
     }
 }
 
-fn task_filter(request: proto::ListTasksRequest) -> Result<TaskFilter, CallError> {
-    let size = match request.page_size {
-        0 => PAGE_SIZE_DEFAULT,
-        size => size.min(PAGE_SIZE_MAX),
+/// The search for a page.
+fn search(request: proto::ListTasksRequest) -> Result<Search, ConvertError> {
+    let (order, behind) = match request.oldest_first {
+        true => (Order::OldestFirst, request.after_seq),
+        false => (Order::NewestFirst, request.before_seq),
     };
-    let state = match request.state {
-        0 => None,
-        number => Some(read_state("state", number)?),
-    };
-    Ok(TaskFilter {
+    Ok(Search::new(
+        filter(request)?,
+        order,
+        (behind > 0).then_some(Seq(behind)),
+    ))
+}
+
+/// The selection of a request, in which what is empty selects all.
+fn filter(request: proto::ListTasksRequest) -> Result<Filter, ConvertError> {
+    let numbers = request
+        .states
+        .iter()
+        .chain([&request.state].into_iter().filter(|number| **number > 0));
+    let states: Vec<State> = numbers
+        .map(|number| read_state("state", *number))
+        .collect::<Result<_, _>>()?;
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    Ok(Filter {
         tenant: Tenant::new(request.tenant),
-        before: (request.before_seq > 0).then_some(Seq(request.before_seq)),
-        count: usize::try_from(size).unwrap_or(usize::MAX),
-        state,
-        kind: (!request.kind.is_empty()).then(|| Kind::new(request.kind)),
+        states: match states.is_empty() {
+            true => StateSet::ALL,
+            false => states.into_iter().collect(),
+        },
+        kind: given(request.kind).map(Kind::new),
+        labels: request.labels.into_iter().collect(),
+        reason: given(request.reason),
+        worker: given(request.worker).map(InstanceId::new),
+        request_id: given(request.request_id).map(RequestId::new),
+        created_from: request.created_from_micros.map(Timestamp::from_micros),
+        created_before: request.created_before_micros.map(Timestamp::from_micros),
     })
 }
 

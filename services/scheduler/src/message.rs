@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepton_domain::ids::{AttemptId, Epoch, InstanceId, Kind, Seq, TaskId, Tenant};
-use lepton_domain::ledger::Submission;
+use lepton_domain::ids::{AttemptId, Epoch, InstanceId, Kind, TaskId, Tenant};
+use lepton_domain::ledger::{Filter, Search, Submission};
 use lepton_domain::reason::Reason;
 use lepton_domain::task::{Payload, State, Task, TaskError};
 use lepton_proto::journal::v1::Mark;
@@ -88,10 +88,16 @@ pub(crate) enum Call {
         task: TaskId,
         responder: Responder,
     },
-    /// Read a page of tasks.
+    /// Read a page of at most `count` tasks.
     List {
-        filter: TaskFilter,
+        search: Search,
+        count: usize,
         reply: oneshot::Sender<Result<TaskPage, CallError>>,
+    },
+    /// Count tasks by state.
+    Count {
+        filter: Filter,
+        reply: oneshot::Sender<Result<TaskCounts, CallError>>,
     },
     /// Follow a task.
     Watch {
@@ -101,27 +107,17 @@ pub(crate) enum Call {
     },
 }
 
-/// Selection of a listing, for [`Call::List`].
-pub(crate) struct TaskFilter {
-    /// Owner of the tasks.
-    pub tenant: Tenant,
-    /// Only tasks whose first event is before this one.
-    pub before: Option<Seq>,
-    /// Largest number of tasks.
-    pub count: usize,
-    /// Only in this state.
-    pub state: Option<State>,
-    /// Only of this kind.
-    pub kind: Option<Kind>,
+/// A page of tasks.
+#[derive(Debug)]
+pub(crate) struct TaskPage {
+    /// The tasks, in the order of the search.
+    pub tasks: Vec<Arc<Task>>,
+    /// True when more follow.
+    pub more: bool,
 }
 
-/// A page of tasks, newest first.
-pub(crate) struct TaskPage {
-    /// The tasks.
-    pub tasks: Vec<Arc<Task>>,
-    /// Start of the next page; none after the last.
-    pub next: Option<Seq>,
-}
+/// Numbers of tasks by state; states without a task are absent.
+pub(crate) type TaskCounts = BTreeMap<State, u64>;
 
 /// Something that happened in a worker's session.
 pub(crate) enum SessionEvent {

@@ -70,6 +70,15 @@ async fn an_idempotency_key_names_submits_that_have_no_id() {
         "{first} {second}"
     );
     assert_eq!(first["requestId"], "repeat-key");
+    // Beside the key that a proxy gives each try of a request, the client's own counts.
+    let mut proxied = rest.request(
+        Method::POST,
+        TASKS,
+        json!({"kind": "echo", "requestId": "own"}).to_string().into(),
+    );
+    let key = HeaderValue::from_static("of-the-proxy");
+    proxied.headers_mut().insert("lepton-retry-key", key);
+    assert_eq!(rest.send(proxied).await.json()["requestId"], "own");
     let other = send(TASKS, echo(2)).await;
     assert_eq!(other["error"]["details"][0]["reason"], "REQUEST_ID_REUSED", "{other}");
 

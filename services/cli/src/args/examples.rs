@@ -36,7 +36,16 @@ pub(super) const GET: &str = "Examples:
 
 pub(super) const LIST: &str = "Examples:
   lepton task list
-  lepton task list --state failed --kind train --limit 10";
+  lepton task list --state failed --kind train --limit 10
+  lepton task list --label team=vision --since 1h --oldest-first";
+
+pub(super) const COUNT: &str = "Examples:
+  lepton task count
+  lepton task count --kind train --since 24h";
+
+pub(super) const PURGE: &str = "Examples:
+  lepton task purge --until 168h
+  lepton task purge --state succeeded --kind echo";
 
 pub(super) const WATCH: &str = "Examples:
   lepton task watch 0198c0de-0000-7000-8000-000000000000";
@@ -45,11 +54,13 @@ pub(super) const WAIT: &str = "Examples:
   lepton task wait 0198c0de-0000-7000-8000-000000000000 --timeout 5m";
 
 pub(super) const CANCEL: &str = "Examples:
-  lepton task cancel 0198c0de-0000-7000-8000-000000000000";
+  lepton task cancel 0198c0de-0000-7000-8000-000000000000
+  lepton task cancel --kind train --label run=17";
 
 pub(super) const RETRY: &str = "Examples:
   lepton task retry 0198c0de-0000-7000-8000-000000000000
-  lepton task retry 0198c0de-0000-7000-8000-000000000000 0198c0de-0000-7000-8000-000000000001";
+  lepton task retry 0198c0de-0000-7000-8000-000000000000 0198c0de-0000-7000-8000-000000000001
+  lepton task retry --state failed --kind train --since 1h";
 
 pub(super) const ATTEMPTS: &str = "Examples:
   lepton task attempts 0198c0de-0000-7000-8000-000000000000";

@@ -19,7 +19,9 @@ use crate::client::{escape, read_json, unwritable};
 use crate::input;
 use crate::output::cells::{cut, plain};
 use crate::output::line;
-use crate::output::table::{more, render, text};
+use crate::output::table::{render, text};
+
+mod many;
 
 /// Runs one of them.
 pub(super) async fn run(session: &Session, args: Task) -> Result<ExitCode, ApiError> {
@@ -27,15 +29,25 @@ pub(super) async fn run(session: &Session, args: Task) -> Result<ExitCode, ApiEr
         Task::Submit(submit) => submitted(session, submit).await,
         Task::Get { id } => show(session, &session.client.get(&path(&id, "")).await?),
         Task::List {
-            state,
-            kind,
+            filters,
+            oldest_first,
             limit,
-            page_token,
-        } => list(session, state, kind, limit, page_token).await,
+            page_token: token,
+        } => {
+            let page = many::Page {
+                filters,
+                oldest_first,
+                limit,
+                token,
+            };
+            many::list(session, page).await
+        }
+        Task::Count { filters } => many::count(session, filters).await,
         Task::Watch { id } => watch(session, &id).await,
         Task::Wait { id, timeout } => wait(session, &id, &timeout).await,
-        Task::Cancel { id } => show(session, &session.client.post(&path(&id, ":cancel"), "{}").await?),
-        Task::Retry { ids } => retry(session, &ids).await,
+        Task::Cancel(chosen) => many::cancel(session, chosen).await,
+        Task::Retry(chosen) => many::retry(session, chosen).await,
+        Task::Purge { filters } => many::purge(session, filters).await,
         Task::Attempts { id } => attempts(session, &id).await,
         Task::Delete { id } => {
             session.client.delete(&path(&id, "")).await?;
@@ -166,32 +178,6 @@ fn shortened(value: &Value) -> String {
     }
 }
 
-async fn list(
-    session: &Session,
-    state: Option<String>,
-    kind: Option<String>,
-    limit: u32,
-    page_token: Option<String>,
-) -> Result<ExitCode, ApiError> {
-    let mut query = format!("/api/v1/tasks?pageSize={limit}");
-    if let Some(state) = state {
-        let full = if state.starts_with("STATE_") {
-            state
-        } else {
-            format!("STATE_{}", state.to_uppercase())
-        };
-        query += &format!("&state={}", escape(&full));
-    }
-    query.extend(kind.map(|kind| format!("&kind={}", escape(&kind))));
-    query.extend(page_token.map(|token| format!("&pageToken={}", escape(&token))));
-    let body = session.client.get(&query).await?;
-    session.print(&body, |answer| {
-        line(&rows(answer["tasks"].as_array().map(Vec::as_slice).unwrap_or_default()));
-        more(answer);
-    })?;
-    Ok(EXIT_DONE)
-}
-
 async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, ApiError> {
     let timeout = read_duration(timeout)?;
     let path = format!("{}?timeout={}", path(id, ":wait"), seconds(timeout));
@@ -202,18 +188,6 @@ async fn wait(session: &Session, id: &str, timeout: &str) -> Result<ExitCode, Ap
         _ => EXIT_FAILED,
     };
     session.conclude(&body, code, |task| rows(std::slice::from_ref(task)))
-}
-
-/// Runs tasks again, one after the other, and shows the new ones.
-async fn retry(session: &Session, ids: &[String]) -> Result<ExitCode, ApiError> {
-    for id in ids {
-        let request_id = format!("cli-{}", session.context.random.token());
-        let body = json!({ "requestId": request_id }).to_string();
-        let retried = session.client.post(&path(id, ":retry"), body).await;
-        let task = retried.map_err(|error| with_request_id(error, &request_id).with("task", id))?;
-        show(session, &task)?;
-    }
-    Ok(EXIT_DONE)
 }
 
 async fn attempts(session: &Session, id: &str) -> Result<ExitCode, ApiError> {

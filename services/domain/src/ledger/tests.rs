@@ -9,6 +9,7 @@ use crate::task::{Content, Encoding, Payload, Spec, State, TaskError};
 
 mod properties;
 mod rules;
+mod searches;
 
 const SECOND: u64 = 1_000_000;
 

@@ -30,6 +30,7 @@ use crate::request::caller::Caller;
 use crate::request::error::EdgeError;
 use crate::request::{decompression, mistaken_body};
 use crate::request_stats::RequestStats;
+use crate::tasks::idempotency_key::{self, IdempotencyKey};
 use crate::tasks::rest::TaskRpc;
 use crate::tasks::{self, Tasks};
 use crate::transcode::table::{Binding, Table};
@@ -259,9 +260,9 @@ impl Router {
 }
 
 /// The idempotency key of a submit; other calls know no such header.
-fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<&'a str>, ApiError> {
+fn key<'a>(binding: &Binding, headers: &'a HeaderMap) -> Result<Option<IdempotencyKey<'a>>, ApiError> {
     match TaskRpc::of(&binding.rpc).is_some_and(TaskRpc::submits) {
-        true => tasks::idempotency_key::from_headers(headers),
+        true => idempotency_key::from_headers(headers),
         false => Ok(None),
     }
 }

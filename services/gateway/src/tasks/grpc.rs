@@ -79,6 +79,42 @@ impl TaskService for Tasks {
         .await
     }
 
+    async fn count_tasks(&self, request: Request<CountTasksRequest>) -> Answer<CountTasksResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.CountTasksRequest", &request)?;
+            self.count(&caller, &request, deadline).await
+        })
+        .await
+    }
+
+    async fn batch_cancel_tasks(&self, request: Request<BatchCancelTasksRequest>) -> Answer<BatchCancelTasksResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.BatchCancelTasksRequest", &request)?;
+            self.cancel_many(&caller, &request, deadline).await
+        })
+        .await
+    }
+
+    async fn batch_retry_tasks(&self, request: Request<BatchRetryTasksRequest>) -> Answer<BatchRetryTasksResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.BatchRetryTasksRequest", &request)?;
+            self.retry_many(&caller, &request, deadline).await
+        })
+        .await
+    }
+
+    async fn purge_tasks(&self, request: Request<PurgeTasksRequest>) -> Answer<PurgeTasksResponse> {
+        let deadline = deadline(&request);
+        answer(request, async |caller, request| {
+            validate::check_typed("lepton.task.v1.PurgeTasksRequest", &request)?;
+            self.purge_many(&caller, &request, deadline).await
+        })
+        .await
+    }
+
     async fn cancel_task(&self, request: Request<CancelTaskRequest>) -> Answer<CancelTaskResponse> {
         let deadline = deadline(&request);
         answer(request, async |caller, request| {
@@ -197,7 +233,7 @@ pub fn wait_timeout(request: &WaitTaskRequest) -> Result<Duration, ApiError> {
 }
 
 /// An error inside an answer.
-fn detail(api_error: &ApiError) -> ErrorDetail {
+pub(super) fn detail(api_error: &ApiError) -> ErrorDetail {
     let details = rest_body(api_error)["error"]["details"]
         .as_array()
         .cloned()

@@ -1,8 +1,9 @@
 //! The header `Idempotency-Key` of submits over REST (draft-ietf-httpapi-idempotency-key-header): the request id of a
-//! submit that has none.
+//! submit that has none. A proxy gives its own in `Lepton-Retry-Key`, which counts where the client has given neither.
 //!
 //! Promises: a proxy that sends a submit again to another gateway, because the first one died over it, makes no second
-//! task, although its client gave no request id. Leaves what a known request id means to the leader.
+//! task, although its client gave no request id; a proxy's key never stands against its client's. Leaves what a known request
+//! id means to the leader.
 
 use http::HeaderMap;
 use lepton_domain::reason::ApiError;
@@ -10,22 +11,39 @@ use lepton_domain::text::excerpt;
 
 use super::Submit;
 
-/// Name of the header.
-const HEADER: &str = "idempotency-key";
+/// Header of a client's key.
+const HEADER: &str = "Idempotency-Key";
+/// Header of a proxy's key.
+const PROXY_HEADER: &str = "Lepton-Retry-Key";
 /// Bytes of a key: a request id has 128, and the index in a batch needs some of them.
 const KEY_BYTES_MAX: usize = 120;
 
-/// The key of a request. Fails with FIELD_INVALID on a key that is none, or that is given more than once.
-pub fn from_headers(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let mut values = headers.get_all(HEADER).iter();
+/// Key of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey<'a> {
+    text: &'a str,
+    /// Set where the client chose it, and not a proxy.
+    of_client: bool,
+}
+
+/// The key of a request: the client's, or else its proxy's. Fails with FIELD_INVALID on a key that is none, or that is given
+/// more than once.
+pub fn from_headers(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, ApiError> {
+    for (name, of_client) in [(HEADER, true), (PROXY_HEADER, false)] {
+        if let Some(text) = read(headers, name)? {
+            return Ok(Some(IdempotencyKey { text, of_client }));
+        }
+    }
+    Ok(None)
+}
+
+fn read<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, ApiError> {
+    let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(ApiError::field(
-            "Idempotency-Key",
-            "is given more than once; give one key",
-        ));
+        return Err(ApiError::field(name, "is given more than once; give one key"));
     }
     let key = value.to_str().map(unquoted).unwrap_or_default();
     // Spaces and tabs are what proxies trim and fold: the same key must not become two.
@@ -37,7 +55,7 @@ pub fn from_headers(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
                 "{:?} is no key; give 1 to {KEY_BYTES_MAX} visible ASCII characters, or leave it out",
                 excerpt(&shown)
             );
-            Err(ApiError::field("Idempotency-Key", message))
+            Err(ApiError::field(name, message))
         }
     }
 }
@@ -48,25 +66,30 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
-/// Makes the key the request id of a submit or of a retry that has none. Fails with FIELD_INVALID where it has another.
-pub fn apply(request_id: &mut String, key: Option<&str>) -> Result<(), ApiError> {
-    let Some(key) = key else { return Ok(()) };
+/// Makes the key the request id of a submit or of a retry that has none. Fails with FIELD_INVALID where it has another and the
+/// client has given both.
+pub fn apply(request_id: &mut String, key: Option<IdempotencyKey<'_>>) -> Result<(), ApiError> {
+    let Some(IdempotencyKey { text: key, of_client }) = key else {
+        return Ok(());
+    };
     if request_id.is_empty() {
         key.clone_into(request_id);
     }
-    if request_id.as_str() == key {
+    if request_id.as_str() == key || !of_client {
         return Ok(());
     }
     let message = format!(
         "is {key:?}, and requestId is {:?}; give one of them",
         excerpt(request_id)
     );
-    Err(ApiError::field("Idempotency-Key", message))
+    Err(ApiError::field(HEADER, message))
 }
 
 /// Makes the key and its index the request id of each submit of a batch that has none; the others keep theirs.
-pub fn apply_all(submits: &mut [Result<Submit, ApiError>], key: Option<&str>) {
-    let Some(key) = key else { return };
+pub fn apply_all(submits: &mut [Result<Submit, ApiError>], key: Option<IdempotencyKey<'_>>) {
+    let Some(IdempotencyKey { text: key, .. }) = key else {
+        return;
+    };
     for (index, submit) in submits.iter_mut().enumerate() {
         if let Ok(Submit { request, .. }) = submit
             && request.request_id.is_empty()
@@ -84,8 +107,13 @@ mod tests {
     use crate::tasks::submit;
 
     fn read(value: &'static str) -> Result<Option<String>, ApiError> {
-        let headers = HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), HeaderValue::from_static(value))]);
-        from_headers(&headers).map(|key| key.map(str::to_owned))
+        let mut headers = HeaderMap::new();
+        headers.append(HEADER, HeaderValue::from_static(value));
+        from_headers(&headers).map(|key| key.map(|key| key.text.to_owned()))
+    }
+
+    fn by(of_client: bool, text: &str) -> Option<IdempotencyKey<'_>> {
+        Some(IdempotencyKey { text, of_client })
     }
 
     #[test]
@@ -113,18 +141,33 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_a_proxy_yields_to_what_the_client_gave() {
+        let mut headers = HeaderMap::new();
+        headers.append(PROXY_HEADER, HeaderValue::from_static("proxy"));
+        assert_eq!(from_headers(&headers), Ok(by(false, "proxy")));
+        let mut own = "own".to_owned();
+        assert_eq!(apply(&mut own, by(false, "proxy")), Ok(()));
+        assert_eq!(own, "own");
+        let mut none = String::new();
+        assert_eq!(apply(&mut none, by(false, "proxy")), Ok(()));
+        assert_eq!(none, "proxy");
+        headers.append(HEADER, HeaderValue::from_static("client"));
+        assert_eq!(from_headers(&headers), Ok(by(true, "client")));
+    }
+
+    #[test]
     fn a_key_that_contradicts_the_request_id_is_refused() {
         let submit = |body: &'static str| submit::one(body.as_bytes()).expect("a submit");
         let mut mine = submit(r#"{"kind":"echo","requestId":"mine"}"#);
-        let error = apply(&mut mine.request.request_id, Some("other")).expect_err("they differ");
+        let error = apply(&mut mine.request.request_id, by(true, "other")).expect_err("they differ");
         assert!(
             error.message.contains("\"other\", and requestId is \"mine\""),
             "{error}"
         );
-        assert_eq!(apply(&mut mine.request.request_id, Some("mine")), Ok(()));
+        assert_eq!(apply(&mut mine.request.request_id, by(true, "mine")), Ok(()));
         assert_eq!(apply(&mut mine.request.request_id, None), Ok(()));
         let mut none = submit(r#"{"kind":"echo"}"#);
-        assert_eq!(apply(&mut none.request.request_id, Some("key")), Ok(()));
+        assert_eq!(apply(&mut none.request.request_id, by(true, "key")), Ok(()));
         assert_eq!(none.request.request_id, "key");
     }
 
@@ -132,7 +175,7 @@ mod tests {
     fn a_submit_keeps_the_name_that_it_has() {
         let body = br#"{"requests":[{"kind":"echo"},{"kind":"echo","requestId":"mine"},{"kind":"echo"}]}"#;
         let mut submits = submit::batch(body).expect("a batch");
-        apply_all(&mut submits, Some("key"));
+        apply_all(&mut submits, by(true, "key"));
         let names = submits
             .into_iter()
             .map(|submit| submit.expect("a submit").request.request_id);

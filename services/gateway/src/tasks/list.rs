@@ -3,13 +3,16 @@
 //! Promises: a page holds a bounded number of bytes; a task whose payloads cannot be read hides no other. Leaves tokens to
 //! [`super::page_token`].
 
+use std::collections::BTreeMap;
+
 use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::task::Task;
 use lepton_mesh::server::deadline::Deadline;
-use lepton_proto::scheduler::v1::ListTasksRequest as LeaderListRequest;
-use lepton_proto::task::v1::{ListTasksRequest, TaskView};
+use lepton_proto::scheduler::v1::{CountTasksRequest, ListTasksRequest as LeaderListRequest, StateCount};
+use lepton_proto::task::v1::{ListTasksRequest, State, TaskView};
 
 use super::error::CallError;
+use super::filter::Filters;
 use super::payloads::stored_bytes;
 use super::snapshot::TaskSnapshot;
 use super::view::View;
@@ -24,10 +27,18 @@ const PAGE_BLOB_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// One page of a listing.
 #[derive(Debug)]
 pub struct Page {
-    /// The tasks, newest first.
+    /// The tasks, in the order that was asked for.
     pub tasks: Vec<View>,
     /// Token of the next page; empty after the last.
     pub next: String,
+}
+
+/// Records that the leader has selected.
+pub(super) struct Selected {
+    /// The records.
+    pub tasks: Vec<Task>,
+    /// First event of the last one, behind which the next page begins; 0 after the last page.
+    pub next: u64,
 }
 
 impl Tasks {
@@ -38,34 +49,20 @@ impl Tasks {
         request: &ListTasksRequest,
         deadline: Option<Deadline>,
     ) -> Result<Page, ApiError> {
-        let query = LeaderListRequest {
-            tenant: caller.tenant.as_str().to_owned(),
-            page_size: if request.page_size == 0 {
-                PAGE_SIZE_DEFAULT
-            } else {
-                request.page_size
-            },
-            before_seq: page_token::before_seq(caller.tenant.as_str(), request)?,
-            state: u32::try_from(request.state).unwrap_or_default(),
-            kind: request.kind.clone(),
+        let mut selection = Filters::from(request).selection(caller)?;
+        selection.page_size = match request.page_size {
+            0 => PAGE_SIZE_DEFAULT,
+            size => size,
         };
-        let patience = self.patience(deadline);
-        let list = async {
-            let _permit = self.lists.acquire().await;
-            let list = leader::call(&self.leader, leader::client, |mut leader| {
-                let query = query.clone();
-                async move { leader.list_tasks(query).await }
-            });
-            list.await
-        };
-        let answer = tokio::select! {
-            answer = list => answer?.1,
-            () = self.etcd_health.away() => return Err(CallError::JournalAway.into()),
-            () = tokio::time::sleep(patience) => return Err(CallError::NoLeader.into()),
-        };
-        let (mut tasks, mut next, mut blob_bytes) = (Vec::new(), answer.next_before_seq, 0);
-        for record in answer.tasks {
-            let task = Task::try_from(record)?;
+        selection.oldest_first = request.order == "asc";
+        let behind = page_token::behind_seq(caller.tenant.as_str(), request)?;
+        match selection.oldest_first {
+            true => selection.after_seq = behind,
+            false => selection.before_seq = behind,
+        }
+        let selected = self.selected(&selection, deadline).await?;
+        let (mut tasks, mut next, mut blob_bytes) = (Vec::new(), selected.next, 0);
+        for task in selected.tasks {
             if request.view() == TaskView::Basic {
                 tasks.push(View::basic(TaskSnapshot::without_progress(task)));
                 continue;
@@ -83,6 +80,65 @@ impl Tasks {
             page_token::token(next, caller.tenant.as_str(), request)
         };
         Ok(Page { tasks, next })
+    }
+
+    /// Reads a page of records from the leader.
+    pub(super) async fn selected(
+        &self,
+        selection: &LeaderListRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<Selected, ApiError> {
+        let list = async {
+            let _permit = self.lists.acquire().await;
+            let list = leader::call(&self.leader, leader::client, |mut leader| {
+                let selection = selection.clone();
+                async move { leader.list_tasks(selection).await }
+            });
+            list.await
+        };
+        let (_, answer) = self.until_leader(list, deadline).await?;
+        let tasks = answer.tasks.into_iter().map(Task::try_from);
+        Ok(Selected {
+            tasks: tasks.collect::<Result<_, _>>()?,
+            next: answer.next_before_seq,
+        })
+    }
+
+    /// Reads numbers of tasks, by the names of their states, from the leader.
+    pub(super) async fn counted(
+        &self,
+        selection: LeaderListRequest,
+        deadline: Option<Deadline>,
+    ) -> Result<BTreeMap<String, u32>, ApiError> {
+        let count = async {
+            let _permit = self.lists.acquire().await;
+            let count = leader::call(&self.leader, leader::client, |mut leader| {
+                let request = CountTasksRequest {
+                    tasks: Some(selection.clone()),
+                };
+                async move { leader.count_tasks(request).await }
+            });
+            count.await
+        };
+        let (_, answer) = self.until_leader(count, deadline).await?;
+        let named = answer.counts.into_iter().filter_map(|StateCount { state, count }| {
+            let state = State::try_from(i32::try_from(state).ok()?).ok()?;
+            Some((state.as_str_name().to_owned(), u32::try_from(count).unwrap_or(u32::MAX)))
+        });
+        Ok(named.collect())
+    }
+
+    /// The answer of a leader, while etcd is there and the deadline has not passed.
+    async fn until_leader<T>(
+        &self,
+        call: impl Future<Output = Result<T, ApiError>>,
+        deadline: Option<Deadline>,
+    ) -> Result<T, ApiError> {
+        tokio::select! {
+            answer = call => answer,
+            () = self.etcd_health.away() => Err(CallError::JournalAway.into()),
+            () = tokio::time::sleep(self.patience(deadline)) => Err(CallError::NoLeader.into()),
+        }
     }
 
     /// A task on a page: one whose payloads cannot be read must not hide the others.

@@ -15,7 +15,10 @@ use lepton_proto::model::v1::{ListModelsRequest, Model};
 use lepton_proto::monitor::v1::monitor_service_client::MonitorServiceClient;
 use lepton_proto::monitor::v1::{GetTraceRequest, ListTracesRequest, Trace};
 use lepton_proto::task::v1::task_service_client::TaskServiceClient;
-use lepton_proto::task::v1::{CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, Task, TaskView};
+use lepton_proto::task::v1::{
+    CancelTaskRequest, CountTasksRequest, CountTasksResponse, GetTaskRequest, ListTasksRequest, ListTasksResponse,
+    Task, TaskView,
+};
 use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -54,6 +57,15 @@ impl GatewayClient {
         let call = |channel| {
             let request = bounded(request.clone());
             async move { tasks(channel, RESPONSE_BYTES_MAX).list_tasks(request).await }
+        };
+        self.call(view, call).await
+    }
+
+    /// Counts tasks by state.
+    pub async fn count(&self, view: &MeshView, request: CountTasksRequest) -> Result<CountTasksResponse, ApiError> {
+        let call = |channel| {
+            let request = bounded(request.clone());
+            async move { tasks(channel, PAYLOAD_BYTES_MAX).count_tasks(request).await }
         };
         self.call(view, call).await
     }

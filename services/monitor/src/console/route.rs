@@ -14,6 +14,12 @@ use super::error::ConsoleError;
 
 /// Most bytes of a task kind, as in the contract.
 const KIND_BYTES_MAX: usize = 64;
+/// Most bytes of a label with its value, as in the contract.
+const LABEL_BYTES_MAX: usize = 320;
+/// Most bytes of a reason, as in the contract.
+const REASON_BYTES_MAX: usize = 64;
+/// Most bytes of a worker's instance id, as in the contract.
+const WORKER_BYTES_MAX: usize = 128;
 /// Most bytes of a page token; those of the gateway are far shorter.
 const TOKEN_BYTES_MAX: usize = 512;
 
@@ -41,6 +47,12 @@ pub(super) struct TaskFilter {
     pub state: Option<State>,
     /// Only tasks of this kind; empty for all.
     pub kind: String,
+    /// Only tasks with this label, as `key=value`; empty for all.
+    pub label: String,
+    /// Only tasks whose last error has this reason; empty for all.
+    pub reason: String,
+    /// Only tasks whose current or last attempt has this worker; empty for all.
+    pub worker: String,
     /// Page token of the gateway; empty for the first page.
     pub token: String,
 }
@@ -67,6 +79,9 @@ pub(super) enum TraceFilter {
 pub(super) struct PageQuery {
     state: String,
     kind: String,
+    label: String,
+    reason: String,
+    worker: String,
     token: String,
     page: String,
     show: String,
@@ -105,14 +120,21 @@ impl Page {
                 )
             }
         };
-        if query.kind.len() > KIND_BYTES_MAX {
-            return Err(invalid("kind", &query.kind, "a kind of at most 64 bytes"));
-        }
         if query.token.len() > TOKEN_BYTES_MAX {
             return Err(invalid("token", &query.token, "a token that this console made"));
         }
-        let (kind, token) = (query.kind.trim().to_owned(), query.token);
-        Ok(Self::Tasks(TaskFilter { state, kind, token }))
+        let label = bounded("label", &query.label, LABEL_BYTES_MAX)?;
+        if !label.is_empty() && label.find('=').is_none_or(|key_end| key_end == 0) {
+            return Err(invalid("label", &label, "a label with its value, as team=red"));
+        }
+        Ok(Self::Tasks(TaskFilter {
+            state,
+            kind: bounded("kind", &query.kind, KIND_BYTES_MAX)?,
+            label,
+            reason: bounded("reason", &query.reason, REASON_BYTES_MAX)?,
+            worker: bounded("worker", &query.worker, WORKER_BYTES_MAX)?,
+            token: query.token,
+        }))
     }
 
     pub fn task(id: String) -> Result<Self, ConsoleError> {
@@ -170,6 +192,9 @@ impl TaskFilter {
         let pairs = [
             ("state", state.map_or("", |(_, word)| word)),
             ("kind", &self.kind),
+            ("label", &self.label),
+            ("reason", &self.reason),
+            ("worker", &self.worker),
             ("token", &self.token),
         ];
         let written: Vec<String> = pairs
@@ -181,6 +206,15 @@ impl TaskFilter {
             return "/tasks".to_owned();
         }
         format!("/tasks?{}", written.join("&"))
+    }
+}
+
+/// A text without the spaces around it, which a copied one often has.
+fn bounded(name: &'static str, text: &str, bytes_max: usize) -> Result<String, ConsoleError> {
+    let trimmed = text.trim();
+    match trimmed.len() <= bytes_max {
+        true => Ok(trimmed.to_owned()),
+        false => Err(invalid(name, text, &format!("at most {bytes_max} bytes"))),
     }
 }
 
@@ -209,7 +243,29 @@ mod tests {
             kind,
             show,
             page,
-            token: String::new(),
+            ..PageQuery::default()
+        }
+    }
+
+    #[test]
+    fn a_filter_survives_its_address() {
+        let filter = TaskFilter {
+            state: Some(State::Failed),
+            kind: "train".to_owned(),
+            label: "team=red & blue".to_owned(),
+            reason: "HANDLER_FAILED".to_owned(),
+            worker: "worker-1".to_owned(),
+            token: "abc".to_owned(),
+        };
+        let uri: Uri = filter.address().parse().expect("an address");
+        let read = PageQuery::parse(&uri).and_then(Page::tasks);
+        assert_eq!(read.expect("it is right"), Page::Tasks(filter));
+        for label in ["team", "=red"] {
+            let query = PageQuery {
+                label: label.to_owned(),
+                ..PageQuery::default()
+            };
+            assert!(Page::tasks(query).is_err(), "{label}");
         }
     }
 

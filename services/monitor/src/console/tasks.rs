@@ -1,4 +1,4 @@
-//! Page of tasks, filtered by state and kind.
+//! Page of tasks, searched by state, kind, label, reason and worker.
 
 mod attempts;
 pub(super) mod detail;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lepton_domain::reason::{ApiError, Reason};
 use lepton_domain::time::Timestamp;
-use lepton_proto::task::v1::{ListTasksRequest, State, Task, TaskView};
+use lepton_proto::task::v1::{CountTasksRequest, CountTasksResponse, ListTasksRequest, State, Task, TaskView};
 use maud::{Markup, html};
 
 use super::format::{count, dash, parse_time, precise_duration, truncate, wire_time};
@@ -24,20 +24,39 @@ const KINDS: [&str; 4] = ["analyze", "echo", "evaluate", "train"];
 
 /// Page of a list of tasks. Fails only for a wrong page token.
 pub(super) async fn page(console: &Console, view: &MeshView, filter: &TaskFilter) -> Result<PageContent, ApiError> {
-    let request = ListTasksRequest {
+    let labels = || -> Vec<String> {
+        (!filter.label.is_empty())
+            .then(|| filter.label.clone())
+            .into_iter()
+            .collect()
+    };
+    let list = ListTasksRequest {
         page_size: PAGE,
         page_token: filter.token.clone(),
         state: filter.state.unwrap_or_default().into(),
         kind: filter.kind.clone(),
+        label: labels(),
+        reason: filter.reason.clone(),
+        worker: filter.worker.clone(),
         view: TaskView::Basic.into(),
+        ..ListTasksRequest::default()
     };
-    let listed = match console.gateways.tasks(view, request).await {
+    let count = CountTasksRequest {
+        kind: filter.kind.clone(),
+        label: labels(),
+        reason: filter.reason.clone(),
+        worker: filter.worker.clone(),
+        ..CountTasksRequest::default()
+    };
+    let gateways = &console.gateways;
+    let (listed, counted) = tokio::join!(gateways.tasks(view, list), gateways.count(view, count));
+    let listed = match listed {
         Err(error) if error.reason == Reason::PageTokenInvalid => return Err(error),
         listed => listed,
     };
     let body = html! {
         div.title { h1 { "Tasks" } }
-        (filters(filter))
+        (filters(filter, counted.ok().as_ref()))
         @match &listed {
             Err(error) => (layout::notice(error)),
             Ok(listed) => {
@@ -52,20 +71,33 @@ pub(super) async fn page(console: &Console, view: &MeshView, filter: &TaskFilter
     })
 }
 
-fn filters(filter: &TaskFilter) -> Markup {
+/// Tabs by state, each with the number of tasks that the other filters leave, and the form of those.
+fn filters(filter: &TaskFilter, counts: Option<&CountTasksResponse>) -> Markup {
     let by = |state| TaskFilter {
         state,
-        kind: filter.kind.clone(),
         token: String::new(),
+        ..filter.clone()
     };
     let current = |state| (filter.state == state).then_some("true");
     let word = STATES.iter().find(|(state, _)| Some(*state) == filter.state);
+    let number =
+        |state: State| counts.map(|counts| counts.counts.get(state.as_str_name()).copied().unwrap_or_default());
+    let all = counts.map(|counts| counts.counts.values().map(|number| u64::from(*number)).sum::<u64>());
+    let fields = [
+        ("label", "Label", &filter.label, "320", "team=red"),
+        ("reason", "Reason", &filter.reason, "64", "HANDLER_FAILED"),
+        ("worker", "Worker", &filter.worker, "128", "any"),
+    ];
     html! {
         div.filters {
             nav.tabs aria-label="Tasks by state" {
-                a href=(by(None).address()) aria-current=[current(None)] { "All" }
+                a href=(by(None).address()) aria-current=[current(None)] {
+                    "All" @if let Some(all) = all { " " small.inline { (count(all)) } }
+                }
                 @for (state, word) in STATES {
-                    a href=(by(Some(state)).address()) aria-current=[current(Some(state))] { (word) }
+                    a href=(by(Some(state)).address()) aria-current=[current(Some(state))] {
+                        (word) @if let Some(number) = number(state) { " " small.inline { (count(number.into())) } }
+                    }
                 }
             }
             form.kind action="/tasks" method="get" role="search" {
@@ -73,6 +105,10 @@ fn filters(filter: &TaskFilter) -> Markup {
                 label for="kind" { "Kind" }
                 input #kind name="kind" list="kinds" value=(filter.kind) maxlength="64" autocomplete="off" placeholder="all";
                 datalist #kinds { @for kind in KINDS { option value=(kind) {} } }
+                @for (name, title, value, longest, example) in fields {
+                    label for=(name) { (title) }
+                    input id=(name) name=(name) value=(value) maxlength=(longest) autocomplete="off" placeholder=(example);
+                }
                 button type="submit" { "Filter" }
             }
             noscript { a href=(filter.address()) { "Reload" } }

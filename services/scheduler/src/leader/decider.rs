@@ -11,6 +11,7 @@ use lepton_domain::ledger::{Command, FORMAT_MAX, Ledger, Policy, Rejection, appl
 use lepton_domain::time::Timestamp;
 use lepton_journal::snapshot::Frozen;
 
+use self::searches::Searches;
 use super::clock::Now;
 use super::commit_pipeline::{CommitPipeline, Completed};
 use super::maintenance::Maintenance;
@@ -19,6 +20,7 @@ use super::views::TaskViews;
 use crate::error::{CallError, LeadershipLost};
 
 mod calls;
+mod searches;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -36,6 +38,7 @@ pub(crate) struct Decider {
     pub reads: ReadGate,
     /// Tasks as callers see them; see [`TaskViews`].
     pub views: TaskViews,
+    searches: Searches,
     /// Task with which the next scrub begins.
     scrub_from: TaskId,
     /// Cause for which the ledger must be thrown away, once there is one.
@@ -52,6 +55,7 @@ impl Decider {
             pipeline,
             reads: ReadGate::default(),
             views: TaskViews::default(),
+            searches: Searches::default(),
             scrub_from: TaskId::MIN,
             lost: None,
         }
@@ -101,9 +105,10 @@ impl Decider {
         self.pipeline.has_room() || self.pipeline.is_stalled(now.monotonic)
     }
 
-    /// Decides what is due: deadlines and retention, by [`Command::Tick`], and a newer format, by
-    /// [`Command::ActivateFormat`], where every scheduler is known to support one.
+    /// Does what is due: deadlines and retention, by [`Command::Tick`], a newer format, by [`Command::ActivateFormat`], where
+    /// every scheduler is known to support one, and a part of a search.
     pub fn tick(&mut self, supported: Option<u32>, now: Now) {
+        self.continue_searches();
         self.activate_format(supported.unwrap_or_default().min(FORMAT_MAX), now);
         if self.may_decide(now) && self.next_timer().is_some_and(|due| due <= now.journal) {
             // A tick is never refused: with nothing due it decides nothing.
@@ -147,8 +152,11 @@ impl Decider {
         self.wants_write() && !self.pipeline.is_writing() && self.pipeline.pause(now.monotonic).is_none()
     }
 
-    /// Time that a wanted write should still wait for the pace.
+    /// Time that a wanted write should still wait for the pace; none while a search has to go on.
     pub fn pause(&self, now: Now) -> Option<Duration> {
+        if !self.searches.is_empty() {
+            return Some(Duration::ZERO);
+        }
         self.pipeline.pause(now.monotonic).filter(|_| self.wants_write())
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::watchers::WatcherNumber;
 use crate::error::CallError;
-use crate::message::{Responder, SessionNumber, TaskPage, TaskUpdates};
+use crate::message::{Responder, SessionNumber, TaskCounts, TaskPage, TaskUpdates};
 
 /// An answer to a caller.
 pub(crate) enum Reply {
@@ -25,6 +25,11 @@ pub(crate) enum Reply {
     Page {
         reply: oneshot::Sender<Result<TaskPage, CallError>>,
         page: TaskPage,
+    },
+    /// Numbers of tasks.
+    Counts {
+        reply: oneshot::Sender<Result<TaskCounts, CallError>>,
+        counts: TaskCounts,
     },
     /// The paused kinds of a tenant.
     Kinds {

@@ -62,6 +62,7 @@ impl TaskViews {
         match reply {
             Reply::Task { responder, outcome } => responder(outcome.map(|task| self.view(task))),
             Reply::Page { reply, page } => drop(reply.send(Ok(page))),
+            Reply::Counts { reply, counts } => drop(reply.send(Ok(counts))),
             Reply::Kinds { reply, outcome } => drop(reply.send(outcome)),
             Reply::Watch { reply, outcome } => {
                 let updates = outcome.map(|(task, number)| {
@@ -78,6 +79,7 @@ impl TaskViews {
         match reply {
             Reply::Task { responder, .. } => responder(Err(error)),
             Reply::Page { reply, .. } => drop(reply.send(Err(error))),
+            Reply::Counts { reply, .. } => drop(reply.send(Err(error))),
             Reply::Kinds { reply, .. } => drop(reply.send(Err(error))),
             Reply::Watch { reply, outcome } => {
                 if let Ok((task, number)) = outcome {

@@ -9,7 +9,7 @@ use crate::task::{RetryPolicy, TABLE};
 
 /// A random step of the world; small numbers, so that steps meet.
 #[derive(Debug, Clone)]
-enum Move {
+pub(super) enum Move {
     Submit {
         task: u128,
         tenant: u8,
@@ -49,7 +49,7 @@ enum Move {
     Takeover,
 }
 
-fn moves() -> impl Strategy<Value = Vec<Move>> {
+pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let task = || 0u128..6;
     let by = || 0u32..3;
     let submit = (
@@ -79,7 +79,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 }
 
 /// The command of a move. Failures and losses are mostly of the attempt that runs, to get far.
-fn command(world: &mut World, step: Move) -> Command {
+pub(super) fn command(world: &mut World, step: Move) -> Command {
     let now = world.clock;
     let target = |world: &World, task: u128, back: u32, by: Option<u32>| {
         let current = world.ledger.task(&id(task)).and_then(|task| task.attempt.clone());

@@ -10,11 +10,13 @@ use lepton_proto::convert::time::timestamp;
 use lepton_proto::task::v1::task::{Payload, Result as Outcome};
 use lepton_proto::task::v1::task_service_server::{TaskService, TaskServiceServer};
 use lepton_proto::task::v1::{
-    BatchSubmitTasksRequest, BatchSubmitTasksResponse, CancelTaskRequest, CancelTaskResponse, DeleteTaskRequest,
-    DeleteTaskResponse, GetTaskRequest, GetTaskResponse, ListAttemptsRequest, ListAttemptsResponse, ListKindsRequest,
-    ListKindsResponse, ListTasksRequest, ListTasksResponse, PauseKindRequest, PauseKindResponse, ResumeKindRequest,
-    ResumeKindResponse, RetryTaskRequest, RetryTaskResponse, State, SubmitTaskRequest, SubmitTaskResponse, Task,
-    TaskView, WaitTaskRequest, WaitTaskResponse, WatchTaskRequest, WatchTaskResponse,
+    BatchCancelTasksRequest, BatchCancelTasksResponse, BatchRetryTasksRequest, BatchRetryTasksResponse,
+    BatchSubmitTasksRequest, BatchSubmitTasksResponse, CancelTaskRequest, CancelTaskResponse, CountTasksRequest,
+    CountTasksResponse, DeleteTaskRequest, DeleteTaskResponse, GetTaskRequest, GetTaskResponse, ListAttemptsRequest,
+    ListAttemptsResponse, ListKindsRequest, ListKindsResponse, ListTasksRequest, ListTasksResponse, PauseKindRequest,
+    PauseKindResponse, PurgeTasksRequest, PurgeTasksResponse, ResumeKindRequest, ResumeKindResponse, RetryTaskRequest,
+    RetryTaskResponse, State, SubmitTaskRequest, SubmitTaskResponse, Task, TaskView, WaitTaskRequest, WaitTaskResponse,
+    WatchTaskRequest, WatchTaskResponse,
 };
 use tonic::{Response as Answer, Status};
 
@@ -78,6 +80,28 @@ impl TaskService for FakeGateway {
         self.change(|task| task.set_state(State::Cancelled));
         let task = Some(self.answer(TaskView::Full));
         Ok(Answer::new(CancelTaskResponse { task }))
+    }
+
+    async fn count_tasks(&self, _: tonic::Request<CountTasksRequest>) -> Result<Answer<CountTasksResponse>, Status> {
+        Ok(Answer::new(CountTasksResponse::default()))
+    }
+
+    async fn batch_cancel_tasks(
+        &self,
+        _: tonic::Request<BatchCancelTasksRequest>,
+    ) -> Result<Answer<BatchCancelTasksResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn batch_retry_tasks(
+        &self,
+        _: tonic::Request<BatchRetryTasksRequest>,
+    ) -> Result<Answer<BatchRetryTasksResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn purge_tasks(&self, _: tonic::Request<PurgeTasksRequest>) -> Result<Answer<PurgeTasksResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
     }
 
     async fn submit_task(&self, _: tonic::Request<SubmitTaskRequest>) -> Result<Answer<SubmitTaskResponse>, Status> {

@@ -12,10 +12,7 @@ use crate::error::CallError;
 use crate::leader::clock::Now;
 use crate::leader::release::{Release, Reply};
 use crate::leader::watchers::WatcherNumber;
-use crate::message::{Call, TaskFilter, TaskPage};
-
-/// Records that one listing may pass over: it must not hold up the leader.
-const SCAN_MAX: usize = 20_000;
+use crate::message::Call;
 
 impl Decider {
     /// Handles a call; its answer waits at the gate. While etcd does not answer, commands and watches are refused at
@@ -65,10 +62,8 @@ impl Decider {
                 let outcome = owned(&self.ledger, &tenant, &task);
                 Reply::Task { responder, outcome }
             }
-            Call::List { filter, reply } => {
-                let page = page(&self.ledger, &filter);
-                Reply::Page { reply, page }
-            }
+            Call::List { search, count, reply } => return self.list(search, count, reply),
+            Call::Count { filter, reply } => return self.count(filter, reply),
             Call::Watch { tenant, task, reply } => {
                 let outcome = self.watch(&tenant, &task);
                 Reply::Watch { reply, outcome }
@@ -125,29 +120,6 @@ impl Decider {
         let number = self.views.watch(task.id)?;
         Ok((task, number))
     }
-}
-
-fn page(ledger: &Ledger, filter: &TaskFilter) -> TaskPage {
-    let mut page = TaskPage {
-        tasks: Vec::new(),
-        next: None,
-    };
-    for (passed, task) in ledger.newest(filter.before).enumerate() {
-        if page.tasks.len() == filter.count || passed == SCAN_MAX {
-            break;
-        }
-        // The next page begins below the last record passed; a listing that reaches the end clears this.
-        page.next = Some(task.created_seq);
-        let fits = task.tenant == filter.tenant
-            && filter.state.is_none_or(|state| task.state == state)
-            && filter.kind.as_ref().is_none_or(|kind| task.spec.kind == *kind);
-        if fits {
-            page.tasks.push(task.clone());
-        }
-    }
-    let is_last = |last| ledger.newest(Some(last)).next().is_none();
-    page.next = page.next.filter(|last| !is_last(*last));
-    page
 }
 
 /// Another tenant's task is as good as absent: its existence is nobody else's business.
