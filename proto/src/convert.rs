@@ -9,6 +9,7 @@ use lepton_domain::reason::ApiError;
 pub mod analysis;
 #[cfg(test)]
 mod arbitrary;
+pub mod condition;
 pub mod event;
 pub mod incident;
 pub mod inference;

@@ -14,6 +14,7 @@ mod fake_worker;
 mod fence;
 mod formats;
 mod frozen;
+mod incidents;
 mod keep_alive;
 mod load;
 mod marks;

@@ -34,12 +34,14 @@ pub fn command(fixture: &mut Fixture, line: &Line<'_>, out: &mut Vec<String>) ->
 
 fn ticket(fixture: &mut Fixture, line: &Line<'_>, name: &str) -> Ticket {
     let task = fixture.task(name);
+    let not_before = line.option("delay").map(|word| fixture.now.plus(line.duration(word)));
     Ticket {
         task,
         tenant: Tenant::new(line.option("tenant").unwrap_or("default")),
         kind: Kind::new(line.option("kind").unwrap_or("echo")),
         priority: Priority::new(line.option("priority").map_or(3, |word| line.parsed(word))).expect("1 to 5"),
-        not_before: line.option("delay").map(|word| fixture.now.plus(line.duration(word))),
+        since: not_before.unwrap_or(fixture.now),
+        not_before,
         requirements: line.pairs("requires"),
         order: Seq(u64::try_from(task.as_u128()).expect("a script has few tasks")),
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::stream;
 use lepton_core::clock::Clock;
+use lepton_core::conditions::Conditions;
 use lepton_core::context::Context;
 use lepton_core::metrics::Metrics;
 use lepton_core::net::Net;
@@ -228,6 +229,7 @@ pub fn context(random: Random) -> Context {
         clock: Clock::simulated(Timestamp::default().plus(since_epoch)),
         random,
         metrics: Metrics::new(),
+        conditions: Conditions::default(),
     }
 }
 

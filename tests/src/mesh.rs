@@ -245,6 +245,17 @@ impl Cluster {
         self.members.last().expect("one was just added")
     }
 
+    /// Starts one more of a service with these settings besides, and waits until it is ready.
+    pub async fn add_with(&mut self, service: &'static str, variables: &[(&'static str, &str)]) -> &Member {
+        let given = self.special.environment.get(service).cloned();
+        let settings = self.special.environment.entry(service).or_default();
+        settings.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let (service, instance, process) = self.spawn(service);
+        self.special.environment.insert(service, given.unwrap_or_default());
+        self.admit(service, instance, process).await;
+        self.members.last().expect("one was just added")
+    }
+
     /// Starts one that has ended again, under its old name and with its data, and waits until it is ready.
     pub async fn revive(&mut self, instance: &str) -> &Member {
         let gone = self.members.iter().position(|member| member.instance == instance);

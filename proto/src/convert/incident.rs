@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use lepton_domain::incident::{Incident, IncidentState};
 
+use super::condition::severity;
 use super::time::timestamp;
 use super::{ConvertError, Problem};
 use crate::monitor::v1 as wire;
@@ -25,6 +26,7 @@ impl From<&Incident> for wire::Incident {
             open_time: Some(timestamp(incident.opened)),
             close_time: incident.closed.map(timestamp),
             summary: incident.summary.clone(),
+            severity: severity(incident.severity).into(),
         }
     }
 }
@@ -54,6 +56,7 @@ pub fn read_state(field: &'static str, number: i32) -> Result<Option<IncidentSta
 
 #[cfg(test)]
 mod tests {
+    use lepton_domain::condition::Severity;
     use lepton_domain::ids::IncidentId;
     use lepton_domain::time::Timestamp;
 
@@ -65,6 +68,7 @@ mod tests {
             id: IncidentId::from_u128(1),
             rule: "instance-gone".to_owned(),
             state: IncidentState::Open,
+            severity: Severity::Page,
             subject: "worker-1".to_owned(),
             opened: Timestamp::from_micros(1_000_000),
             closed: None,
@@ -72,6 +76,7 @@ mod tests {
         };
         let open = wire::Incident::from(&incident);
         assert_eq!((open.state(), open.close_time), (wire::State::Open, None));
+        assert_eq!(open.severity(), wire::Severity::Page);
         (incident.state, incident.closed) = (IncidentState::Closed, Some(Timestamp::from_micros(2_000_000)));
         let closed = wire::Incident::from(&incident);
         assert_eq!(closed.close_time.map(|time| time.seconds), Some(2));

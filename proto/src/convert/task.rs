@@ -223,6 +223,7 @@ pub fn to_wire(task: &Task, resolved: &Resolved) -> Result<wire::Task, ConvertEr
         worker: running_worker(task),
         // Soft state, which only the leader knows.
         progress: None,
+        pending_reason: String::new(),
         retried_from: task.retry_of.map(|id| id.to_string()).unwrap_or_default(),
     })
 }

@@ -52,7 +52,7 @@ fn tasks_print_as_promised() {
         concat!(
             r#"{"id":"t","tenant":"","kind":"","state":"STATE_SUCCEEDED","input":{"big":1e300,"list":[null],"n":1},"#,
             r#""outputBytes":"AQID","attempts":0,"requestId":"","createTime":"2023-11-14T22:13:20.005Z","traceId":"","#,
-            r#""version":{"epoch":"7","seq":"18446744073709551615"},"priority":0,"labels":{},"worker":"","retriedFrom":""}"#
+            r#""version":{"epoch":"7","seq":"18446744073709551615"},"priority":0,"labels":{},"worker":"","retriedFrom":"","pendingReason":""}"#
         )
     );
 }

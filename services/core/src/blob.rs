@@ -6,11 +6,13 @@
 //! and when a task's blobs may go, to the services.
 
 mod directory;
+pub mod health;
 mod marker;
 mod object;
 
 use std::path::Path as FsPath;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +46,8 @@ pub struct Blobs {
     root: Arc<FsPath>,
     /// Text of the marker that the store must carry.
     marker: Arc<str>,
+    /// Set while the last write failed; see [`health`].
+    write_failed: Arc<AtomicBool>,
 }
 
 impl Blobs {
@@ -78,6 +82,7 @@ impl Blobs {
             root: root.into(),
             store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
             marker: marker.into(),
+            write_failed: Arc::default(),
         })
     }
 
@@ -135,6 +140,12 @@ impl Blobs {
 
     /// Writes an object into the marked store and into no other.
     async fn write(&self, path: &Path, content: Bytes) -> Result<(), ApiError> {
+        let written = self.write_marked(path, content).await;
+        self.write_failed.store(written.is_err(), Ordering::Relaxed);
+        written
+    }
+
+    async fn write_marked(&self, path: &Path, content: Bytes) -> Result<(), ApiError> {
         // A directory whose share is not mounted would take the content, and lose it when the share is back.
         marker::verify(self).await?;
         let (root, file) = (self.root.clone(), self.store.path_to_filesystem(path));

@@ -3,11 +3,12 @@
 //! Promises: everything in it is cheap to clone and shared by the clones. Leaves each part to its own module.
 
 use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::metrics::Metrics;
 use crate::net::Net;
 use crate::random::Random;
 
-/// The network, the time, randomness and metrics of one service.
+/// The network, the time, randomness, metrics and conditions of one service.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Sockets.
@@ -18,6 +19,8 @@ pub struct Context {
     pub random: Random,
     /// Registry of metrics.
     pub metrics: Metrics,
+    /// Conditions that the instance reports.
+    pub conditions: Conditions,
 }
 
 impl Context {
@@ -28,6 +31,7 @@ impl Context {
             clock: Clock::system(),
             random: Random::from_os(),
             metrics: Metrics::new(),
+            conditions: Conditions::default(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The environment of every service: network, clock, randomness, shutdown, errors, backoff, metrics and blobs.
+//! The environment of every service: network, clock, randomness, shutdown, errors, backoff, metrics,
+//! conditions and blobs.
 //!
 //! Promises: sockets, time and randomness are reached only through [`net`], [`clock`] and [`random`], so that every
 //! service built on this crate also runs under a simulator. Leaves decisions to `lepton-domain`, etcd to
@@ -7,6 +8,7 @@
 pub mod backoff;
 pub mod blob;
 pub mod clock;
+pub mod conditions;
 pub mod context;
 pub mod error;
 pub mod metrics;

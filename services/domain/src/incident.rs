@@ -1,19 +1,22 @@
-//! Incidents, and the rule "instance gone".
+//! Incidents: the rule "instance gone", and a rule for each kind of reported [`condition`](crate::condition).
 //!
 //! Promises: an instance that leaves without draining opens one incident; the return of its id closes it, and so does a
-//! replacement, which closes one only; history is bounded. Leaves discovering instances and notifying operators to the
-//! monitor.
+//! replacement, which closes one only; a reported condition opens one incident, whoever reports it ([`reported`]); history
+//! is bounded. Leaves discovering instances and notifying operators to the monitor.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::reported::{ConditionKey, Standing};
+use crate::condition::Severity;
 use crate::ids::{IncidentId, InstanceId};
 use crate::time::Timestamp;
 
+pub mod reported;
 #[cfg(test)]
 mod tests;
 
-/// Rule that this module decides, in [`observe`].
+/// Rule about instances, decided in [`observe`]; the other rules are the kinds of conditions.
 pub const INSTANCE_GONE: &str = "instance-gone";
 /// Most incidents stored; beyond, the oldest closed one is removed first.
 pub const INCIDENTS_MAX: usize = 1_000;
@@ -29,7 +32,9 @@ pub struct Incident {
     pub rule: String,
     /// Open or closed.
     pub state: IncidentState,
-    /// Instance id that it is about.
+    /// Urgency.
+    pub severity: Severity,
+    /// Instance, model, tenant, task or service that it is about.
     pub subject: String,
     /// Time of opening.
     pub opened: Timestamp,
@@ -79,6 +84,8 @@ pub struct Incidents {
     /// Open incident of each missing instance.
     open: BTreeMap<InstanceId, Missing>,
     seen: BTreeMap<InstanceId, Seen>,
+    /// Open incident of each reported condition.
+    standing: BTreeMap<ConditionKey, Standing>,
 }
 
 /// Missing instance.
@@ -115,7 +122,7 @@ impl Incidents {
 
     /// Number of open incidents.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.standing.len()
     }
 
     fn begin(&mut self, id: IncidentId, subject: InstanceId, was: Seen, now: Timestamp) -> Change {
@@ -123,6 +130,7 @@ impl Incidents {
             id,
             rule: INSTANCE_GONE.to_owned(),
             state: IncidentState::Open,
+            severity: Severity::Ticket,
             subject: subject.to_string(),
             opened: now,
             closed: None,
@@ -200,6 +208,7 @@ impl Incidents {
             };
             self.kept.remove(&oldest);
             self.open.retain(|_, missing| missing.incident != oldest);
+            self.standing.retain(|_, standing| standing.incident != oldest);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! output to the services.
 
 pub mod admission;
+pub mod condition;
 pub(crate) mod hex;
 pub mod ids;
 pub mod incident;

@@ -7,10 +7,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::unplaceable::Abilities;
 use crate::ids::{InstanceId, Kind, TaskId};
 
 #[cfg(test)]
 mod tests;
+pub mod unplaceable;
 
 /// Node of each placed item. Items without a place are absent.
 pub type Assignment = BTreeMap<TaskId, InstanceId>;
@@ -55,10 +57,8 @@ pub struct Item {
 impl Node {
     /// Reports whether the node could run such an item if it had room.
     pub fn suits(&self, kind: &Kind, requirements: &BTreeMap<String, String>) -> bool {
-        self.kinds.contains(kind)
-            && requirements
-                .iter()
-                .all(|(key, value)| self.labels.get(key) == Some(value))
+        let Self { kinds, labels, .. } = self;
+        Abilities { kinds, labels }.suit(kind, requirements)
     }
 }
 

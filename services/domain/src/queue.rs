@@ -1,11 +1,14 @@
-//! Order of tasks: fair across tenants, then by priority, then by age.
+//! Order of tasks: fair across tenants, then by priority and age.
 //!
 //! Promises: a tenant with weight w gets w shares of the starts while it has work that can run (start-time fair
-//! queueing in integers); a ticket that no worker can take holds up only tickets of the same flow; one `take`
-//! looks at a bounded number of tickets. Soft state: the leader rebuilds it from the ledger. Leaves where a task
-//! runs to `placement`.
+//! queueing in integers), and one that had none gets no credit for that. Within a tenant a step of priority is worth the
+//! ageing time: a ticket of priority p that waits since t goes ahead of every one that came after
+//! t + (p - 1) * ageing, whatever its priority, so nothing starves. A ticket that no worker can take holds up only
+//! tickets of the same flow; one `take` looks at a bounded number of tickets. Soft state: the leader rebuilds it from the
+//! ledger. Leaves where a task runs to `placement`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use self::tenant_queue::{Flow, SortKey, TenantQueue};
 use crate::ids::{Kind, Seq, TaskId, Tenant};
@@ -20,6 +23,9 @@ mod tests;
 pub const SCAN_MAX: usize = 256;
 /// The highest weight of a tenant.
 pub const WEIGHT_MAX: u32 = 1_000;
+/// Waiting time that outweighs one step of priority, by default: the lowest priority is ahead of all that comes four
+/// minutes later.
+pub const AGEING: Duration = Duration::from_secs(60);
 /// Virtual time that one start costs at weight 1; divisible enough that weights keep their ratio.
 const START_COST: u64 = 1 << 20;
 /// Maximum lag of a tenant's queue behind the others. A tenant that no worker could serve for an hour gets a few
@@ -35,8 +41,10 @@ pub struct Ticket {
     pub tenant: Tenant,
     /// Its kind.
     pub kind: Kind,
-    /// Order within the tenant.
+    /// Order within the tenant, together with `since`.
     pub priority: Priority,
+    /// Time since which it waits: its submit, or its earliest start by its submitter.
+    pub since: Timestamp,
     /// Earliest start.
     pub not_before: Option<Timestamp>,
     /// Labels that its worker must have.
@@ -52,9 +60,19 @@ enum Place {
     Ready { tenant: Tenant, key: SortKey },
 }
 
+/// Tickets of one tenant that are due and need the same of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingFlow<'a> {
+    /// The first of them, which would start next.
+    pub first: &'a Ticket,
+    /// Number of them.
+    pub count: usize,
+}
+
 /// Tickets that wait for a worker, and those that wait for their time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Queue {
+    ageing: Duration,
     queues: BTreeMap<Tenant, TenantQueue>,
     /// Queues with tickets, by their virtual time.
     active: BTreeSet<(u64, Tenant)>,
@@ -68,10 +86,31 @@ pub struct Queue {
     resume: Option<(u64, Tenant)>,
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Queue {
-    /// An empty queue.
+    /// An empty queue with the default [`AGEING`].
     pub fn new() -> Self {
-        Self::default()
+        Self::with_ageing(AGEING)
+    }
+
+    /// An empty queue in which so much waiting outweighs one step of priority.
+    pub fn with_ageing(ageing: Duration) -> Self {
+        Self {
+            ageing,
+            queues: BTreeMap::new(),
+            active: BTreeSet::new(),
+            resting: BTreeSet::new(),
+            weights: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            places: BTreeMap::new(),
+            virtual_now: 0,
+            resume: None,
+        }
     }
 
     /// Returns the number of tickets, ready or not.
@@ -109,6 +148,19 @@ impl Queue {
         }
     }
 
+    /// Puts a ticket back that was taken and did not start, so that it costs its tenant nothing.
+    pub fn put_back(&mut self, ticket: Ticket) {
+        let tenant = ticket.tenant.clone();
+        self.remove(&ticket.task);
+        self.make_ready(ticket);
+        let cost = self.cost(&tenant);
+        if let Some(queue) = self.queues.get_mut(&tenant) {
+            self.active.remove(&(queue.start, tenant.clone()));
+            queue.start = queue.start.saturating_sub(cost);
+            self.active.insert((queue.start, tenant));
+        }
+    }
+
     /// Takes the ticket of a task out, wherever it is.
     pub fn remove(&mut self, task: &TaskId) -> Option<Ticket> {
         match self.places.remove(task)? {
@@ -127,22 +179,33 @@ impl Queue {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
 
+    /// Tickets that are due, by tenant and by what they need of a worker.
+    pub fn flows(&self) -> impl Iterator<Item = WaitingFlow<'_>> {
+        self.queues.values().flat_map(TenantQueue::flows)
+    }
+
     /// Takes the next ticket that `fits`. The answer of `fits` may depend on kind and requirements only: of tickets
     /// that agree in both, just the first is offered.
     pub fn take(&mut self, now: Timestamp, fits: &mut dyn FnMut(&Ticket) -> bool) -> Option<Ticket> {
         self.release_due(now);
         let (tenant, key) = self.scan(fits)?;
+        let cost = self.cost(&tenant);
         let queue = self.queues.get_mut(&tenant)?;
         let ticket = queue.remove(&key)?;
         self.virtual_now = self.virtual_now.max(queue.start);
         self.active.remove(&(queue.start, tenant.clone()));
         queue.start = queue.start.max(self.virtual_now.saturating_sub(CREDIT_MAX));
-        queue.start += START_COST / u64::from(self.weights.get(&tenant).copied().unwrap_or(1));
+        queue.start += cost;
         self.active.insert((queue.start, tenant.clone()));
         self.places.remove(&ticket.task);
         self.settle(&tenant);
         self.forget_rested();
         Some(ticket)
+    }
+
+    /// Virtual time that a start of this tenant costs.
+    fn cost(&self, tenant: &Tenant) -> u64 {
+        START_COST / u64::from(self.weights.get(tenant).copied().unwrap_or(1))
     }
 
     /// Offers heads of queues in virtual time, from where the last fruitless scan ran out.
@@ -180,7 +243,7 @@ impl Queue {
 
     fn make_ready(&mut self, ticket: Ticket) {
         let tenant = ticket.tenant.clone();
-        let key = SortKey::of(&ticket);
+        let key = SortKey::of(&ticket, self.ageing);
         self.places.insert(
             ticket.task,
             Place::Ready {

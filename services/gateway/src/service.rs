@@ -270,7 +270,8 @@ impl Gateway {
             },
             incidents: Incidents::new(context.net, directory, cluster.clone()),
             cluster,
-            fleet: StatsService::new(own, shutdown.clone(), closing.clone()),
+            fleet: StatsService::new(own, shutdown.clone(), closing.clone())
+                .with_conditions(context.conditions.clone()),
             readiness: readiness.clone(),
             draining: shutdown.clone(),
         };

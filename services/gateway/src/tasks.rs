@@ -32,7 +32,7 @@ use self::config::TasksConfig;
 use self::dispatch_state::DispatchState;
 use self::error::CallError;
 use self::etcd_health::EtcdHealth;
-use self::intake::Handle;
+use self::intake::{Answer, Handle};
 use self::payloads::{KnownInput, Payloads};
 use self::snapshot::TaskSnapshot;
 use self::view::View;
@@ -315,8 +315,9 @@ impl Tasks {
         let is_read = matches!(request, Request::Get(_));
         tokio::select! {
             answer = self.intake.ask(request, dispatch.clone()) => {
-                let (record, progress) = answer?;
-                TaskSnapshot::from_wire(record, progress).map_err(|error| CallError::Unreadable(error.message).into())
+                let Answer { record, progress, pending_reason } = answer?;
+                let snapshot = TaskSnapshot::from_wire(record, progress, pending_reason);
+                snapshot.map_err(|error| CallError::Unreadable(error.message).into())
             }
             () = self.etcd_health.away() => Err(CallError::JournalAway.into()),
             () = tokio::time::sleep(self.patience(deadline)) => {

@@ -14,6 +14,7 @@ use lepton_proto::fleet::v1::fleet_service_server::FleetService;
 use lepton_proto::fleet::v1::{WatchStatsRequest, WatchStatsResponse};
 use tonic::{Request, Response, Status};
 
+use lepton_core::conditions::Conditions;
 use lepton_core::error::status;
 use lepton_core::process;
 use lepton_core::shutdown::Shutdown;
@@ -32,7 +33,7 @@ pub trait StatsSource: Clone + Send + Sync + 'static {
     /// State of one watcher, for figures that cover the time since its last message.
     type Cursor: Default + Send;
 
-    /// Returns state and load now. The fields about the process and the drain are overwritten.
+    /// Returns state and load now. The fields about the process, the drain and conditions are overwritten.
     fn snapshot(&self, cursor: &mut Self::Cursor) -> WatchStatsResponse;
 }
 
@@ -40,6 +41,7 @@ pub trait StatsSource: Clone + Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct StatsService<S> {
     source: S,
+    conditions: Conditions,
     draining: Shutdown,
     closing: Shutdown,
 }
@@ -50,9 +52,15 @@ impl<S: StatsSource> StatsService<S> {
     pub fn new(source: S, draining: Shutdown, closing: Shutdown) -> Self {
         Self {
             source,
+            conditions: Conditions::default(),
             draining,
             closing,
         }
+    }
+
+    /// Reports the conditions that stand in `conditions`, too.
+    pub fn with_conditions(self, conditions: Conditions) -> Self {
+        Self { conditions, ..self }
     }
 
     fn watch(&self, interval: Duration) -> impl Stream<Item = WatchStatsResponse> + Send + use<S> {
@@ -96,6 +104,7 @@ impl<S: StatsSource> Watcher<S> {
             ready: reported.ready && !draining,
             cpu_us: usage.cpu_us,
             resident_bytes: usage.resident_bytes,
+            conditions: self.service.conditions.standing().iter().map(Into::into).collect(),
             ..reported
         };
         self.drain_reported = Some(draining);

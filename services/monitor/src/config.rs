@@ -15,6 +15,8 @@ pub struct Config {
     pub common: Common,
     /// Observation of instances: interval, history and limits.
     pub stats: Stats,
+    /// Times after which conditions that the monitor finds itself are reported.
+    pub incidents: Incidents,
     /// Refresh and limits of the console.
     pub console: Console,
     /// Listener of the OTLP receiver, and limits of its messages.
@@ -37,6 +39,15 @@ pub struct Stats {
     /// Silence on an open connection after which an instance counts as gone.
     #[serde(with = "duration")]
     pub silence_max: Duration,
+}
+
+/// Times after which conditions that the monitor finds itself are reported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Incidents {
+    /// Time without a leader of a service after which that is an incident.
+    #[serde(with = "duration")]
+    pub leaderless_after: Duration,
 }
 
 /// Refresh and limits of the console.
@@ -89,6 +100,7 @@ impl Default for Config {
                 ..Common::default()
             },
             stats: Stats::default(),
+            incidents: Incidents::default(),
             console: Console::default(),
             otlp: Otlp::default(),
             traces: Traces::default(),
@@ -103,6 +115,14 @@ impl Default for Stats {
             samples_max: 600,
             instances_max: 1_000,
             silence_max: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for Incidents {
+    fn default() -> Self {
+        Self {
+            leaderless_after: Duration::from_secs(10),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use lepton_core::random::Random;
 use lepton_domain::ids::{IncidentId, InstanceId};
+use lepton_domain::incident::reported::{ConditionReport, observe_conditions};
 use lepton_domain::incident::{Change, Incident, Incidents, Live, observe};
 use lepton_domain::time::Timestamp;
 
@@ -31,8 +32,14 @@ impl IncidentRules {
         }
     }
 
-    /// Evaluates the rules over the live instances at `now`; returns true if an incident opened or closed.
-    pub fn evaluate(&mut self, live: &BTreeMap<InstanceId, Live>, now: Timestamp) -> bool {
+    /// Evaluates the rules over the live instances, and over the last reports of all registered ones, at `now`; returns
+    /// true if an incident opened or closed.
+    pub fn evaluate(
+        &mut self,
+        live: &BTreeMap<InstanceId, Live>,
+        reports: &BTreeMap<InstanceId, ConditionReport>,
+        now: Timestamp,
+    ) -> bool {
         let Self {
             incidents,
             random,
@@ -43,7 +50,8 @@ impl IncidentRules {
             *newest = id.max(IncidentId::from_u128(newest.as_u128() + 1));
             *newest
         };
-        let changes = observe(incidents, live, now, &mut ids);
+        let mut changes = observe(incidents, live, now, &mut ids);
+        changes.extend(observe_conditions(incidents, reports, now, &mut ids));
         changes.iter().for_each(log);
         !changes.is_empty()
     }

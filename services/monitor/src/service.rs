@@ -165,7 +165,8 @@ impl Monitor {
             requests: requests.clone(),
         };
         // The drain of a monitor is the closing of its server: a page takes no time.
-        let stats = StatsService::new(stats, shutdown.clone(), shutdown.clone());
+        let stats = StatsService::new(stats, shutdown.clone(), shutdown.clone())
+            .with_conditions(self.context.conditions.clone());
         let names = [MONITOR, FLEET];
         let sources = console::ConsoleSources {
             view: view.clone(),
@@ -202,7 +203,7 @@ impl Monitor {
         InstanceWatcher::new(
             sources,
             self.context.clone(),
-            self.config.stats.clone(),
+            &self.config,
             self.readiness.clone(),
             view,
         )

@@ -5,6 +5,7 @@
 //! incidents to [`crate::incident_rules`].
 
 mod instance_state;
+mod leaderless;
 mod view_builder;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,17 +17,19 @@ use lepton_coordination::registry::{Directory, Instance, Instances};
 use lepton_core::context::Context;
 use lepton_domain::ids::InstanceId;
 use lepton_domain::incident::Live;
+use lepton_domain::incident::reported::ConditionReport;
 use lepton_mesh::server::health::Readiness;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument;
 
-use crate::config::Stats;
+use crate::config::{Config, Stats};
 use crate::incident_rules::IncidentRules;
 use crate::stats::stream::{StatsStream, StreamEvent, StreamReport};
 use crate::view::MeshView;
 use instance_state::{InstanceState, Liveness};
+use leaderless::LeaderlessTimers;
 use view_builder::WatchMetrics;
 
 /// Interval at which losses and returns are detected.
@@ -60,6 +63,7 @@ pub(crate) struct InstanceWatcher {
     sender: mpsc::Sender<StreamReport>,
     reports: mpsc::Receiver<StreamReport>,
     rules: IncidentRules,
+    leaderless: LeaderlessTimers,
     /// Instances that were live at the last tick.
     live_before: BTreeSet<InstanceId>,
     metrics: WatchMetrics,
@@ -88,14 +92,15 @@ impl InstanceWatcher {
     pub fn new(
         sources: WatchSources,
         context: Context,
-        config: Stats,
+        config: &Config,
         readiness: Readiness,
         view: watch::Sender<Arc<MeshView>>,
     ) -> Self {
         let (sender, reports) = mpsc::channel(REPORTS_MAX);
         Self {
+            leaderless: LeaderlessTimers::new(config.incidents.leaderless_after, context.conditions.clone()),
             sources,
-            config,
+            config: config.stats.clone(),
             instances: BTreeMap::new(),
             streams: JoinSet::new(),
             newest_stream: 0,
@@ -211,10 +216,12 @@ impl InstanceWatcher {
             self.instances
                 .values_mut()
                 .for_each(|watched| watched.state.reset_after_pause(now));
+            self.leaderless.reset();
         }
         self.last_tick = now;
-        let live = self.live(now);
-        self.view_changed |= self.rules.evaluate(&live, self.context.clock.now());
+        self.check_leaders(now);
+        let (live, reports) = (self.live(now), self.condition_reports(now));
+        self.view_changed |= self.rules.evaluate(&live, &reports, self.context.clock.now());
         self.view_changed |= !live.keys().eq(self.live_before.iter());
         self.live_before = live.into_keys().collect();
         self.forget_departed(now);
@@ -246,6 +253,25 @@ impl InstanceWatcher {
             }
         }
         live
+    }
+
+    /// Raises or clears the condition "no leader" of this monitor, which reports it as any other instance does.
+    fn check_leaders(&mut self, now: Duration) {
+        if !self.ready_granted {
+            return;
+        }
+        for service in self.sources.leaders.keys().copied() {
+            let mut states = self.instances.values().map(|watched| &watched.state);
+            let led = states.any(|state| state.instance.service == service && state.leads(now));
+            self.leaderless.observe(service, led, now);
+        }
+    }
+
+    /// Last words of all instances that have not left about conditions.
+    fn condition_reports(&self, now: Duration) -> BTreeMap<InstanceId, ConditionReport> {
+        let report =
+            |(id, watched): (&InstanceId, &WatchedInstance)| Some((id.clone(), watched.state.condition_report(now)?));
+        self.instances.iter().filter_map(report).collect()
     }
 
     fn forget_departed(&mut self, now: Duration) {

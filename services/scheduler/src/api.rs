@@ -205,7 +205,11 @@ async fn next_state(
         }
         Next::First | Next::Change => {}
     }
-    let TaskView { task, progress } = updates.borrow_and_update().clone();
+    let TaskView {
+        task,
+        progress,
+        pending_reason,
+    } = updates.borrow_and_update().clone();
     let next = if task.state.is_final() {
         Next::Nothing
     } else {
@@ -214,6 +218,7 @@ async fn next_state(
     let response = proto::WatchTaskResponse {
         task: Some(task.as_ref().into()),
         progress: progress.as_deref().cloned(),
+        pending_reason,
     };
     Some((Ok(response), (updates, next)))
 }

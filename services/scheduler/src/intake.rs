@@ -47,13 +47,16 @@ struct PendingResponse {
 impl PendingResponse {
     fn send(&mut self, outcome: Result<TaskView, CallError>) {
         let Some(permit) = self.permit.take() else { return };
-        let (outcome, progress) = match outcome {
-            Ok(TaskView { task, progress }) => (Outcome::Task(Box::new(task.as_ref().into())), progress),
+        let (outcome, progress, pending_reason) = match outcome {
+            Ok(view) => {
+                let task = Outcome::Task(Box::new(view.task.as_ref().into()));
+                (task, view.progress, view.pending_reason)
+            }
             Err(error) => {
                 let api_error = ApiError::from(error);
                 self.span.record("otel.status_code", "error");
                 self.span.record("otel.status_description", api_error.reason.as_str());
-                (Outcome::Refusal((&api_error).into()), None)
+                (Outcome::Refusal((&api_error).into()), None, String::new())
             }
         };
         // The gateway may have left; then nobody waits for the response.
@@ -62,6 +65,7 @@ impl PendingResponse {
                 number: self.number,
                 outcome: Some(outcome),
                 progress: progress.as_deref().cloned(),
+                pending_reason,
             },
             permit,
         ));

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use lepton_core::shutdown::Shutdown;
-use lepton_domain::ledger::{Effect, Ledger};
+use lepton_domain::ledger::Ledger;
 use lepton_journal::append::{AppendError, Writer};
 use tokio::sync::{mpsc, watch};
 
@@ -27,8 +27,8 @@ use self::decider::Decider;
 use self::maintenance::{Maintenance, Stores};
 use self::peer_mark::PeerMarks;
 use self::ready_queue::ReadyQueue;
-use self::release::Release;
 use self::sessions::Sessions;
+use self::unplaceable::UnplaceableTasks;
 use crate::error::LeadershipLost;
 use crate::formats::SupportedFormats;
 use crate::message::Message;
@@ -47,6 +47,7 @@ mod decider;
 pub(crate) mod fixtures;
 mod maintenance;
 pub(crate) mod peer_mark;
+mod pending_reason;
 mod progress;
 mod read_gate;
 mod ready_queue;
@@ -54,6 +55,7 @@ mod release;
 mod report_grace;
 mod sessions;
 mod spans;
+mod unplaceable;
 mod views;
 mod watchers;
 
@@ -70,6 +72,7 @@ pub(crate) struct Leader {
     decider: Decider,
     sessions: Sessions,
     ready: ReadyQueue,
+    unplaceable: UnplaceableTasks,
     maintenance: Maintenance,
     sweeper: Sweeper,
     status: watch::Sender<SchedulerStatus>,
@@ -84,7 +87,7 @@ impl Leader {
     pub fn new(incarnation: String, ledger: Ledger, writer: Writer, clock: JournalClock, ctx: LeaderContext) -> Self {
         let now = clock.now();
         let journal = writer.end();
-        let mut ready = ReadyQueue::default();
+        let mut ready = ReadyQueue::new(ctx.queue);
         ledger.waiting().for_each(|task| ready.enqueue(task, now));
         let stores = Stores {
             etcd: ctx.etcd,
@@ -97,6 +100,7 @@ impl Leader {
             clock,
             sessions: Sessions::new(now, journal.mark.clone(), &ledger),
             ready,
+            unplaceable: UnplaceableTasks::new(ctx.unplaceable_after, ctx.conditions, now),
             maintenance: Maintenance::new(stores, ctx.tuning.snapshot_bytes, journal),
             decider: Decider::new(ledger, ctx.policy, CommitPipeline::start(writer, &ctx.tuning)),
             sweeper: ctx.sweeper,
@@ -171,6 +175,7 @@ impl Leader {
         self.decider.reads.wait_all(releases);
         self.decider.tick(self.formats.common(), now);
         assign::assign(&mut self.decider, &mut self.sessions, &mut self.ready, now);
+        self.unplaceable.check(&self.ready, &self.sessions, now);
         self.decider.check()?;
         self.decider.start_write(&mut self.maintenance, now)
     }
@@ -209,26 +214,6 @@ impl Leader {
         self.status
             .send_if_modified(|status| status.record_load(queued, running, finished));
         Ok(())
-    }
-
-    fn perform(&mut self, release: Release, now: Now) {
-        let ledger = self.decider.ledger();
-        match release {
-            Release::Reply(reply) => self.decider.views.reply(reply),
-            Release::Publish(task) => self.decider.views.publish(task),
-            Release::Settle(report) => {
-                spans::report_committed(ledger, &report, now);
-                self.finished += u64::from(report.refused.is_none());
-                self.sessions.settle(report);
-            }
-            Release::Dispatch { number, attempt } => self.sessions.dispatch(number, attempt, ledger, now),
-            Release::Effect(Effect::Enqueue(id)) => self.ready.enqueue_if_startable(ledger, &id, now),
-            Release::Effect(Effect::Dequeue(id)) => self.ready.remove(&id),
-            Release::Effect(Effect::Stop { attempt, worker }) => self.sessions.stop(&worker, attempt),
-            Release::Effect(Effect::DeleteBlobs(task)) => self.sweeper.delete(task),
-            Release::Effect(Effect::Changed(_) | Effect::Ended(_)) => {}
-            Release::Snapshot(frozen) => self.maintenance.write_snapshot(frozen),
-        }
     }
 
     /// Takes nothing more, lets the last write finish and answers what waited for it.

@@ -24,6 +24,8 @@ pub(crate) struct TaskView {
     pub task: Arc<Task>,
     /// The last progress of its running attempt, if any was reported.
     pub progress: Option<Arc<Progress>>,
+    /// Reason for which it waits; empty unless it is pending.
+    pub pending_reason: String,
 }
 
 /// Callback with the [`TaskView`] as it is at the position that the answer depends on.

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use lepton_coordination::blob_store;
 use lepton_coordination::election::{FailureDetector, Leadership};
 use lepton_core::backoff::Backoff;
 use lepton_core::blob::Blobs;
+use lepton_core::blob::health::BlobHealth;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::Reason;
 use lepton_journal::Replica;
@@ -65,9 +67,11 @@ impl RoleLoop {
             () = shutdown.triggered() => return Ok(()),
             opened = self.open() => opened?,
         };
-        let mut sweeping = JoinSet::new();
+        let mut background = JoinSet::new();
+        let watched = self.blob_health().watch(blobs.clone());
+        background.spawn(watched.map(|never| match never {}));
         let grace = self.config.tasks.blob_grace;
-        let sweeper = Sweeper::start(blobs.clone(), self.standby.context.clock, grace, &mut sweeping);
+        let sweeper = Sweeper::start(blobs.clone(), self.standby.context.clock, grace, &mut background);
         while !shutdown.is_triggered() {
             let (leadership, replica) = tokio::select! {
                 () = shutdown.triggered() => return Ok(()),
@@ -83,9 +87,12 @@ impl RoleLoop {
     /// Waits for etcd and for the blob store. Fails when the store belongs to another etcd.
     async fn open(&self) -> Result<(String, Blobs), RunError> {
         let Standby { etcd, context, .. } = &self.standby;
+        let health = self.blob_health();
         let mut backoff = Backoff::new(OPEN_RETRY_MIN, OPEN_RETRY_MAX);
         loop {
-            match blob_store::open(etcd, &context.random, &self.config.common.blob_store()).await {
+            let opened = blob_store::open(etcd, &context.random, &self.config.common.blob_store()).await;
+            health.record(&opened);
+            match opened {
                 Ok(opened) => return Ok(opened),
                 Err(api_error) if api_error.reason == Reason::BlobStoreMismatch => {
                     return Err(RunError::ForeignBlobStore(api_error));
@@ -99,10 +106,18 @@ impl RoleLoop {
         }
     }
 
+    fn blob_health(&self) -> BlobHealth {
+        let conditions = self.standby.context.conditions.clone();
+        BlobHealth::new(conditions, &self.config.common.blob_store())
+    }
+
     fn leader_context(&self, (blobs, sweeper): (Blobs, Sweeper), key: MarkKey) -> LeaderContext {
         LeaderContext {
             tuning: self.config.journal.clone(),
             policy: self.config.tasks.policy(),
+            queue: self.config.queue.queue(),
+            unplaceable_after: self.config.tasks.unplaceable_after,
+            conditions: self.standby.context.conditions.clone(),
             etcd: self.standby.etcd.clone(),
             blobs,
             sweeper,

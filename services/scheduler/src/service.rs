@@ -72,6 +72,7 @@ impl Service for Scheduler {
     type Config = Config;
 
     async fn build(config: Config, context: Context) -> Result<Self, ApiError> {
+        config.queue.check()?;
         let instance = InstanceId::new(config.common.instance.clone().unwrap_or_default());
         Ok(Self {
             config,
@@ -194,7 +195,8 @@ impl Scheduler {
             readiness: self.readiness.clone(),
             status: status.subscribe(),
         };
-        let stats = StatsService::new(stats, shutdown.clone(), closing.clone());
+        let stats = StatsService::new(stats, shutdown.clone(), closing.clone())
+            .with_conditions(self.context.conditions.clone());
         let router = mount(Router::new(), api);
         let router = mount(router, sessions);
         let router = mount(router, FleetServiceServer::new(stats));

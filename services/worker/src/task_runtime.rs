@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use lepton_coordination::blob_store;
 use lepton_coordination::election::LeaderWatch;
 use lepton_coordination::etcd::Etcd;
 use lepton_coordination::registry::Directory;
 use lepton_core::blob::Blobs;
+use lepton_core::blob::health::BlobHealth;
 use lepton_core::context::Context;
 use lepton_core::shutdown::Shutdown;
 use lepton_domain::reason::{ApiError, Reason};
@@ -73,12 +75,15 @@ impl TaskRuntime {
         self.opened.send_replace(Some(blobs.clone()));
         let draining = self.draining.clone();
         let (notice, drain_timeout) = (self.notice, self.drain_timeout);
+        let health = self.blob_health();
+        let watched = health.watch(blobs.clone()).map(|never| match never {});
         let (attempts, handle) = Attempts::new(self.runner(blobs), self.identity.slots);
         let context = self.context.clone();
         let session = self.session(handle.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(attempts.run().in_current_span());
         tasks.spawn(session.run(context).in_current_span());
+        tasks.spawn(watched.in_current_span());
         let drained = async {
             draining.triggered().await;
             // Assignments that the leader sent before it noticed the drain are on their way.
@@ -98,8 +103,11 @@ impl TaskRuntime {
 
     /// Waits for etcd, which knows the incarnation, and opens the store of that incarnation.
     async fn open_blobs(&self) -> Result<Blobs, ApiError> {
+        let health = self.blob_health();
         loop {
-            match blob_store::open(&self.etcd, &self.context.random, &self.blob_store).await {
+            let opened = blob_store::open(&self.etcd, &self.context.random, &self.blob_store).await;
+            health.record(&opened);
+            match opened {
                 Ok((_incarnation, blobs)) => return Ok(blobs),
                 Err(api_error) if api_error.reason == Reason::JournalUnavailable => {
                     tracing::debug!(%api_error, "waiting for etcd")
@@ -111,6 +119,10 @@ impl TaskRuntime {
             }
             tokio::time::sleep(OPEN_RETRY).await;
         }
+    }
+
+    fn blob_health(&self) -> BlobHealth {
+        BlobHealth::new(self.context.conditions.clone(), &self.blob_store)
     }
 
     fn runner(&self, blobs: Blobs) -> AttemptRunner {

@@ -6,25 +6,33 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::Ticket;
+use super::{Ticket, WaitingFlow};
 use crate::ids::{Kind, Seq, TaskId};
 use crate::task::Priority;
+use crate::time::Timestamp;
 
 /// Maximum of flows of one tenant that a scan offers before it turns to the next tenant.
 const TENANT_SCAN_MAX: usize = 64;
 
-/// Order of tickets within a tenant.
+/// Order of tickets within a tenant. Keys never change: what a waiting ticket gains by ageing, those that come meanwhile
+/// lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SortKey {
+    /// Time from which a ticket of the highest priority comes after this one.
+    rank: Timestamp,
     priority: Priority,
     order: Seq,
     task: TaskId,
 }
 
 impl SortKey {
-    pub(super) fn of(ticket: &Ticket) -> Self {
+    /// Key of a ticket, where this much waiting outweighs one step of priority.
+    pub(super) fn of(ticket: &Ticket, ageing: Duration) -> Self {
+        let steps = u32::from(ticket.priority.get()) - u32::from(Priority::HIGHEST.get());
         Self {
+            rank: ticket.since.plus(ageing.saturating_mul(steps)),
             priority: ticket.priority,
             order: ticket.order,
             task: ticket.task,
@@ -65,6 +73,15 @@ pub(super) struct TenantQueue {
 impl TenantQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    pub(super) fn flows(&self) -> impl Iterator<Item = WaitingFlow<'_>> {
+        self.flows.values().filter_map(|tickets| {
+            Some(WaitingFlow {
+                first: tickets.values().next()?,
+                count: tickets.len(),
+            })
+        })
     }
 
     pub(super) fn insert(&mut self, flow: Flow, key: SortKey, ticket: Ticket) {

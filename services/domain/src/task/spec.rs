@@ -135,6 +135,9 @@ fn check_map(field: &str, map: &BTreeMap<String, String>, entries_max: usize) ->
 pub struct Priority(u8);
 
 impl Priority {
+    /// Goes first.
+    pub const HIGHEST: Self = Self(1);
+
     /// Priority of this number; `None` unless it is 1 to 5.
     pub const fn new(number: u8) -> Option<Self> {
         if number >= 1 && number <= 5 {

@@ -40,8 +40,16 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Interval of the requests for the leader's position.
 const POSITION_EVERY: Duration = Duration::from_secs(1);
 
-/// A task's record, and the progress of its running attempt.
-pub type Answer = (TaskRecord, Option<Progress>);
+/// A task's record, with what only the leader knows of it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The record.
+    pub record: TaskRecord,
+    /// Progress of its running attempt.
+    pub progress: Option<Progress>,
+    /// Reason for which it waits; empty unless it is pending.
+    pub pending_reason: String,
+}
 
 /// Sends requests to the actor.
 #[derive(Debug, Clone)]
@@ -219,7 +227,11 @@ impl Intake {
     /// Gives an answer to its caller. A leader that does not lead any more gives no answer at all.
     fn settle(&mut self, answer: IntakeResponse) -> Result<(), End> {
         let outcome = match answer.outcome {
-            Some(Outcome::Task(task)) => Ok((*task, answer.progress)),
+            Some(Outcome::Task(task)) => Ok(Answer {
+                record: *task,
+                progress: answer.progress,
+                pending_reason: answer.pending_reason,
+            }),
             Some(Outcome::Refusal(refusal)) => Err(ApiError::from(refusal)),
             None => Err(CallError::Unreadable("it is of an unknown kind".to_owned()).into()),
         };

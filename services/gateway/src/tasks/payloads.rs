@@ -10,6 +10,7 @@ use bytes::Bytes;
 use lepton_coordination::blob_store;
 use lepton_coordination::etcd::Etcd;
 use lepton_core::blob::Blobs;
+use lepton_core::blob::health::BlobHealth;
 use lepton_core::context::Context;
 use lepton_domain::ids::{ContentDigest, TaskId};
 use lepton_domain::reason::{ApiError, Reason};
@@ -159,11 +160,14 @@ async fn open(
     context: Context,
     sender: watch::Sender<Option<Blobs>>,
 ) -> Result<(), ApiError> {
+    let health = BlobHealth::new(context.conditions, &location);
     loop {
-        match blob_store::open(&etcd, &context.random, &location).await {
+        let opened = blob_store::open(&etcd, &context.random, &location).await;
+        health.record(&opened);
+        match opened {
             Ok((_incarnation, blobs)) => {
-                sender.send_replace(Some(blobs));
-                return Ok(());
+                sender.send_replace(Some(blobs.clone()));
+                match health.watch(blobs).await {}
             }
             Err(api_error) if matches!(api_error.reason, Reason::JournalUnavailable | Reason::JournalFull) => {
                 tracing::debug!(%api_error, "etcd does not name the blob store yet")

@@ -19,20 +19,30 @@ pub struct TaskSnapshot {
     pub task: Task,
     /// Progress as last reported to the leader.
     pub progress: Option<Progress>,
+    /// Reason for which it waits; empty unless it is pending.
+    pub pending_reason: String,
 }
 
 impl TaskSnapshot {
     /// Decodes the leader's record. Progress of another attempt is dropped.
-    pub fn from_wire(record: TaskRecord, progress: Option<Progress>) -> Result<Self, ApiError> {
+    pub fn from_wire(record: TaskRecord, progress: Option<Progress>, pending_reason: String) -> Result<Self, ApiError> {
         let task = Task::try_from(record)?;
         let running = task.running_attempt();
         let progress = progress.filter(|reported| running.is_some_and(|attempt| attempt.number == reported.attempt));
-        Ok(Self { task, progress })
+        Ok(Self {
+            task,
+            progress,
+            pending_reason,
+        })
     }
 
-    /// A state whose progress is not known.
+    /// A state of which neither progress nor the reason of its wait is known.
     pub fn without_progress(task: Task) -> Self {
-        Self { task, progress: None }
+        Self {
+            task,
+            progress: None,
+            pending_reason: String::new(),
+        }
     }
 }
 

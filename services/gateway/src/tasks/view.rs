@@ -31,6 +31,8 @@ pub struct View {
     pub task: Task,
     /// Progress of its running attempt.
     pub progress: Option<wire::Progress>,
+    /// Reason for which it waits; empty unless it is pending.
+    pub pending_reason: String,
     /// Its large payloads; absent where neither input nor output is shown.
     pub resolved: Option<Resolved>,
 }
@@ -38,22 +40,32 @@ pub struct View {
 impl View {
     /// The view of a snapshot and its payloads.
     pub fn new(snapshot: TaskSnapshot, resolved: Resolved) -> Self {
-        let TaskSnapshot { task, progress } = snapshot;
+        let TaskSnapshot {
+            task,
+            progress,
+            pending_reason,
+        } = snapshot;
         Self {
             task,
             progress,
+            pending_reason,
             resolved: Some(resolved),
         }
     }
 
     /// The view of a snapshot without input and output.
     pub fn basic(snapshot: TaskSnapshot) -> Self {
-        let TaskSnapshot { mut task, progress } = snapshot;
+        let TaskSnapshot {
+            mut task,
+            progress,
+            pending_reason,
+        } = snapshot;
         task.spec.input = Payload::json("null");
         task.output = None;
         Self {
             task,
             progress,
+            pending_reason,
             resolved: None,
         }
     }
@@ -65,6 +77,7 @@ impl View {
         Ok(wire::Task {
             payload: task.payload.filter(|_| resolved.is_some()),
             progress: self.progress.clone(),
+            pending_reason: self.pending_reason.clone(),
             ..task
         })
     }
@@ -122,6 +135,7 @@ impl View {
             worker: running.map_or("", |attempt| attempt.worker.as_str()),
             progress: self.progress.as_ref().map(progress).transpose()?,
             retried_from: task.retry_of.map(|id| id.to_string()).unwrap_or_default(),
+            pending_reason: &self.pending_reason,
         })
     }
 }
@@ -159,6 +173,7 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Box<RawValue>>,
     retried_from: String,
+    pending_reason: &'a str,
 }
 
 #[derive(Serialize)]

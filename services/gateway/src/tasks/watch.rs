@@ -127,7 +127,11 @@ impl Watcher {
     /// The task in a message, if it is newer.
     fn newer(&mut self, message: WatchTaskResponse) -> Result<Option<TaskSnapshot>, ApiError> {
         let absent = || CallError::Unreadable("a change without a task".to_owned());
-        let snapshot = TaskSnapshot::from_wire(message.task.ok_or_else(absent)?, message.progress)?;
+        let snapshot = TaskSnapshot::from_wire(
+            message.task.ok_or_else(absent)?,
+            message.progress,
+            message.pending_reason,
+        )?;
         Ok(self.cursor.advance(&snapshot).then_some(snapshot))
     }
 }

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::{Service, Sockets, name_instance};
 use crate::config::ServiceConfig;
 use crate::server::health::Readiness;
+use lepton_core::conditions::Conditions;
 use lepton_core::context::Context;
 use lepton_core::net::{Listener, Net};
 use lepton_core::shutdown::Shutdown;
@@ -45,6 +46,9 @@ pub async fn bootstrap<S: Service>(mut config: S::Config, context: Context) -> R
             .for_each(|address| warn_if_open(context.net, *address))
     });
     common.advertise.get_or_insert_with(|| reachable(address));
+    // Services of one process report their own conditions.
+    let conditions = Conditions::default();
+    let context = Context { conditions, ..context };
     let service = S::build(config, context).instrument(scope).await?;
     Ok(Bound {
         service,

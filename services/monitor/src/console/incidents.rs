@@ -1,5 +1,6 @@
 //! Page of incidents: open ones, and closed ones page by page.
 
+use lepton_domain::condition::Severity;
 use lepton_domain::incident::Incident;
 use lepton_domain::time::Timestamp;
 use maud::{Markup, html};
@@ -40,12 +41,19 @@ pub(super) fn open(view: &MeshView) -> Markup {
                 div {
                     strong { (incident.summary) }
                     p {
-                        code { (incident.subject) } " · " (incident.rule) " · for "
+                        code { (incident.subject) } " · " (incident.rule) " · " (urgency(incident)) " · for "
                         (duration(view.at.since(incident.opened))) ", since " (time(incident.opened, view.at))
                     }
                 }
             }
         }
+    }
+}
+
+fn urgency(incident: &Incident) -> &'static str {
+    match incident.severity {
+        Severity::Ticket => "ticket",
+        Severity::Page => "page",
     }
 }
 

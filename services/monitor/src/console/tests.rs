@@ -5,6 +5,7 @@ use axum::response::Response;
 use futures::StreamExt;
 use http::header::HOST;
 use lepton_core::context::Context;
+use lepton_domain::condition::Severity;
 use lepton_domain::ids::IncidentId;
 use lepton_domain::incident::{Incident, IncidentState};
 use lepton_domain::time::Timestamp;
@@ -55,6 +56,7 @@ fn incident(number: u128, state: IncidentState) -> Incident {
         subject: format!("worker-{number:08x}"),
         opened: at(10),
         closed: (state == IncidentState::Closed).then(|| at(12)),
+        severity: Severity::Ticket,
         summary: format!("worker worker-{number:08x} left without draining"),
     }
 }

@@ -20,13 +20,17 @@ fn live(names: &[&str], now: u64) -> BTreeMap<InstanceId, Live> {
 fn a_clock_that_goes_back_does_not_change_the_order() {
     let mut rules = IncidentRules::new(Random::seeded(1));
     let late = 1_000_000_000_000_000;
-    rules.evaluate(&live(&["a", "b"], late), Timestamp::from_micros(late));
-    assert!(rules.evaluate(&live(&["b"], late), Timestamp::from_micros(late)));
-    assert!(rules.evaluate(&live(&[], late), Timestamp::from_micros(late - 900_000_000)));
+    rules.evaluate(&live(&["a", "b"], late), &BTreeMap::new(), Timestamp::from_micros(late));
+    assert!(rules.evaluate(&live(&["b"], late), &BTreeMap::new(), Timestamp::from_micros(late)));
+    assert!(rules.evaluate(
+        &live(&[], late),
+        &BTreeMap::new(),
+        Timestamp::from_micros(late - 900_000_000)
+    ));
     let subjects: Vec<_> = rules.incidents().into_iter().map(|incident| incident.subject).collect();
     assert_eq!(subjects, ["b", "a"], "the newest first");
     assert_eq!(rules.open(), 2);
-    assert!(!rules.evaluate(&live(&[], late), Timestamp::from_micros(late)));
+    assert!(!rules.evaluate(&live(&[], late), &BTreeMap::new(), Timestamp::from_micros(late)));
 }
 
 #[test]
@@ -38,10 +42,16 @@ fn an_overdue_instance_is_missed_until_it_reports() {
         live.values_mut().for_each(|it| it.since = at(seconds));
         live
     };
-    assert!(!rules.evaluate(&since(16), at(16)), "it is expected");
-    assert!(rules.evaluate(&BTreeMap::new(), at(16)), "and not there");
+    assert!(!rules.evaluate(&since(16), &BTreeMap::new(), at(16)), "it is expected");
+    assert!(
+        rules.evaluate(&BTreeMap::new(), &BTreeMap::new(), at(16)),
+        "and not there"
+    );
     assert_eq!(rules.open(), 1);
-    assert!(!rules.evaluate(&since(30), at(31)));
-    assert!(rules.evaluate(&since(30), at(33)), "it answers steadily");
+    assert!(!rules.evaluate(&since(30), &BTreeMap::new(), at(31)));
+    assert!(
+        rules.evaluate(&since(30), &BTreeMap::new(), at(33)),
+        "it answers steadily"
+    );
     assert_eq!(rules.open(), 0);
 }

@@ -6,8 +6,11 @@
 use std::time::Duration;
 
 use lepton_coordination::registry::{Instance, NodeState};
+use lepton_domain::condition::Condition;
 use lepton_domain::incident::Live;
+use lepton_domain::incident::reported::ConditionReport;
 use lepton_domain::time::Timestamp;
+use lepton_proto::convert::condition::read_conditions;
 use lepton_proto::fleet::v1::WatchStatsResponse;
 
 use crate::stats::ring::SampleRing;
@@ -23,6 +26,9 @@ const BREAK_MIN: Duration = Duration::from_millis(400);
 /// Additional time beyond the longest silence for an instance that has never sent a report: it may still be starting.
 const FIRST_REPORT_EXTRA: Duration = Duration::from_secs(10);
 
+/// Role of a leader in its reports.
+const LEADER: &str = "leader";
+
 /// Metadata key under which a supervisor registers the name of the slot that an instance fills.
 const NAME: &str = "name";
 
@@ -35,6 +41,8 @@ pub(crate) struct InstanceState {
     pub registered: bool,
     /// Its last report.
     pub last: Option<WatchStatsResponse>,
+    /// Conditions in its last report.
+    conditions: Vec<Condition>,
     /// Recent samples.
     pub ring: SampleRing,
     stream: StreamState,
@@ -86,6 +94,7 @@ impl InstanceState {
             instance,
             registered: true,
             last: None,
+            conditions: Vec::new(),
             ring: SampleRing::new(samples),
             stream: StreamState::Opening { from: now },
             silence_max,
@@ -106,7 +115,23 @@ impl InstanceState {
         };
         self.ended = false;
         self.ring.push(at, &stats);
+        self.conditions = read_conditions(&stats.conditions);
         self.last = Some(stats);
+    }
+
+    /// Its last word about conditions, at monotonic time `now`; `None` once it has left.
+    pub fn condition_report(&self, now: Duration) -> Option<ConditionReport> {
+        let liveness = self.liveness(now);
+        (liveness != Liveness::Left).then(|| ConditionReport {
+            conditions: self.conditions.clone(),
+            answering: liveness == Liveness::Answering,
+        })
+    }
+
+    /// Returns true if it answers, or did a moment ago, and reported that it leads its service.
+    pub fn leads(&self, now: Duration) -> bool {
+        let leads = self.last.as_ref().is_some_and(|stats| stats.role == LEADER);
+        leads && matches!(self.liveness(now), Liveness::Answering | Liveness::Suspect)
     }
 
     /// Records a broken or refused stream, at monotonic time `now`.

@@ -1,9 +1,13 @@
 //! Everything around a leader: settings, stores, and the places where it publishes.
 
+use std::time::Duration;
+
 use lepton_coordination::etcd::Etcd;
 use lepton_core::blob::Blobs;
+use lepton_core::conditions::Conditions;
 use lepton_core::random::Random;
 use lepton_domain::ledger::Policy;
+use lepton_domain::queue::Queue;
 use tokio::sync::watch;
 
 use super::peer_mark::PeerMarks;
@@ -18,6 +22,12 @@ pub(crate) struct LeaderContext {
     pub tuning: Tuning,
     /// Rules of the ledger.
     pub policy: Policy,
+    /// Empty queue, with the order in which tasks start.
+    pub queue: Queue,
+    /// Time that tasks wait which nothing can run, after which that is a condition.
+    pub unplaceable_after: Duration,
+    /// Conditions that this scheduler reports.
+    pub conditions: Conditions,
     /// Store of snapshots.
     pub etcd: Etcd,
     /// Archive of trimmed segments.

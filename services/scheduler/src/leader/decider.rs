@@ -4,10 +4,12 @@
 //! decided before it, committed or not, and its answer, a refusal included, waits for the commit of whatever it depends
 //! on. Leaves writing to the [`CommitPipeline`] and opening the gate to the leader.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lepton_domain::ids::{Epoch, TaskId};
 use lepton_domain::ledger::{Command, FORMAT_MAX, Ledger, Policy, Rejection, apply, decide};
+use lepton_domain::task::Task;
 use lepton_domain::time::Timestamp;
 use lepton_journal::snapshot::Frozen;
 
@@ -15,7 +17,9 @@ use self::searches::Searches;
 use super::clock::Now;
 use super::commit_pipeline::{CommitPipeline, Completed};
 use super::maintenance::Maintenance;
+use super::pending_reason::PendingReasons;
 use super::read_gate::ReadGate;
+use super::release::Reply;
 use super::views::TaskViews;
 use crate::error::{CallError, LeadershipLost};
 
@@ -198,6 +202,16 @@ impl Decider {
         let mut releases = self.reads.write_confirmed();
         releases.append(&mut completed.releases);
         Some(Completed { releases, ..completed })
+    }
+
+    /// Answers a caller.
+    pub fn reply(&mut self, reply: Reply, reasons: PendingReasons<'_>) {
+        self.views.reply(reply, &self.ledger, reasons);
+    }
+
+    /// Shows a committed state to the task's watchers.
+    pub fn publish(&mut self, task: Arc<Task>, reasons: PendingReasons<'_>) {
+        self.views.publish(task, &self.ledger, reasons);
     }
 
     /// Takes the cause for which the ledger must be thrown away.

@@ -7,12 +7,16 @@ use lepton_domain::ids::{AttemptId, ContentDigest, Epoch, InstanceId, Kind, Requ
 use lepton_domain::ledger::{Command, Ledger, Policy, Submission, apply, decide};
 use lepton_domain::task::{Payload, Spec, State, Task};
 use lepton_domain::time::Timestamp;
+use lepton_proto::journal::v1::Mark;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Now;
 use super::commit_pipeline::{CommitPipeline, WriteRequest};
 use super::decider::Decider;
+use super::pending_reason::PendingReasons;
+use super::ready_queue::ReadyQueue;
 use super::release::Release;
+use super::sessions::Sessions;
 use crate::config::Tuning;
 use crate::error::CallError;
 use crate::message::{Call, Responder, TaskView};
@@ -176,11 +180,17 @@ impl Bench {
     /// Lets the write in flight succeed: callers are answered, and the other releases returned.
     pub fn complete(&mut self) -> Vec<Release> {
         let completed = self.decider.complete().expect("a write is in flight");
+        let sessions = Sessions::new(at(0), Mark::default(), self.decider.ledger());
+        let reasons = PendingReasons {
+            sessions: &sessions,
+            ready: &ReadyQueue::default(),
+            now: at(0),
+        };
         let mut others = Vec::new();
         for release in completed.releases {
             match release {
-                Release::Reply(reply) => self.decider.views.reply(reply),
-                Release::Publish(task) => self.decider.views.publish(task),
+                Release::Reply(reply) => self.decider.reply(reply, reasons),
+                Release::Publish(task) => self.decider.publish(task, reasons),
                 other => others.push(other),
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lepton_domain::ids::{AttemptId, InstanceId, TaskId};
 use lepton_domain::ledger::Ledger;
 use lepton_domain::placement::{Item, Node, Problem, solve};
-use lepton_domain::queue::{Queue, Ticket};
+use lepton_domain::queue::{Queue, Ticket, WaitingFlow};
 use lepton_domain::task::{State, Task};
 use lepton_domain::time::Timestamp;
 
@@ -35,6 +35,31 @@ pub(crate) struct ReadyQueue {
 }
 
 impl ReadyQueue {
+    /// Nothing waits; tasks are taken in the order of this empty queue.
+    pub fn new(queue: Queue) -> Self {
+        Self {
+            queue,
+            ..Self::default()
+        }
+    }
+
+    /// Tasks that are due, by tenant and by what they need of a worker; each [suspect](Task::is_suspect) by itself, and at
+    /// most the first of those.
+    pub fn flows(&self, now: Timestamp) -> impl Iterator<Item = WaitingFlow<'_>> {
+        let alone = |first| WaitingFlow { first, count: 1 };
+        self.suspects.due(now).map(alone).chain(self.queue.flows())
+    }
+
+    /// Returns true while a task is [held](Self::hold).
+    pub fn holds(&self, task: &TaskId) -> bool {
+        self.held.covers(task)
+    }
+
+    /// Returns true if a task waits as a [suspect](Task::is_suspect), for a worker of its own.
+    pub fn waits_to_run_alone(&self, task: &TaskId) -> bool {
+        self.suspects.contains(task)
+    }
+
     /// Number of tasks in the queue, due or not.
     pub fn len(&self) -> usize {
         self.queue.len() + self.suspects.len()
@@ -75,7 +100,7 @@ impl ReadyQueue {
 
     /// Puts back a [`Ticket`] that found no worker.
     pub fn put_back(&mut self, ticket: Ticket) {
-        self.queue.push(ticket);
+        self.queue.put_back(ticket);
     }
 
     /// Takes a task out that has started or ended.
@@ -128,7 +153,7 @@ impl ReadyQueue {
         for ticket in tickets {
             match workers.remove(&ticket.task) {
                 Some(worker) => placed.push((ticket, worker)),
-                None => self.queue.push(ticket),
+                None => self.queue.put_back(ticket),
             }
         }
         placed
@@ -168,6 +193,7 @@ fn ticket(task: &Task) -> Ticket {
         tenant: task.tenant.clone(),
         kind: task.spec.kind.clone(),
         priority: task.spec.priority,
+        since: task.spec.not_before.map_or(task.created, |at| at.max(task.created)),
         not_before: task.not_before(),
         requirements: task.spec.requirements.clone(),
         order: task.created_seq,

@@ -1,4 +1,4 @@
-//! Actions that become visible outside, and therefore wait for the write that they depend on.
+//! Actions that become visible outside, and therefore wait for the write that they depend on; and their performance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,10 @@ use lepton_domain::task::Task;
 use lepton_journal::snapshot::Frozen;
 use tokio::sync::oneshot;
 
+use super::Leader;
+use super::clock::Now;
+use super::pending_reason::PendingReasons;
+use super::spans;
 use super::watchers::WatcherNumber;
 use crate::error::CallError;
 use crate::message::{Responder, SessionNumber, TaskCounts, TaskPage, TaskUpdates};
@@ -70,4 +74,35 @@ pub(crate) enum Release {
     Effect(Effect),
     /// Write a snapshot of the ledger as it was when the batch was sealed.
     Snapshot(Frozen),
+}
+
+impl Leader {
+    /// Performs an action whose write has succeeded.
+    pub(super) fn perform(&mut self, release: Release, now: Now) {
+        let reasons = PendingReasons {
+            sessions: &self.sessions,
+            ready: &self.ready,
+            now,
+        };
+        match release {
+            Release::Reply(reply) => self.decider.reply(reply, reasons),
+            Release::Publish(task) => self.decider.publish(task, reasons),
+            Release::Settle(report) => {
+                spans::report_committed(self.decider.ledger(), &report, now);
+                self.finished += u64::from(report.refused.is_none());
+                self.sessions.settle(report);
+            }
+            Release::Dispatch { number, attempt } => {
+                self.sessions.dispatch(number, attempt, self.decider.ledger(), now);
+            }
+            Release::Effect(Effect::Enqueue(id)) => {
+                self.ready.enqueue_if_startable(self.decider.ledger(), &id, now);
+            }
+            Release::Effect(Effect::Dequeue(id)) => self.ready.remove(&id),
+            Release::Effect(Effect::Stop { attempt, worker }) => self.sessions.stop(&worker, attempt),
+            Release::Effect(Effect::DeleteBlobs(task)) => self.sweeper.delete(task),
+            Release::Effect(Effect::Changed(_) | Effect::Ended(_)) => {}
+            Release::Snapshot(frozen) => self.maintenance.write_snapshot(frozen),
+        }
+    }
 }

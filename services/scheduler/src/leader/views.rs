@@ -1,4 +1,5 @@
-//! Tasks as callers see them: committed records, each with the progress of its running attempt.
+//! Tasks as callers see them: committed records, each with the progress of its running attempt, or
+//! the reason for which it waits.
 //!
 //! Promises: a watcher sees its task's committed states in order. Leaves holding back what has not committed to the
 //! [`ReadGate`](super::read_gate::ReadGate) and the batch.
@@ -10,6 +11,7 @@ use lepton_domain::ledger::{Effect, Ledger};
 use lepton_domain::task::Task;
 use lepton_proto::task::v1::Progress;
 
+use super::pending_reason::PendingReasons;
 use super::progress::AttemptProgress;
 use super::release::{Release, Reply};
 use super::watchers::{WatcherNumber, Watchers};
@@ -52,21 +54,21 @@ impl TaskViews {
     }
 
     /// Shows a committed state to the task's watchers.
-    pub fn publish(&mut self, task: Arc<Task>) {
-        let view = self.view(task);
+    pub fn publish(&mut self, task: Arc<Task>, ledger: &Ledger, reasons: PendingReasons<'_>) {
+        let view = self.view(task, ledger, reasons);
         self.watchers.publish(&view);
     }
 
     /// Answers a caller. One that has left is passed over.
-    pub fn reply(&mut self, reply: Reply) {
+    pub fn reply(&mut self, reply: Reply, ledger: &Ledger, reasons: PendingReasons<'_>) {
         match reply {
-            Reply::Task { responder, outcome } => responder(outcome.map(|task| self.view(task))),
+            Reply::Task { responder, outcome } => responder(outcome.map(|task| self.view(task, ledger, reasons))),
             Reply::Page { reply, page } => drop(reply.send(Ok(page))),
             Reply::Counts { reply, counts } => drop(reply.send(Ok(counts))),
             Reply::Kinds { reply, outcome } => drop(reply.send(outcome)),
             Reply::Watch { reply, outcome } => {
                 let updates = outcome.map(|(task, number)| {
-                    let view = self.view(task);
+                    let view = self.view(task, ledger, reasons);
                     self.watchers.serve(number, view)
                 });
                 drop(reply.send(updates));
@@ -90,8 +92,11 @@ impl TaskViews {
         }
     }
 
-    fn view(&self, task: Arc<Task>) -> TaskView {
-        let progress = self.progress.of(&task);
-        TaskView { task, progress }
+    fn view(&self, task: Arc<Task>, ledger: &Ledger, reasons: PendingReasons<'_>) -> TaskView {
+        TaskView {
+            progress: self.progress.of(&task),
+            pending_reason: reasons.of(ledger, &task),
+            task,
+        }
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn router(worker: &Worker, draining: &Shutdown, closing: &Shutdown) -
     let analysis = AnalysisServiceServer::new(online)
         .max_decoding_message_size(message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let fleet = FleetServiceServer::new(StatsService::new(source, draining.clone(), closing.clone()));
+    let stats = StatsService::new(source, draining.clone(), closing.clone());
+    let fleet = FleetServiceServer::new(stats.with_conditions(worker.context.conditions.clone()));
     let health = health::service(worker.readiness.clone(), SERVICES, draining.clone());
     let router = mount_protocol(mount(mount(Router::new(), analysis), fleet), health);
     let router = mount(mount(router, inference), validation);

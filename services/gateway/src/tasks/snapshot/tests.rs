@@ -17,7 +17,11 @@ fn at(seq: u64, fraction: Option<f64>) -> TaskSnapshot {
         fraction,
         ..Progress::default()
     });
-    TaskSnapshot { task, progress }
+    TaskSnapshot {
+        task,
+        progress,
+        pending_reason: String::new(),
+    }
 }
 
 #[test]
@@ -37,6 +41,8 @@ fn a_later_state_and_other_progress_advance_a_watcher() {
 #[test]
 fn progress_is_that_of_the_running_attempt() {
     let pending = at(5, Some(0.5));
-    let read = TaskSnapshot::from_wire((&pending.task).into(), pending.progress).expect("readable");
+    let read = TaskSnapshot::from_wire((&pending.task).into(), pending.progress, "waits for a slot".to_owned())
+        .expect("readable");
     assert_eq!(read.progress, None, "nothing runs");
+    assert_eq!(read.pending_reason, "waits for a slot");
 }

@@ -48,6 +48,7 @@ fn the_json_is_that_of_the_message() {
     let mut pending = View {
         task: task(Payload::json(r#"{"a":[1,null,"x"]}"#)),
         progress: None,
+        pending_reason: "waits for a \"slot\"".to_owned(),
         resolved: Some(Resolved::default()),
     };
     assert_same(&pending);
@@ -97,12 +98,14 @@ fn binary_and_resolved_payloads_are_the_same_too() {
     let unresolved = View {
         task: ended.clone(),
         progress: None,
+        pending_reason: "waits for a \"slot\"".to_owned(),
         resolved: Some(Resolved::default()),
     };
     assert!(unresolved.to_json().is_err());
     assert_same(&View {
         task: ended,
         progress: None,
+        pending_reason: "waits for a \"slot\"".to_owned(),
         resolved: Some(Resolved {
             input: None,
             output: Some(Bytes::from_static(b"[]")),

@@ -33,6 +33,9 @@ pub(in super::super) async fn page(console: &Console, view: &MeshView, id: &str)
         @if let Some(error) = &task.error {
             div.notice { p { (truncate(&error.message, 4_096)) } p.soft { code { (truncate(&error.reason, 64)) } } }
         }
+        @if !task.pending_reason.is_empty() {
+            div.notice { p { "Waits: " (truncate(&task.pending_reason, 1_024)) } }
+        }
         (facts(&task, view.at))
         (attempts::section(&task, &attempts, view.at))
         (section("input", "Input", &payloads.input))

@@ -32,6 +32,11 @@ impl Suspects {
         self.tickets.len()
     }
 
+    /// Returns true if a task has a ticket here.
+    pub fn contains(&self, task: &TaskId) -> bool {
+        self.orders.contains_key(task)
+    }
+
     /// Adds a ticket; one of the same task is replaced. Tasks that were lost once have [`PATIENCE`] from their time on.
     pub fn push(&mut self, ticket: Ticket, losses: u32, now: Timestamp) {
         self.remove(&ticket.task);

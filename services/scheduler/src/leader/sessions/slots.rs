@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use lepton_domain::ids::{AttemptId, InstanceId};
 use lepton_domain::placement::Node;
+use lepton_domain::placement::unplaceable::Abilities;
 use lepton_domain::session::Session;
 
 use super::Sessions;
@@ -25,6 +26,12 @@ impl Sessions {
             .values()
             .filter(|session| session.is_idle() && session.exclusive.is_none());
         idle.map(node).collect()
+    }
+
+    /// Abilities of the workers that do not drain, free or not.
+    pub fn abilities(&self) -> impl Iterator<Item = Abilities<'_>> + Clone {
+        let staying = self.sessions.values().filter(|session| !session.draining);
+        staying.map(|Session { kinds, labels, .. }| Abilities { kinds, labels })
     }
 
     /// Workers that do not drain.

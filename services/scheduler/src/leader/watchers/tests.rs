@@ -11,6 +11,7 @@ fn view(number: u128, state: State, seq: u64) -> TaskView {
     TaskView {
         task: task(number, state, seq),
         progress: None,
+        pending_reason: String::new(),
     }
 }
 
@@ -68,6 +69,7 @@ fn progress_is_shown_to_those_who_have_seen_its_attempt_start() {
     let started = TaskView {
         task: Arc::new(running),
         progress: None,
+        pending_reason: String::new(),
     };
     let waiting = watchers.serve(early, view(1, State::Pending, 5));
     let mut following = watchers.serve(late, started);
