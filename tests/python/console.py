@@ -155,8 +155,29 @@ def a_filter_keeps_what_is_typed(page):
     expect(field).to_have_value("ech")
     field.fill("echo")
     field.press("Enter")
-    page.wait_for_url("**/tasks?kind=echo")
+    page.wait_for_url("**/tasks?kind=echo*")
     expect(page.locator(f"#tasks tr[id='{task}']")).to_have_count(1)
+
+
+def tasks_are_searched(page):
+    """By label, reason and worker, with the numbers of the rest on the tabs."""
+    body = {"kind": "echo", "input": {"fail_rate": 1}, "retry": {"maxAttempts": 1}, "labels": {"team": "red & blue"}}
+    failed = call("/api/v1/tasks", body)["id"]
+    call(f"/api/v1/tasks/{failed}:wait?timeout=30s")
+    page.goto(CONSOLE + "/tasks")
+    page.get_by_label("Label").fill("team=red & blue")
+    page.get_by_label("Reason").fill("HANDLER_FAILED")
+    page.get_by_role("button", name="Filter").click()
+    rows = page.locator("#tasks tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_have_attribute("id", failed)
+    tabs = page.get_by_label("Tasks by state")
+    expect(tabs.get_by_role("link", name="All 1")).to_be_visible()
+    tabs.get_by_role("link", name="failed 1").click()
+    expect(rows).to_have_count(1)
+    expect(page.get_by_label("Label")).to_have_value("team=red & blue")
+    tabs.get_by_role("link", name="running 0").click()
+    expect(page.get_by_text("No matching task.")).to_be_visible()
 
 
 def a_waterfall_opens(page, task):
@@ -377,6 +398,7 @@ def main():
         visit_every_page(page)
         done, failed = tasks_appear_and_are_cancelled(page)
         a_filter_keeps_what_is_typed(page)
+        tasks_are_searched(page)
         errors_are_pages(browser)
         a_waterfall_opens(page, done)
         a_second_attempt_is_shown(page)

@@ -220,7 +220,7 @@ pub fn to_wire(task: &Task, resolved: &Resolved) -> Result<wire::Task, ConvertEr
         version: Some(task.version.into()),
         priority: task.spec.priority.get().into(),
         labels: task.spec.labels.clone(),
-        worker: running_worker(task),
+        worker: last_worker(task),
         // Soft state, which only the leader knows.
         progress: None,
         pending_reason: String::new(),
@@ -300,9 +300,9 @@ fn attempt(
     }
 }
 
-fn running_worker(task: &Task) -> String {
-    let running = task.attempt.as_ref().filter(|_| task.state == State::Running);
-    running.map(|attempt| attempt.worker.to_string()).unwrap_or_default()
+fn last_worker(task: &Task) -> String {
+    let attempt = task.attempt.as_ref();
+    attempt.map(|attempt| attempt.worker.to_string()).unwrap_or_default()
 }
 
 fn wire_input(payload: &Payload, resolved: Option<&Bytes>) -> Result<wire::task::Payload, ConvertError> {

@@ -60,7 +60,8 @@ fn advise(error: ApiError, location: &str) -> ApiError {
         return error;
     }
     let message = format!(
-        "{} at {location}; where it is lost for good, `lepton restore --accept-loss --new-blob-store` begins another",
+        "{} at {location}; give every service the same store with --blob; where it is lost for good, `lepton restore \
+         --accept-loss --new-blob-store` begins another",
         error.message
     );
     ApiError { message, ..error }

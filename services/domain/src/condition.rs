@@ -18,6 +18,11 @@ pub const BLOB_STORE_UNAVAILABLE: ConditionKind = ConditionKind::page("blob-stor
 /// Tasks wait that no connected worker could run. Key: tenant, kind and required labels; subject: the tenant. Reported by
 /// the leading scheduler.
 pub const UNPLACEABLE_TASKS: ConditionKind = ConditionKind::ticket("unplaceable-tasks");
+/// etcd lacks a part of the journal that a scheduler or a peer has seen, so that nobody may lead. Key and subject: `etcd`.
+/// Reported by the schedulers that know of it.
+pub const JOURNAL_BEHIND: ConditionKind = ConditionKind::page("journal-behind");
+/// A peer shows marks of the journal that no leader has sealed. Key and subject: the peer. Reported by the leading scheduler.
+pub const UNSEALED_MARKS: ConditionKind = ConditionKind::ticket("unsealed-marks");
 
 impl ConditionKind {
     /// Kind whose incidents can wait for working hours. `name` is in kebab-case, as `disk-full`.

@@ -103,8 +103,9 @@ impl SchedulerApi {
         let TaskPage { tasks, more } = page.await.unwrap_or(Err(CallError::Resigned))?;
         let last = tasks.last().filter(|_| more);
         Ok(proto::ListTasksResponse {
-            tasks: tasks.iter().map(|task| task.as_ref().into()).collect(),
-            next_before_seq: last.map_or(0, |task| task.created_seq.0),
+            tasks: tasks.iter().map(|view| view.task.as_ref().into()).collect(),
+            next_before_seq: last.map_or(0, |view| view.task.created_seq.0),
+            pending_reasons: tasks.into_iter().map(|view| view.pending_reason).collect(),
         })
     }
 

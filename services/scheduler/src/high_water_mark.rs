@@ -11,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lepton_core::conditions::Conditions;
+use lepton_domain::condition::JOURNAL_BEHIND;
 use lepton_domain::ids::InstanceId;
 use lepton_journal::high_water_mark::advance_to;
 use lepton_proto::journal::v1::Mark;
@@ -63,12 +65,16 @@ impl HighWaterMark {
         });
     }
 
-    /// Advances with this scheduler's own journal and writes the file, until `status` closes.
-    pub async fn follow(self, mut status: watch::Receiver<SchedulerStatus>) {
+    /// Advances with this scheduler's own journal and writes the file, until `status` closes. A journal that has all that was
+    /// seen of it ends the condition [`JOURNAL_BEHIND`].
+    pub async fn follow(self, mut status: watch::Receiver<SchedulerStatus>, conditions: Conditions) {
         while status.changed().await.is_ok() {
             let mark = status.borrow_and_update().mark.clone();
             if !mark.incarnation.is_empty() {
                 self.advance_to(&mark);
+                if self.mark.borrow().segment <= mark.segment {
+                    conditions.clear(JOURNAL_BEHIND, "etcd");
+                }
             }
             if let Err(error) = self.save().await {
                 tracing::warn!(%error, path = %self.path.display(), "the journal's mark could not be written");

@@ -171,6 +171,7 @@ impl Leader {
     /// Performs what follows every batch of messages: what is due, work for free slots, the next write.
     fn advance(&mut self, now: Now) -> Result<(), LeadershipLost> {
         self.decider.refuse_stalled(now);
+        self.peer_marks.tick(now.monotonic);
         let releases = self.sessions.tick(&mut self.decider, &mut self.ready, now);
         self.decider.reads.wait_all(releases);
         self.decider.tick(self.formats.common(), now);

@@ -113,7 +113,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct TaskPage {
     /// The tasks, in the order of the search.
-    pub tasks: Vec<Arc<Task>>,
+    pub tasks: Vec<TaskView>,
     /// True when more follow.
     pub more: bool,
 }

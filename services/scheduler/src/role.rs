@@ -124,7 +124,7 @@ impl RoleLoop {
             random: self.standby.context.random.clone(),
             status: self.standby.status.clone(),
             formats: self.formats.clone(),
-            peer_marks: PeerMarks::new(key, self.high_water.clone(), &self.standby.context.metrics),
+            peer_marks: PeerMarks::new(key, self.high_water.clone(), &self.standby.context),
         }
     }
 
@@ -146,6 +146,7 @@ impl RoleLoop {
         tracing::error!(%error, epoch = leadership.epoch.0, "won the election but cannot lead");
         if let TakeoverError::Lacks(_) = error {
             peer_mark::marks_ahead(&self.standby.context.metrics).inc();
+            peer_mark::raise_behind(&self.standby.context.conditions, &error.to_string());
             tracing::error!(
                 file = %self.high_water.path().display(),
                 "bring back the newer state of etcd; or accept the loss of what came after the present one with \

@@ -101,7 +101,11 @@ impl Service for Scheduler {
 
         let mut tasks = JoinSet::new();
         let registrar = Arc::new(Registrar::start(etcd.clone(), &self.context, self.registration()));
-        tasks.spawn(high_water.clone().follow(status.subscribe()));
+        tasks.spawn(
+            high_water
+                .clone()
+                .follow(status.subscribe(), self.context.conditions.clone()),
+        );
         tasks.spawn(watch_readiness(
             self.readiness.clone(),
             registrar.clone(),

@@ -26,13 +26,13 @@ async fn counts(rest: &Rest, query: &str) -> Value {
     rest.get(&format!("{TASKS}:count?{query}")).await.json()["counts"].clone()
 }
 
-fn labelled(input: Value, team: &str, run: u32) -> Value {
+fn labelled(input: Value, team: &str, number: u32) -> Value {
     json!({
         "kind": "echo",
         "input": input,
         "retry": {"maxAttempts": 1},
-        "labels": {"team": team, "run": run.to_string()},
-        "requestId": format!("search-{team}-{run}"),
+        "labels": {"team": team, "run": (number % 5).to_string()},
+        "requestId": format!("search-{team}-{number}"),
     })
 }
 
@@ -41,7 +41,7 @@ async fn thirty(rest: &Rest) -> Vec<Value> {
     let mut ended = Vec::new();
     for number in 0..30 {
         let (rate, team) = if number % 3 == 0 { (1, "red") } else { (0, "blue") };
-        ended.push(run(rest, &labelled(json!({"fail_rate": rate}), team, number % 5)).await);
+        ended.push(run(rest, &labelled(json!({"fail_rate": rate}), team, number)).await);
     }
     ended
 }

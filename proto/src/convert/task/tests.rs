@@ -285,7 +285,11 @@ fn clients_see_the_task() {
         state: State::Succeeded,
         ..running()
     };
-    assert_eq!(to_wire(&ended, &Resolved::default()).unwrap().worker, "");
+    assert_eq!(
+        to_wire(&ended, &Resolved::default()).unwrap().worker,
+        "w1",
+        "kept after the end"
+    );
 }
 
 #[test]

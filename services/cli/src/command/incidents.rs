@@ -20,8 +20,12 @@ pub(super) async fn run(session: &Session, page: &Page) -> Result<(), ApiError> 
             .map(|incident| {
                 let state = text(&incident["state"]).trim_start_matches("STATE_").to_lowercase();
                 let (opened, closed) = (text(&incident["openTime"]), text(&incident["closeTime"]));
+                let severity = text(&incident["severity"])
+                    .trim_start_matches("SEVERITY_")
+                    .to_lowercase();
                 vec![
                     state,
+                    severity,
                     text(&incident["rule"]),
                     text(&incident["subject"]),
                     opened,
@@ -30,7 +34,10 @@ pub(super) async fn run(session: &Session, page: &Page) -> Result<(), ApiError> 
                 ]
             })
             .collect();
-        print(&["state", "rule", "subject", "opened", "closed", "summary"], &rows);
+        print(
+            &["state", "severity", "rule", "subject", "opened", "closed", "summary"],
+            &rows,
+        );
         more(answer);
     })
 }

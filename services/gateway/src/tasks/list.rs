@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use lepton_domain::reason::{ApiError, Reason};
-use lepton_domain::task::Task;
 use lepton_mesh::server::deadline::Deadline;
 use lepton_proto::scheduler::v1::{CountTasksRequest, ListTasksRequest as LeaderListRequest, StateCount};
 use lepton_proto::task::v1::{ListTasksRequest, State, TaskView};
@@ -35,8 +34,8 @@ pub struct Page {
 
 /// Records that the leader has selected.
 pub(super) struct Selected {
-    /// The records.
-    pub tasks: Vec<Task>,
+    /// The records, without progress.
+    pub tasks: Vec<TaskSnapshot>,
     /// First event of the last one, behind which the next page begins; 0 after the last page.
     pub next: u64,
 }
@@ -62,17 +61,17 @@ impl Tasks {
         }
         let selected = self.selected(&selection, deadline).await?;
         let (mut tasks, mut next, mut blob_bytes) = (Vec::new(), selected.next, 0);
-        for task in selected.tasks {
+        for snapshot in selected.tasks {
             if request.view() == TaskView::Basic {
-                tasks.push(View::basic(TaskSnapshot::without_progress(task)));
+                tasks.push(View::basic(snapshot));
                 continue;
             }
-            blob_bytes += stored_bytes(&task);
+            blob_bytes += stored_bytes(&snapshot.task);
             if blob_bytes > PAGE_BLOB_BYTES_MAX && !tasks.is_empty() {
                 next = last_seq(&tasks);
                 break;
             }
-            tasks.push(self.listed(TaskSnapshot::without_progress(task)).await?);
+            tasks.push(self.listed(snapshot).await?);
         }
         let next = if next == 0 {
             String::new()
@@ -97,7 +96,13 @@ impl Tasks {
             list.await
         };
         let (_, answer) = self.until_leader(list, deadline).await?;
-        let tasks = answer.tasks.into_iter().map(Task::try_from);
+        // A leader of the release before gives none.
+        let reasons = answer
+            .pending_reasons
+            .into_iter()
+            .chain(std::iter::repeat(String::new()));
+        let records = answer.tasks.into_iter().zip(reasons);
+        let tasks = records.map(|(record, reason)| TaskSnapshot::from_wire(record, None, reason));
         Ok(Selected {
             tasks: tasks.collect::<Result<_, _>>()?,
             next: answer.next_before_seq,

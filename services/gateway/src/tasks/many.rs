@@ -176,8 +176,8 @@ impl Tasks {
         let mut tally = Tally::default();
         loop {
             let page = self.selected(&selection, deadline).await?;
-            let acts = page.tasks.into_iter().map(|task| {
-                let id = task.id.to_string();
+            let acts = page.tasks.into_iter().map(|snapshot| {
+                let id = snapshot.task.id.to_string();
                 let outcome = act(id.clone());
                 async move { (id, outcome.await) }
             });

@@ -35,15 +35,6 @@ impl TaskSnapshot {
             pending_reason,
         })
     }
-
-    /// A state of which neither progress nor the reason of its wait is known.
-    pub fn without_progress(task: Task) -> Self {
-        Self {
-            task,
-            progress: None,
-            pending_reason: String::new(),
-        }
-    }
 }
 
 /// The latest snapshot that a watcher has received.

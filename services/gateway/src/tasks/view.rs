@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lepton_domain::reason::ApiError;
-use lepton_domain::task::{Content, Encoding, Payload, State, Task};
+use lepton_domain::task::{Content, Encoding, Payload, Task};
 use lepton_domain::time::Timestamp;
 use lepton_proto::convert::task::{self as convert, Resolved};
 use lepton_proto::convert::time::timestamp;
@@ -101,7 +101,6 @@ impl View {
         let (input, input_bytes) = payload(resolved.map(|it| (&task.spec.input, it.input.as_ref())))?;
         let output = resolved.and_then(|it| Some((task.output.as_ref()?, it.output.as_ref())));
         let (output, output_bytes) = payload(output)?;
-        let running = task.attempt.as_ref().filter(|_| task.state == State::Running);
         Ok(Json {
             id: task.id.to_string(),
             tenant: task.tenant.as_str(),
@@ -132,7 +131,7 @@ impl View {
             },
             priority: task.spec.priority.get(),
             labels: &task.spec.labels,
-            worker: running.map_or("", |attempt| attempt.worker.as_str()),
+            worker: task.attempt.as_ref().map_or("", |attempt| attempt.worker.as_str()),
             progress: self.progress.as_ref().map(progress).transpose()?,
             retried_from: task.retry_of.map(|id| id.to_string()).unwrap_or_default(),
             pending_reason: &self.pending_reason,

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use lepton_core::conditions::Conditions;
+use lepton_core::context::Context;
 use lepton_core::metrics::{Counter, Metrics};
+use lepton_domain::condition::{JOURNAL_BEHIND, UNSEALED_MARKS};
 use lepton_journal::mark_key::MarkKey;
 use lepton_proto::journal::v1::Mark;
 
@@ -16,6 +19,8 @@ use crate::message::PeerMark;
 #[cfg(test)]
 mod tests;
 
+/// Time without an ignored mark after which nothing is reported of them any more.
+const QUIET: Duration = Duration::from_secs(60);
 /// Shortest time between two reports of ignored marks.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -25,6 +30,7 @@ pub(crate) struct PeerMarks {
     high_water: HighWaterMark,
     ignored: Counter,
     ahead: Counter,
+    conditions: Conditions,
     /// Monotonic time of the last report.
     reported: Option<Duration>,
     /// Marks ignored since then.
@@ -33,13 +39,15 @@ pub(crate) struct PeerMarks {
 
 impl PeerMarks {
     /// Judges by this key; genuine marks that are ahead are kept in `high_water`.
-    pub fn new(key: MarkKey, high_water: HighWaterMark, metrics: &Metrics) -> Self {
+    pub fn new(key: MarkKey, high_water: HighWaterMark, context: &Context) -> Self {
+        let metrics = &context.metrics;
         let ignored = "Marks of peers that no leader has sealed";
         Self {
             key,
             high_water,
             ignored: metrics.counter("lepton_scheduler_marks_ignored_total", ignored, &[]),
             ahead: marks_ahead(metrics),
+            conditions: context.conditions.clone(),
             reported: None,
             unreported: 0,
         }
@@ -72,6 +80,10 @@ impl PeerMarks {
             "etcd lacks what a peer has seen of the journal"
         );
         self.ahead.inc();
+        raise_behind(
+            &self.conditions,
+            &format!("{} has seen segment {seen}, etcd has {last}", peer.sender),
+        );
         self.high_water.advance_to(mark);
         Err(lost)
     }
@@ -92,9 +104,38 @@ impl PeerMarks {
             ignored = self.unreported,
             "ignored a mark of the journal that no leader has sealed: the peer is of an older release, or makes it up"
         );
+        let text = format!(
+            "{} shows positions of the journal that no leader has sealed; they change nothing: upgrade it, or find out who it is",
+            peer.sender
+        );
+        self.conditions.raise(UNSEALED_MARKS, &peer.sender, &peer.sender, &text);
         self.reported = Some(now);
         self.unreported = 0;
     }
+
+    /// Ends what was reported of peers that have shown no such mark for a while.
+    pub fn tick(&mut self, now: Duration) {
+        if self.reported.is_some_and(|last| now.saturating_sub(last) > QUIET) {
+            self.conditions.clear_all(UNSEALED_MARKS);
+            self.reported = None;
+        }
+    }
+}
+
+impl Drop for PeerMarks {
+    /// Only who leads sees what peers show.
+    fn drop(&mut self) {
+        self.conditions.clear_all(UNSEALED_MARKS);
+    }
+}
+
+/// Raises the condition that etcd lacks a part of the journal.
+pub(crate) fn raise_behind(conditions: &Conditions, seen: &str) {
+    let text = format!(
+        "etcd lacks a part of the journal ({seen}), so that nobody leads: bring back its newer state, or accept the loss with \
+         `lepton restore --accept-loss`"
+    );
+    conditions.raise(JOURNAL_BEHIND, "etcd", "etcd", &text);
 }
 
 /// Counter of the times at which etcd turned out to lack what was seen of the journal.

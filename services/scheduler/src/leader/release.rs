@@ -28,7 +28,8 @@ pub(crate) enum Reply {
     /// A listing.
     Page {
         reply: oneshot::Sender<Result<TaskPage, CallError>>,
-        page: TaskPage,
+        tasks: Vec<Arc<Task>>,
+        more: bool,
     },
     /// Numbers of tasks.
     Counts {

@@ -16,7 +16,7 @@ use super::progress::AttemptProgress;
 use super::release::{Release, Reply};
 use super::watchers::{WatcherNumber, Watchers};
 use crate::error::CallError;
-use crate::message::TaskView;
+use crate::message::{TaskPage, TaskView};
 
 /// The watchers, and the progress that they and readers are shown.
 #[derive(Default)]
@@ -63,7 +63,14 @@ impl TaskViews {
     pub fn reply(&mut self, reply: Reply, ledger: &Ledger, reasons: PendingReasons<'_>) {
         match reply {
             Reply::Task { responder, outcome } => responder(outcome.map(|task| self.view(task, ledger, reasons))),
-            Reply::Page { reply, page } => drop(reply.send(Ok(page))),
+            Reply::Page { reply, tasks, more } => {
+                let tasks = tasks.into_iter().map(|task| self.view(task, ledger, reasons));
+                let page = TaskPage {
+                    tasks: tasks.collect(),
+                    more,
+                };
+                drop(reply.send(Ok(page)));
+            }
             Reply::Counts { reply, counts } => drop(reply.send(Ok(counts))),
             Reply::Kinds { reply, outcome } => drop(reply.send(outcome)),
             Reply::Watch { reply, outcome } => {

@@ -2,7 +2,7 @@
 
 use lepton_domain::ids::{ContentDigest, Epoch, InstanceId, Seq, TaskId, Version};
 use lepton_domain::reason::Code;
-use lepton_domain::task::{Attempt, Spec, TaskError};
+use lepton_domain::task::{Attempt, Spec, State, TaskError};
 
 use super::*;
 
@@ -125,7 +125,11 @@ fn the_basic_view_has_neither_input_nor_output_and_needs_no_blob() {
     let mut ended = task(blob());
     ended.output = Some(blob());
     ended.state = State::Succeeded;
-    let view = View::basic(TaskSnapshot::without_progress(ended));
+    let view = View::basic(TaskSnapshot {
+        task: ended,
+        progress: None,
+        pending_reason: String::new(),
+    });
     assert_same(&view);
     let json: serde_json::Value = serde_json::from_slice(&view.to_json().expect("printable")).expect("JSON");
     assert_eq!((json.get("input"), json.get("output")), (None, None));

@@ -4,8 +4,10 @@
 //! that was requested after it was found. Leaves the walk itself to the domain's [`Search`].
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use lepton_domain::ledger::{Filter, Ledger, Order, Search};
+use lepton_domain::task::Task;
 use tokio::sync::oneshot::Sender;
 
 use super::Decider;
@@ -30,7 +32,8 @@ struct Ongoing {
 enum Answer {
     Page {
         count: usize,
-        page: TaskPage,
+        tasks: Vec<Arc<Task>>,
+        more: bool,
         reply: Sender<Result<TaskPage, CallError>>,
     },
     Counts {
@@ -49,11 +52,12 @@ impl Searches {
 impl Decider {
     /// Lists a page; most are found at once.
     pub(super) fn list(&mut self, search: Search, count: usize, reply: Sender<Result<TaskPage, CallError>>) {
-        let page = TaskPage {
+        let answer = Answer::Page {
+            count,
             tasks: Vec::new(),
             more: false,
+            reply,
         };
-        let answer = Answer::Page { count, page, reply };
         self.go_on(Ongoing { search, answer });
     }
 
@@ -98,13 +102,13 @@ impl Ongoing {
     /// Does a part; true when the answer is complete.
     fn step(&mut self, ledger: &Ledger) -> bool {
         match &mut self.answer {
-            Answer::Page { count, page, .. } => {
+            Answer::Page { count, tasks, more, .. } => {
                 // One more than fits shows that another page follows.
-                let room = *count + 1 - page.tasks.len();
-                page.tasks.extend(self.search.advance(ledger, room, STEPS));
-                page.more = page.tasks.len() > *count;
-                page.tasks.truncate(*count);
-                page.more || self.search.has_ended()
+                let room = *count + 1 - tasks.len();
+                tasks.extend(self.search.advance(ledger, room, STEPS));
+                *more = tasks.len() > *count;
+                tasks.truncate(*count);
+                *more || self.search.has_ended()
             }
             Answer::Counts { counts, .. } => {
                 for task in self.search.advance(ledger, STEPS, STEPS) {
@@ -119,7 +123,7 @@ impl Ongoing {
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
         match answer {
-            Answer::Page { page, reply, .. } => Self::Page { reply, page },
+            Answer::Page { tasks, more, reply, .. } => Self::Page { reply, tasks, more },
             Answer::Counts { counts, reply } => Self::Counts { reply, counts },
         }
     }

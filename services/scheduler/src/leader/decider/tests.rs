@@ -267,10 +267,10 @@ fn a_listing_is_filtered_and_goes_on_where_it_ended() {
         bench.commit(at(0));
         page.try_recv().expect("it is answered").expect("it is legal")
     };
-    let numbers = |page: &TaskPage| -> Vec<u128> { page.tasks.iter().map(|task| task.id.as_u128()).collect() };
+    let numbers = |page: &TaskPage| -> Vec<u128> { page.tasks.iter().map(|view| view.task.id.as_u128()).collect() };
     let first = page(None, 3, StateSet::ALL);
     assert_eq!((numbers(&first), first.more), (vec![5, 4, 3], true));
-    let last = first.tasks.last().map(|task| task.created_seq);
+    let last = first.tasks.last().map(|view| view.task.created_seq);
     let second = page(last, 3, StateSet::ALL);
     assert_eq!((numbers(&second), second.more), (vec![2, 1], false));
     let exact = page(last, 2, StateSet::ALL);

@@ -26,7 +26,7 @@ impl Bench {
         let own = lepton_domain::ids::InstanceId::new("scheduler-1");
         let kept = HighWaterMark::open(directory.path(), "mesh", &own).await.unwrap();
         Self {
-            marks: PeerMarks::new(key(), kept, &Metrics::new()),
+            marks: PeerMarks::new(key(), kept, &Context::system()),
             _directory: directory,
         }
     }
@@ -112,4 +112,22 @@ async fn claims_are_reported_at_a_bounded_rate() {
         unreported.push(bench.marks.unreported);
     }
     assert_eq!(unreported, [0, 1, 2, 0, 1]);
+}
+
+#[tokio::test]
+async fn what_peers_show_is_a_condition_until_they_stop() {
+    let mut bench = Bench::new().await;
+    let standing = |bench: &Bench| -> Vec<(String, String)> {
+        let standing = bench.marks.conditions.standing();
+        standing.into_iter().map(|one| (one.kind, one.subject)).collect()
+    };
+    assert_eq!(bench.compare(mark(1_000_000, b"made up"), 0), Ok(()));
+    let wanted = [("unsealed-marks".to_owned(), "worker-1".to_owned())];
+    assert_eq!(standing(&bench), wanted);
+    bench.marks.tick(Duration::from_secs(30));
+    assert_eq!(standing(&bench), wanted);
+    bench.marks.tick(Duration::from_secs(90));
+    assert_eq!(standing(&bench), []);
+    assert!(bench.compare(key().seal(mark(6, b"six")), 91).is_err());
+    assert_eq!(standing(&bench), [("journal-behind".to_owned(), "etcd".to_owned())]);
 }
