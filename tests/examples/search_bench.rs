@@ -5,8 +5,9 @@
 //! milliseconds, alone and beside submits. `cargo build --release --bins` comes first.
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use lepton_core::clock::Clock;
 use lepton_tests::mesh::{Options, Up};
 use lepton_tests::rest::Rest;
 use serde_json::{Value, json};
@@ -31,14 +32,18 @@ async fn main() -> Result<(), Failure> {
     })
     .await;
     let rest = mesh.rest();
-    let began = Instant::now();
+    let clock = Clock::system();
+    let began = clock.monotonic();
     for first in (0..tasks).step_by(BATCH) {
         submit(&rest, first..(first + BATCH).min(tasks)).await?;
     }
     while live(&rest).await > 0 {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    println!("{tasks} tasks ended after {:.0} s", began.elapsed().as_secs_f64());
+    println!(
+        "{tasks} tasks ended after {:.0} s",
+        clock.monotonic().saturating_sub(began).as_secs_f64()
+    );
     let middle = page(&rest, "requestId=bench-0").await?;
     let worker = middle["tasks"][0]["worker"].as_str().unwrap_or_default().to_owned();
     let filters = [
@@ -126,11 +131,12 @@ async fn page(rest: &Rest, filter: &str) -> Result<Value, Failure> {
 }
 
 async fn report(beside: &str, rest: &Rest, filter: &str) -> Result<(), Failure> {
+    let clock = Clock::system();
     let (mut times, mut found) = (Vec::new(), 0);
     for _ in 0..PAGES {
-        let began = Instant::now();
+        let began = clock.monotonic();
         let page = page(rest, filter).await?;
-        times.push(began.elapsed());
+        times.push(clock.monotonic().saturating_sub(began));
         found = page["tasks"].as_array().map_or(0, Vec::len);
     }
     times.sort_unstable();

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod decompression;
 pub mod error;
 pub mod grpc_framing;
+pub mod idempotency_key;
 pub mod mistaken_body;
 pub mod unary;
 

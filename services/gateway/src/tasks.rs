@@ -46,7 +46,6 @@ mod error;
 pub mod etcd_health;
 mod filter;
 mod grpc;
-pub mod idempotency_key;
 pub mod intake;
 mod kinds;
 mod leader;

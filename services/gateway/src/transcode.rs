@@ -12,8 +12,8 @@ use lepton_mesh::server::deadline::Deadline;
 
 use self::path::Fields;
 use self::table::Binding;
+use crate::request::idempotency_key::IdempotencyKey;
 use crate::request::{Caller, grpc_framing};
-use crate::tasks::idempotency_key::IdempotencyKey;
 
 pub mod call;
 pub mod json_error;

@@ -106,10 +106,10 @@ impl Index {
             State::Running => drop(self.running.insert(task.created_seq, task.id)),
             _ => {}
         }
-        if let Some(book) = self.tenants.get_mut(&task.tenant) {
-            if let Some(count) = count(&mut book.usage, facts.state) {
-                *count += 1;
-            }
+        if let Some(book) = self.tenants.get_mut(&task.tenant)
+            && let Some(count) = count(&mut book.usage, facts.state)
+        {
+            *count += 1;
         }
         if let Some(ended) = facts.ended {
             self.ends.insert((ended, task.id));
@@ -124,10 +124,10 @@ impl Index {
             State::Running => drop(self.running.remove(&task.created_seq)),
             _ => {}
         }
-        if let Some(book) = self.tenants.get_mut(&task.tenant) {
-            if let Some(count) = count(&mut book.usage, before.state) {
-                *count -= 1;
-            }
+        if let Some(book) = self.tenants.get_mut(&task.tenant)
+            && let Some(count) = count(&mut book.usage, before.state)
+        {
+            *count -= 1;
         }
         if let Some(ended) = before.ended {
             self.ends.remove(&(ended, task.id));

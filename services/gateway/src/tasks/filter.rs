@@ -148,8 +148,10 @@ mod tests {
 
     #[test]
     fn labels_have_a_key_and_one_value() {
-        let mut request = CountTasksRequest::default();
-        request.label = vec!["a=b=c".to_owned(), "empty=".to_owned(), "a=b=c".to_owned()];
+        let mut request = CountTasksRequest {
+            label: vec!["a=b=c".to_owned(), "empty=".to_owned(), "a=b=c".to_owned()],
+            ..CountTasksRequest::default()
+        };
         let selection = Filters::from(&request).selection(&caller()).expect("it is good");
         let wanted = [("a", "b=c"), ("empty", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(selection.labels, wanted.into());

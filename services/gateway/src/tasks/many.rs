@@ -1,7 +1,7 @@
 //! Calls on many tasks: all that fit a filter, one after the other.
 //!
 //! Promises: the tasks that fit when the call begins are reached, the newest first, and those that it makes are not; what fails
-//! hides nothing else; a call that runs out of time says so, and repeating it goes on. Leaves each task to the calls on one.
+//! hides nothing else; a call that runs out of time sets `more`, and repeating it goes on. Leaves each task to the calls on one.
 
 use std::time::Duration;
 

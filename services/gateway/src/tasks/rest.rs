@@ -18,9 +18,10 @@ use lepton_proto::validate;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::view::View;
-use super::{Tasks, grpc, idempotency_key, submit};
+use super::{Submit, Tasks, grpc, submit};
 use crate::offload;
 use crate::request::Caller;
+use crate::request::idempotency_key::{self, IdempotencyKey};
 use crate::transcode::{Bound, request, response};
 
 #[cfg(test)]
@@ -119,9 +120,21 @@ fn one(view: View) -> Result<Response<Body>, ApiError> {
     Ok(response::json(view.to_json()?))
 }
 
+/// Makes the key and its place the request id of each submit of a batch that has none; the others keep theirs.
+fn name_all(submits: &mut [Result<Submit, ApiError>], key: Option<IdempotencyKey<'_>>) {
+    let Some(key) = key else { return };
+    for (index, submit) in submits.iter_mut().enumerate() {
+        if let Ok(Submit { request, .. }) = submit
+            && request.request_id.is_empty()
+        {
+            request.request_id = key.of_place(index);
+        }
+    }
+}
+
 async fn batch(tasks: &Tasks, body: Bytes, bound: &Bound<'_>) -> Result<Response<Body>, ApiError> {
     let mut submits = offload::run(body.len(), move || submit::batch(&body)).await?;
-    idempotency_key::apply_all(&mut submits, bound.key);
+    name_all(&mut submits, bound.key);
     let mut json = b"{\"results\":[".to_vec();
     let mut results = std::pin::pin!(tasks.submit_all(bound.caller, submits, bound.deadline));
     let mut separator: &[u8] = b"";

@@ -83,7 +83,7 @@ fn body(fields: Fields) -> String {
     Value::Object(body).to_string()
 }
 
-/// Which tasks a list shows.
+/// Selection of a list.
 pub(super) struct Page {
     pub filters: TaskFilters,
     pub oldest_first: bool,

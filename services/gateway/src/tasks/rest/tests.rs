@@ -75,3 +75,14 @@ fn an_rpc_that_is_added_is_transcoded_and_not_taken_for_another() {
     assert_eq!(rpcs("TaskService"), [Some(TaskRpc::Get), None]);
     assert_eq!(rpcs("OtherService"), [None]);
 }
+
+#[test]
+fn a_submit_of_a_batch_keeps_the_name_that_it_has() {
+    let body = br#"{"requests":[{"kind":"echo"},{"kind":"echo","requestId":"mine"},{"kind":"echo"}]}"#;
+    let mut submits = submit::batch(body).expect("a batch");
+    name_all(&mut submits, Some("key".into()));
+    let names = submits
+        .into_iter()
+        .map(|submit| submit.expect("a submit").request.request_id);
+    assert_eq!(names.collect::<Vec<_>>(), ["key/0", "mine", "key/2"]);
+}

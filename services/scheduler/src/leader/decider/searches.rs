@@ -15,6 +15,9 @@ use crate::error::CallError;
 use crate::leader::release::{Release, Reply};
 use crate::message::{TaskCounts, TaskPage};
 
+#[cfg(test)]
+mod tests;
+
 /// Looks into sets of tasks that are taken at a time: about a millisecond.
 const STEPS: usize = 4_096;
 
@@ -61,7 +64,7 @@ impl Decider {
         self.go_on(Ongoing { search, answer });
     }
 
-    /// Counts tasks by state, from the sizes of their sets where those tell.
+    /// Counts tasks by state, from the sizes of their sets where those suffice.
     pub(super) fn count(&mut self, filter: Filter, reply: Sender<Result<TaskCounts, CallError>>) {
         if let Some(counts) = self.ledger.count(&filter) {
             return self.reads.wait(Release::Reply(Reply::Counts { reply, counts }));

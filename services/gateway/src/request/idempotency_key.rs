@@ -3,13 +3,11 @@
 //!
 //! Promises: a proxy that sends a submit again to another gateway, because the first one died over it, makes no second
 //! task, although its client gave no request id; a proxy's key never stands against its client's. Leaves what a known request
-//! id means to the leader.
+//! id means to the leader, and batches to their reader.
 
 use http::HeaderMap;
 use lepton_domain::reason::ApiError;
 use lepton_domain::text::excerpt;
-
-use super::Submit;
 
 /// Header of a client's key.
 const HEADER: &str = "Idempotency-Key";
@@ -24,6 +22,13 @@ pub struct IdempotencyKey<'a> {
     text: &'a str,
     /// Set where the client chose it, and not a proxy.
     of_client: bool,
+}
+
+impl<'a> From<&'a str> for IdempotencyKey<'a> {
+    /// A key that the client chose.
+    fn from(text: &'a str) -> Self {
+        Self { text, of_client: true }
+    }
 }
 
 /// The key of a request: the client's, or else its proxy's. Fails with FIELD_INVALID on a key that is none, or that is given
@@ -66,6 +71,13 @@ fn unquoted(value: &str) -> &str {
     inner.unwrap_or(value)
 }
 
+impl IdempotencyKey<'_> {
+    /// The request id of the submit at this place of a batch.
+    pub fn of_place(self, index: usize) -> String {
+        format!("{}/{index}", self.text)
+    }
+}
+
 /// Makes the key the request id of a submit or of a retry that has none. Fails with FIELD_INVALID where it has another and the
 /// client has given both.
 pub fn apply(request_id: &mut String, key: Option<IdempotencyKey<'_>>) -> Result<(), ApiError> {
@@ -85,26 +97,11 @@ pub fn apply(request_id: &mut String, key: Option<IdempotencyKey<'_>>) -> Result
     Err(ApiError::field(HEADER, message))
 }
 
-/// Makes the key and its index the request id of each submit of a batch that has none; the others keep theirs.
-pub fn apply_all(submits: &mut [Result<Submit, ApiError>], key: Option<IdempotencyKey<'_>>) {
-    let Some(IdempotencyKey { text: key, .. }) = key else {
-        return;
-    };
-    for (index, submit) in submits.iter_mut().enumerate() {
-        if let Ok(Submit { request, .. }) = submit
-            && request.request_id.is_empty()
-        {
-            request.request_id = format!("{key}/{index}");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::tasks::submit;
 
     fn read(value: &'static str) -> Result<Option<String>, ApiError> {
         let mut headers = HeaderMap::new();
@@ -157,28 +154,16 @@ mod tests {
 
     #[test]
     fn a_key_that_contradicts_the_request_id_is_refused() {
-        let submit = |body: &'static str| submit::one(body.as_bytes()).expect("a submit");
-        let mut mine = submit(r#"{"kind":"echo","requestId":"mine"}"#);
-        let error = apply(&mut mine.request.request_id, by(true, "other")).expect_err("they differ");
+        let mut mine = "mine".to_owned();
+        let error = apply(&mut mine, by(true, "other")).expect_err("they differ");
         assert!(
             error.message.contains("\"other\", and requestId is \"mine\""),
             "{error}"
         );
-        assert_eq!(apply(&mut mine.request.request_id, by(true, "mine")), Ok(()));
-        assert_eq!(apply(&mut mine.request.request_id, None), Ok(()));
-        let mut none = submit(r#"{"kind":"echo"}"#);
-        assert_eq!(apply(&mut none.request.request_id, by(true, "key")), Ok(()));
-        assert_eq!(none.request.request_id, "key");
-    }
-
-    #[test]
-    fn a_submit_keeps_the_name_that_it_has() {
-        let body = br#"{"requests":[{"kind":"echo"},{"kind":"echo","requestId":"mine"},{"kind":"echo"}]}"#;
-        let mut submits = submit::batch(body).expect("a batch");
-        apply_all(&mut submits, by(true, "key"));
-        let names = submits
-            .into_iter()
-            .map(|submit| submit.expect("a submit").request.request_id);
-        assert_eq!(names.collect::<Vec<_>>(), ["key/0", "mine", "key/2"]);
+        assert_eq!(apply(&mut mine, by(true, "mine")), Ok(()));
+        assert_eq!(apply(&mut mine, None), Ok(()));
+        let mut none = String::new();
+        assert_eq!(apply(&mut none, by(true, "key")), Ok(()));
+        assert_eq!(none, "key");
     }
 }
