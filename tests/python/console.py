@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from console_figures import overview_moves_under_load, texts_can_be_read
+from console_watch import Watch
 from playwright.sync_api import expect, sync_playwright
 
 CONSOLE, GATEWAY = (f"http://{authority}" for authority in sys.argv[1:3])
@@ -57,34 +58,6 @@ def leader():
 
 def submit(kind, task_input):
     return call("/api/v1/tasks", {"kind": kind, "input": task_input})["id"]
-
-
-class Watch:
-    """Notes what a page must not do: complain, call other servers, come without its policy."""
-
-    def __init__(self, context):
-        self.faults = []
-        # A stream that ends because its page is left is no error of the page.
-        context.on("console", lambda said: self.hear(said))
-        context.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
-        context.on("request", lambda request: self.call(request.url))
-        context.on("response", lambda response: self.answer(response))
-
-    def hear(self, said):
-        if said.type in ("error", "warning"):
-            self.faults.append(f"{said.type}: {said.text} ({said.location})")
-
-    def call(self, url):
-        if not url.startswith(CONSOLE + "/"):
-            self.faults.append(f"a request to {url}")
-
-    def answer(self, response):
-        policy = response.headers.get("content-security-policy", "")
-        if not policy.startswith("default-src 'none'; script-src 'self'"):
-            self.faults.append(f"{response.url} comes with the policy {policy!r}")
-
-    def settle(self):
-        assert not self.faults, "\n".join(self.faults)
 
 
 def visit_every_page(page):
@@ -312,7 +285,7 @@ def runs_on_the_victim(page):
 def errors_are_pages(browser):
     """The browser itself notes every answer that is not a success, so these are looked at apart."""
     context = browser.new_context()
-    watch = Watch(context)
+    watch = Watch(context, CONSOLE)
     page = context.new_page()
     trace = "5b8aa5a2d2c872e8321cf37308d69df2"
     wrong = ["/nowhere", "/tasks/0192d3e4-0000-7000-8000-000000000001", f"/traces/{trace}"]
@@ -354,7 +327,7 @@ def pictures(browser, more):
         contrasts = []
         for width, (x, y) in WIDTHS.items():
             context = browser.new_context(color_scheme=scheme, viewport={"width": x, "height": y})
-            watch = Watch(context)
+            watch = Watch(context, CONSOLE)
             page = context.new_page()
             for name, path in (PAGES | more).items():
                 page.goto(CONSOLE + path)
@@ -392,7 +365,7 @@ def main():
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         policy_is_in_force(context)
-        watch = Watch(context)
+        watch = Watch(context, CONSOLE)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         visit_every_page(page)

@@ -10,14 +10,16 @@ use lepton_core::blob::Blobs;
 use lepton_core::random::Random;
 use lepton_domain::reason::{ApiError, Reason};
 
-use crate::etcd::{Etcd, EtcdError, found_keys, identity, incarnation};
+use crate::etcd::identity::{self, Identity};
+use crate::etcd::{Etcd, EtcdError, incarnation};
 
 /// Opens the store at `location` for this cluster, and returns the present incarnation with it.
 /// [`Reason::JournalUnavailable`] and [`Reason::BlobUnavailable`] mean that it may be opened later.
 pub async fn open(etcd: &Etcd, random: &Random, location: &str) -> Result<(String, Blobs), ApiError> {
     let api_error = |error: EtcdError| error.api_error();
     incarnation(etcd, random).await.map_err(api_error)?;
-    let (incarnation, marker) = recorded(etcd).await.map_err(api_error)?;
+    let stored = identity::read(etcd).await.map_err(api_error)?;
+    let Identity { incarnation, marker } = stored.ok_or_else(|| api_error(stale()))?;
     if let Some(marker) = marker {
         let blobs = Blobs::reopen(location, &marker)
             .await
@@ -29,19 +31,9 @@ pub async fn open(etcd: &Etcd, random: &Random, location: &str) -> Result<(Strin
     Ok((incarnation, blobs))
 }
 
-/// Reads the incarnation and the marker's text, if there is one, at one revision.
-async fn recorded(etcd: &Etcd) -> Result<(String, Option<String>), EtcdError> {
-    let keys = etcd.keys();
-    let gets = vec![
-        TxnOp::get(keys.incarnation(), None),
-        TxnOp::get(keys.blob_marker(), None),
-    ];
-    let answer = etcd.txn(Vec::new(), gets, Vec::new()).await?;
-    let mut found = found_keys(&answer);
-    let (now, marker) = (found.next().flatten(), found.next().flatten());
-    let now = now.ok_or_else(|| EtcdError::Unavailable("a read from before the incarnation".to_owned()))?;
-    let marker = marker.map(|kv| String::from_utf8_lossy(kv.value()).into_owned());
-    Ok((identity::text(&now)?, marker))
+/// An answer without what was read or made just before.
+fn stale() -> EtcdError {
+    EtcdError::Unavailable("a read from before the incarnation".to_owned())
 }
 
 /// Keeps the text of a marker that has been written. Who comes later finds it kept.

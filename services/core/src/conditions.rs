@@ -34,7 +34,7 @@ pub const CONDITIONS_PER_KIND_MAX: usize = 32;
 /// Bytes of a key, a subject and a text.
 const TEXT_BYTES_MAX: usize = 512;
 
-/// Conditions that stand at this instance. Clones share them.
+/// Each [`Condition`] that stands at this instance. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
     standing: Arc<Mutex<BTreeMap<ConditionKind, BTreeMap<String, Condition>>>>,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use etcd_client::{Compare, CompareOp, TxnOp};
 use lepton_coordination::election::{self, Leader};
-use lepton_coordination::etcd::{Etcd, EtcdError, found_keys, identity};
+use lepton_coordination::etcd::identity::{self, Identity};
+use lepton_coordination::etcd::{Etcd, EtcdError, first_key};
 use lepton_core::random::Random;
 
 use crate::LEADER_SERVICE;
@@ -85,18 +86,15 @@ struct Change {
 impl Change {
     async fn prepare(etcd: &Etcd, random: &Random, store: BlobStore) -> Result<Self, RestoreError> {
         let keys = etcd.keys();
-        let gets = vec![
-            TxnOp::get(keys.incarnation(), None),
-            TxnOp::get(keys.blob_marker(), None),
-        ];
-        let answer = etcd.txn(Vec::new(), gets, Vec::new()).await?;
-        let mut found = found_keys(&answer);
-        let (before, marker) = (found.next().flatten(), found.next().flatten());
-        let before = identity::text(&before.ok_or(RestoreError::NoMesh)?)?;
+        let stored = identity::read(etcd).await?.ok_or(RestoreError::NoMesh)?;
+        let Identity {
+            incarnation: before,
+            marker,
+        } = stored;
         let now = identity::fresh_incarnation(random);
         let marker = match (store, marker) {
             (BlobStore::New, _) => TxnOp::delete(keys.blob_marker(), None),
-            (BlobStore::Kept, Some(marker)) => TxnOp::put(keys.blob_marker(), marker.value(), None),
+            (BlobStore::Kept, Some(marker)) => TxnOp::put(keys.blob_marker(), marker, None),
             // A store of a former release is marked with the incarnation, and this is not kept anywhere else.
             (BlobStore::Kept, None) => TxnOp::put(keys.blob_marker(), before.as_str(), None),
         };
@@ -121,7 +119,7 @@ impl Change {
         if answer.succeeded() {
             return Ok(true);
         }
-        let found = found_keys(&answer).next().flatten().ok_or(RestoreError::NoMesh)?;
+        let found = first_key(&answer).ok_or(RestoreError::NoMesh)?;
         match identity::text(&found)? {
             // An attempt whose outcome was not known.
             now if now == self.restored.now => Ok(true),

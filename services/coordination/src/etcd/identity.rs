@@ -31,6 +31,34 @@ pub async fn incarnation(etcd: &Etcd, random: &Random) -> Result<String, EtcdErr
     }
 }
 
+/// Identity of a cluster and of its blob store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The [`incarnation`].
+    pub incarnation: String,
+    /// Text of the blob store's marker; none before the store is marked, and in clusters of a former release.
+    pub marker: Option<String>,
+}
+
+/// Reads the [`Identity`] at one revision; none where the cluster has no incarnation yet.
+pub async fn read(etcd: &Etcd) -> Result<Option<Identity>, EtcdError> {
+    let keys = etcd.keys();
+    let gets = vec![
+        TxnOp::get(keys.incarnation(), None),
+        TxnOp::get(keys.blob_marker(), None),
+    ];
+    let answer = etcd.txn(Vec::new(), gets, Vec::new()).await?;
+    let mut found = found_keys(&answer);
+    let (incarnation, marker) = (found.next().flatten(), found.next().flatten());
+    let Some(incarnation) = incarnation else {
+        return Ok(None);
+    };
+    Ok(Some(Identity {
+        incarnation: text(&incarnation)?,
+        marker: marker.map(|kv| String::from_utf8_lossy(kv.value()).into_owned()),
+    }))
+}
+
 /// The secret of this incarnation, made where there is none and the `fence` of a leader holds. `None` when the
 /// incarnation has ended, or the leadership. For schedulers only.
 pub async fn mark_secret(

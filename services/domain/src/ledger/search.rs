@@ -216,7 +216,7 @@ impl Search {
     }
 }
 
-/// Outcome of a move to the next submit.
+/// Outcome of [`Search::leap`].
 enum Leap {
     /// A submit in all sets.
     Found(Seq),

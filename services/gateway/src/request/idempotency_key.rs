@@ -24,13 +24,6 @@ pub struct IdempotencyKey<'a> {
     of_client: bool,
 }
 
-impl<'a> From<&'a str> for IdempotencyKey<'a> {
-    /// A key that the client chose.
-    fn from(text: &'a str) -> Self {
-        Self { text, of_client: true }
-    }
-}
-
 /// The key of a request: the client's, or else its proxy's. Fails with FIELD_INVALID on a key that is none, or that is given
 /// more than once.
 pub fn from_headers(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, ApiError> {

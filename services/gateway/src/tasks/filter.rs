@@ -16,7 +16,7 @@ use prost_types::Timestamp;
 
 use crate::request::Caller;
 
-/// Filters of a request; what is empty selects all.
+/// Filters of a request, read by [`Filters::selection`]; what is empty selects all.
 #[derive(Debug, Clone, Copy)]
 pub struct Filters<'a> {
     state: i32,

@@ -32,7 +32,7 @@ pub struct Page {
     pub next: String,
 }
 
-/// Records that the leader has selected.
+/// [`TaskSnapshot`]s that the leader has selected.
 pub(super) struct Selected {
     /// The records, without progress.
     pub tasks: Vec<TaskSnapshot>,

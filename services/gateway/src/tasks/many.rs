@@ -47,7 +47,7 @@ enum Outcome {
     Moot,
 }
 
-/// Outcomes for all tasks.
+/// Sum of each task's [`Outcome`].
 #[derive(Default)]
 struct Tally {
     done: u32,

@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Shortest time between two reports of ignored marks.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Judge of the marks that peers hold.
+/// Judge of each [`Mark`] that peers hold.
 pub(crate) struct PeerMarks {
     key: MarkKey,
     high_water: HighWaterMark,
@@ -113,7 +113,7 @@ impl PeerMarks {
         self.unreported = 0;
     }
 
-    /// Ends what was reported of peers that have shown no such mark for a while.
+    /// Clears [`UNSEALED_MARKS`] once peers have shown none for a while.
     pub fn tick(&mut self, now: Duration) {
         if self.reported.is_some_and(|last| now.saturating_sub(last) > QUIET) {
             self.conditions.clear_all(UNSEALED_MARKS);
@@ -129,7 +129,7 @@ impl Drop for PeerMarks {
     }
 }
 
-/// Raises the condition that etcd lacks a part of the journal.
+/// Raises [`JOURNAL_BEHIND`]: etcd lacks a part of the journal.
 pub(crate) fn raise_behind(conditions: &Conditions, seen: &str) {
     let text = format!(
         "etcd lacks a part of the journal ({seen}), so that nobody leads: bring back its newer state, or accept the loss with \

@@ -19,7 +19,7 @@ use crate::output::table::{more, render, text};
 /// Fields of a request, by their names in JSON.
 type Fields = Vec<(&'static str, String)>;
 
-/// The fields of filters.
+/// The fields of [`TaskFilters`].
 fn fields(session: &Session, filters: TaskFilters) -> Result<Fields, ApiError> {
     let mut fields = Fields::new();
     let state = filters.state.map(|state| match state.to_uppercase() {

@@ -9,7 +9,7 @@ use super::Facts;
 use crate::ids::{InstanceId, Kind, Seq};
 use crate::task::{State, StateSet, Task};
 
-/// Tasks of one tenant, by property.
+/// Tasks of one tenant, by property, for [`Search`](crate::ledger::Search).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::ledger) struct Facets {
     /// Every task.
@@ -91,7 +91,7 @@ fn at<K: Ord + Clone, V: Default>(
     }
 }
 
-/// Tasks with one property: a set of submits for each state that occurs. Most properties occur in one state or two, so that
+/// Tasks with one property of [`Facets`]: a set of submits for each state that occurs. Most properties occur in one state or two, so that
 /// the states stand in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::ledger) struct ByState(Vec<(State, BTreeSet<Seq>)>);

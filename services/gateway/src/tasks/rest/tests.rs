@@ -80,7 +80,11 @@ fn an_rpc_that_is_added_is_transcoded_and_not_taken_for_another() {
 fn a_submit_of_a_batch_keeps_the_name_that_it_has() {
     let body = br#"{"requests":[{"kind":"echo"},{"kind":"echo","requestId":"mine"},{"kind":"echo"}]}"#;
     let mut submits = submit::batch(body).expect("a batch");
-    name_all(&mut submits, Some("key".into()));
+    let headers = http::HeaderMap::from_iter([(
+        http::HeaderName::from_static("idempotency-key"),
+        http::HeaderValue::from_static("key"),
+    )]);
+    name_all(&mut submits, idempotency_key::from_headers(&headers).expect("a key"));
     let names = submits
         .into_iter()
         .map(|submit| submit.expect("a submit").request.request_id);

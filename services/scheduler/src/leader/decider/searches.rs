@@ -21,17 +21,17 @@ mod tests;
 /// Looks into sets of tasks that are taken at a time: about a millisecond.
 const STEPS: usize = 4_096;
 
-/// Searches under way; the first one has its turn next.
+/// Each [`Search`] under way; the first one has its turn next.
 #[derive(Default)]
 pub(crate) struct Searches(VecDeque<Ongoing>);
 
-/// A search under way.
+/// [`Search`] under way, with its [`Answer`].
 struct Ongoing {
     search: Search,
     answer: Answer,
 }
 
-/// An answer that is being gathered.
+/// [`Reply`] that is being gathered.
 enum Answer {
     Page {
         count: usize,
