@@ -51,7 +51,6 @@ mod kinds;
 mod leader;
 mod list;
 mod many;
-mod page_token;
 pub mod payloads;
 mod progress_throttle;
 pub mod rest;

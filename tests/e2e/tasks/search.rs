@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lepton_tests::mesh::Up;
+use lepton_tests::mesh::{Options, Up};
 use lepton_tests::rest::Rest;
 use lepton_tests::wait::eventually;
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ async fn all_that_fit_are_cancelled() {
         .json();
     assert_eq!(
         cancelled,
-        json!({"cancelled": 20, "failed": 0, "failures": [], "more": false})
+        json!({"cancelled": 20, "failed": 0, "failures": [], "nextPageToken": ""})
     );
     let again = rest
         .post(&format!("{TASKS}:batchCancel?label=run%3D1"), "{}")
@@ -224,8 +224,8 @@ async fn all_that_failed_run_again_once() {
     eventually(PATIENCE, supported).await;
     let answer = retry().await;
     assert_eq!(
-        (&answer["failed"], &answer["more"]),
-        (&json!(0), &json!(false)),
+        (&answer["failed"], &answer["nextPageToken"]),
+        (&json!(0), &json!("")),
         "{answer}"
     );
     let retried = answer["retried"].as_u64().expect("a number");
@@ -253,9 +253,48 @@ async fn records_are_purged_once_they_may_be() {
     run(&rest, &labelled(json!({"fail_rate": 1}), "red", 1)).await;
     rest.submit(TASKS, &slow(600_000)).await;
     let purged = rest.post(&format!("{TASKS}:purge"), "{}").await.json();
-    let wanted = json!({"purged": 0, "retained": 1, "failed": 0, "failures": [], "more": false});
+    let wanted = json!({"purged": 0, "retained": 1, "failed": 0, "failures": [], "nextPageToken": ""});
     assert_eq!(
         purged, wanted,
         "ten minutes have not passed, and what runs is no matter of this call"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_on_many_tasks_goes_on_where_it_ended() {
+    let mesh = Up::start(Options {
+        variables: vec![("LEPTON_TASKS__BATCH_TIME", "1us".to_owned())],
+        ..Options::default()
+    })
+    .await;
+    let rest = mesh.rest();
+    let task = |run: &str| {
+        json!({
+            "kind": "echo",
+            "input": {"delay_ms": 600_000},
+            "labels": {"run": run},
+        })
+    };
+    let requests: Vec<Value> = (0..1_200).map(|_| task("long")).chain([task("other")]).collect();
+    let body = json!({"requests": requests}).to_string();
+    rest.post("/api/v1/tasks:batchSubmit", body).await.json();
+    let cancel = async |label: &str, token: &str| {
+        let body = json!({"label": [label], "pageToken": token}).to_string();
+        rest.post(&format!("{TASKS}:batchCancel"), body).await
+    };
+    let (mut cancelled, mut calls, mut token) = (0, 0, String::new());
+    loop {
+        let answer = cancel("run=long", &token).await.json();
+        cancelled += answer["cancelled"].as_u64().expect("a number");
+        calls += 1;
+        token = answer["nextPageToken"].as_str().expect("a token").to_owned();
+        if token.is_empty() {
+            break;
+        }
+        let foreign = cancel("run=other", &token).await;
+        assert_eq!(foreign.reason().as_deref(), Some("PAGE_TOKEN_INVALID"));
+    }
+    assert_eq!((cancelled, calls), (1_200, 3), "a page of 500 each");
+    let left = rest.get(&format!("{TASKS}:count?state=STATE_CANCELLED")).await.json();
+    assert_eq!(left["counts"], json!({"STATE_CANCELLED": 1_200}));
 }

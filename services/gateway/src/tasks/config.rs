@@ -14,6 +14,10 @@ pub struct TasksConfig {
     pub deadline: Duration,
     /// Submits of one batch that are on their way at once.
     pub batch_in_flight: usize,
+    /// Time after which a call on all tasks that fit a filter begins with no further page of them, and gives a token with
+    /// which another goes on.
+    #[serde(with = "duration")]
+    pub batch_time: Duration,
     /// Waits and watches that are under way at once; more are refused with OVERLOADED. Each takes a stream of one connection
     /// to the leader, of which a scheduler allows `server.streams_max`.
     pub watches_max: usize,
@@ -24,6 +28,7 @@ impl Default for TasksConfig {
         Self {
             deadline: Duration::from_secs(10),
             batch_in_flight: 2_000,
+            batch_time: Duration::from_secs(20),
             watches_max: 4_096,
         }
     }

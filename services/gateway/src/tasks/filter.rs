@@ -8,10 +8,12 @@ use lepton_domain::reason::ApiError;
 use lepton_domain::task::{State, StateSet};
 use lepton_proto::convert::snapshot::state_number;
 use lepton_proto::convert::time::read_timestamp;
+use lepton_proto::page::Listing;
 use lepton_proto::scheduler::v1::ListTasksRequest as Selection;
 use lepton_proto::task::v1::{
     BatchCancelTasksRequest, BatchRetryTasksRequest, CountTasksRequest, ListTasksRequest, PurgeTasksRequest,
 };
+use prost::Message as _;
 use prost_types::Timestamp;
 
 use crate::request::Caller;
@@ -126,6 +128,17 @@ impl Filters<'_> {
     }
 }
 
+/// Listing whose tokens hold for this selection alone, by whichever page it is read.
+pub fn listing(rpc: &str, selection: &Selection) -> Listing {
+    let whole = Selection {
+        page_size: 0,
+        before_seq: 0,
+        after_seq: 0,
+        ..selection.clone()
+    };
+    Listing::new(rpc, &[&format!("{:?}", whole.encode_to_vec())])
+}
+
 /// The states of a set.
 fn chosen(states: StateSet) -> impl Iterator<Item = State> {
     State::ALL.iter().copied().filter(move |state| states.contains(*state))
@@ -159,6 +172,30 @@ mod tests {
             request.label = wrong;
             let refused = Filters::from(&request).selection(&caller()).expect_err("it is refused");
             assert_eq!(refused.reason, Reason::FieldInvalid, "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_token_belongs_to_its_selection() {
+        let of = |tenant: &str, kind: &str| Selection {
+            tenant: tenant.to_owned(),
+            kind: kind.to_owned(),
+            ..Selection::default()
+        };
+        let made = listing("ListTasks", &of("default", "echo")).token(&42_u64);
+        let paged = Selection {
+            page_size: 7,
+            before_seq: 9,
+            ..of("default", "echo")
+        };
+        assert_eq!(listing("ListTasks", &paged).key(&made), Ok(Some(42_u64)));
+        for (rpc, other) in [
+            ("ListTasks", of("other", "echo")),
+            ("ListTasks", of("default", "train")),
+            ("PurgeTasks", of("default", "echo")),
+        ] {
+            let refused = listing(rpc, &other).key::<u64>(&made).expect_err("foreign");
+            assert_eq!(refused.reason, Reason::PageTokenInvalid);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Listings of tasks, page by page.
 //!
-//! Promises: a page holds a bounded number of bytes; a task whose payloads cannot be read hides no other. Leaves tokens to
-//! [`super::page_token`].
+//! Promises: a page begins behind the last task of the one before, whatever is submitted meanwhile, and holds a bounded
+//! number of bytes; a task whose payloads cannot be read hides no other. Leaves the form of tokens to
+//! [`lepton_proto::page`].
 
 use std::collections::BTreeMap;
 
@@ -11,11 +12,11 @@ use lepton_proto::scheduler::v1::{CountTasksRequest, ListTasksRequest as LeaderL
 use lepton_proto::task::v1::{ListTasksRequest, State, TaskView};
 
 use super::error::CallError;
-use super::filter::Filters;
+use super::filter::{self, Filters};
 use super::payloads::stored_bytes;
 use super::snapshot::TaskSnapshot;
 use super::view::View;
-use super::{Tasks, leader, page_token};
+use super::{Tasks, leader};
 use crate::request::Caller;
 
 /// Tasks on a page of a request without a size.
@@ -49,12 +50,13 @@ impl Tasks {
         deadline: Option<Deadline>,
     ) -> Result<Page, ApiError> {
         let mut selection = Filters::from(request).selection(caller)?;
+        selection.oldest_first = request.order == "asc";
+        let listing = filter::listing("ListTasks", &selection);
         selection.page_size = match request.page_size {
             0 => PAGE_SIZE_DEFAULT,
             size => size,
         };
-        selection.oldest_first = request.order == "asc";
-        let behind = page_token::behind_seq(caller.tenant.as_str(), request)?;
+        let behind = listing.key(&request.page_token)?.unwrap_or_default();
         match selection.oldest_first {
             true => selection.after_seq = behind,
             false => selection.before_seq = behind,
@@ -73,11 +75,7 @@ impl Tasks {
             }
             tasks.push(self.listed(snapshot).await?);
         }
-        let next = if next == 0 {
-            String::new()
-        } else {
-            page_token::token(next, caller.tenant.as_str(), request)
-        };
+        let next = if next == 0 { String::new() } else { listing.token(&next) };
         Ok(Page { tasks, next })
     }
 

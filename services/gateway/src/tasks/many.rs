@@ -1,14 +1,14 @@
 //! Calls on many tasks: all that fit a filter, one after the other.
 //!
 //! Promises: the tasks that fit when the call begins are reached, the newest first, and those that it makes are not; what fails
-//! hides nothing else; a call that runs out of time sets `more`, and repeating it goes on. Leaves each task to the calls on one.
-
-use std::time::Duration;
+//! hides nothing else; a call that runs out of time gives a token with which another
+//! goes on. Leaves each task to the calls on one.
 
 use futures::{StreamExt as _, stream};
 use lepton_domain::reason::{ApiError, Code, Reason};
 use lepton_domain::task::{State, StateSet};
 use lepton_mesh::server::deadline::Deadline;
+use lepton_proto::page::Listing;
 use lepton_proto::scheduler::v1::ListTasksRequest as Selection;
 use lepton_proto::task::v1::{
     BatchCancelTasksRequest, BatchCancelTasksResponse, BatchRetryTasksRequest, BatchRetryTasksResponse,
@@ -16,7 +16,7 @@ use lepton_proto::task::v1::{
 };
 
 use super::Tasks;
-use super::filter::Filters;
+use super::filter::{self, Filters};
 use super::grpc::detail;
 use crate::request::Caller;
 
@@ -24,9 +24,7 @@ use crate::request::Caller;
 const PAGE_SIZE: u32 = 500;
 /// Tasks that are worked on at a time.
 const CONCURRENCY: usize = 64;
-/// Longest time that a call goes on with tasks not begun yet.
-const TIME_MAX: Duration = Duration::from_secs(20);
-/// Part of its caller's time that a call uses for them.
+/// Part of its caller's time in which a call begins with further pages.
 const TIME_SHARE: f64 = 0.7;
 /// Most failures that an answer has.
 const FAILURES_MAX: usize = 100;
@@ -54,7 +52,10 @@ struct Tally {
     retained: u32,
     failed: u32,
     failures: Vec<TaskFailure>,
-    more: bool,
+    /// Set where nobody could act any more.
+    is_cut: bool,
+    /// Token of the call that goes on.
+    next: String,
 }
 
 impl Tally {
@@ -65,7 +66,7 @@ impl Tally {
             Ok(Outcome::Moot) => {}
             Err(error) => {
                 // Nobody who could act is there: the others would fail alike.
-                self.more |= error.code() == Code::Unavailable;
+                self.is_cut |= error.code() == Code::Unavailable;
                 self.failed += 1;
                 if self.failures.len() < FAILURES_MAX {
                     let error = Some(detail(&error));
@@ -102,12 +103,18 @@ impl Tasks {
             let cancelled = self.cancel(caller, &id, request.message.clone(), deadline).await;
             done(cancelled, &[Reason::TaskEnded, Reason::TaskNotFound])
         };
-        let tally = self.each(selection, deadline, cancel).await?;
+        let tally = self
+            .each(
+                Batch::new("BatchCancelTasks", selection, &request.page_token)?,
+                deadline,
+                cancel,
+            )
+            .await?;
         Ok(BatchCancelTasksResponse {
             cancelled: tally.done,
             failed: tally.failed,
             failures: tally.failures,
-            more: tally.more,
+            next_page_token: tally.next,
         })
     }
 
@@ -124,12 +131,18 @@ impl Tasks {
             let retried = self.retry(caller, &id, format!("retry:{id}"), deadline).await;
             done(retried, &[Reason::TaskNotFound])
         };
-        let tally = self.each(selection, deadline, retry).await?;
+        let tally = self
+            .each(
+                Batch::new("BatchRetryTasks", selection, &request.page_token)?,
+                deadline,
+                retry,
+            )
+            .await?;
         Ok(BatchRetryTasksResponse {
             retried: tally.done,
             failed: tally.failed,
             failures: tally.failures,
-            more: tally.more,
+            next_page_token: tally.next,
         })
     }
 
@@ -147,35 +160,40 @@ impl Tasks {
                 deleted => done(deleted, &[Reason::TaskNotFound]),
             }
         };
-        let tally = self.each(selection, deadline, purge).await?;
+        let tally = self
+            .each(
+                Batch::new("PurgeTasks", selection, &request.page_token)?,
+                deadline,
+                purge,
+            )
+            .await?;
         Ok(PurgeTasksResponse {
             purged: tally.done,
             retained: tally.retained,
             failed: tally.failed,
             failures: tally.failures,
-            more: tally.more,
+            next_page_token: tally.next,
         })
     }
 
     /// Acts on each selected task, some at a time. From the newest to the oldest, so that those made meanwhile stand behind.
     async fn each<F>(
         &self,
-        mut selection: Selection,
+        mut batch: Batch,
         deadline: Option<Deadline>,
         act: impl Fn(String) -> F,
     ) -> Result<Tally, ApiError>
     where
         F: Future<Output = Result<Outcome, ApiError>>,
     {
-        let clock = self.context.clock;
-        let time = deadline.map_or(TIME_MAX, |deadline| {
-            deadline.remaining(&clock).mul_f64(TIME_SHARE).min(TIME_MAX)
+        let (clock, longest) = (self.context.clock, self.config.batch_time);
+        let time = deadline.map_or(longest, |deadline| {
+            deadline.remaining(&clock).mul_f64(TIME_SHARE).min(longest)
         });
         let until = clock.monotonic() + time;
-        selection.page_size = PAGE_SIZE;
         let mut tally = Tally::default();
         loop {
-            let page = self.selected(&selection, deadline).await?;
+            let page = self.selected(&batch.selection, deadline).await?;
             let acts = page.tasks.into_iter().map(|snapshot| {
                 let id = snapshot.task.id.to_string();
                 let outcome = act(id.clone());
@@ -184,16 +202,42 @@ impl Tasks {
             let mut outcomes = stream::iter(acts).buffer_unordered(CONCURRENCY);
             while let Some((id, outcome)) = outcomes.next().await {
                 tally.note(id, outcome);
+                if tally.is_cut {
+                    // The page is gone through again: acting twice on a task changes nothing.
+                    tally.next = batch.token();
+                    return Ok(tally);
+                }
             }
-            if page.next == 0 || tally.more {
+            if page.next == 0 {
                 return Ok(tally);
             }
-            selection.before_seq = page.next;
+            batch.selection.before_seq = page.next;
             if clock.monotonic() >= until {
-                tally.more = true;
+                tally.next = batch.token();
                 return Ok(tally);
             }
         }
+    }
+}
+
+/// Walk over the selected tasks, in one call or in several.
+struct Batch {
+    listing: Listing,
+    selection: Selection,
+}
+
+impl Batch {
+    /// Goes on behind the tasks that the call with this token has reached. Fails with PAGE_TOKEN_INVALID.
+    fn new(rpc: &str, mut selection: Selection, page_token: &str) -> Result<Self, ApiError> {
+        selection.page_size = PAGE_SIZE;
+        let listing = filter::listing(rpc, &selection);
+        selection.before_seq = listing.key(page_token)?.unwrap_or_default();
+        Ok(Self { listing, selection })
+    }
+
+    /// Token of a call that goes on from here.
+    fn token(&self) -> String {
+        self.listing.token(&self.selection.before_seq)
     }
 }
 

@@ -169,35 +169,34 @@ fn by_filter(session: &Session, chosen: &Chosen) -> Result<Option<Fields>, ApiEr
     }
 }
 
-/// Repeats a call until it has reached every task that fits, and shows the sums of what it did.
+/// Goes on with a call until it has reached every task that fits, and shows the sums of what it did.
 async fn batch(session: &Session, verb: &str, fields: Fields, done: &str) -> Result<ExitCode, ApiError> {
-    let body = body(fields);
     let mut sums = Map::new();
-    let mut failures = Vec::new();
+    let (mut failures, mut token) = (Vec::new(), String::new());
     loop {
+        let mut fields = fields.clone();
+        fields.extend((!token.is_empty()).then(|| ("pageToken", token.clone())));
         let answer = session
             .client
-            .post(&format!("/api/v1/tasks{verb}"), body.clone())
+            .post(&format!("/api/v1/tasks{verb}"), body(fields))
             .await?;
         let answer = read_json(&answer)?;
         for name in [done, "retained", "failed"] {
             let Some(number) = answer[name].as_u64() else { continue };
-            let sum = match name {
-                // These are met again by each call.
-                "retained" => number,
-                _ => number + sums.get(name).and_then(Value::as_u64).unwrap_or_default(),
-            };
-            sums.insert(name.to_owned(), sum.into());
+            let before = sums.get(name).and_then(Value::as_u64).unwrap_or_default();
+            sums.insert(name.to_owned(), (before + number).into());
         }
         let failed = answer["failures"].as_array().cloned().unwrap_or_default();
         let stuck = !failed.is_empty();
         failures.extend(failed);
+        token = text(&answer["nextPageToken"]);
         // What fails now fails again at once: whoever called decides.
-        if stuck || answer["more"] != true {
+        if stuck || token.is_empty() {
             break;
         }
     }
     sums.insert("failures".to_owned(), failures.into());
+    sums.insert("nextPageToken".to_owned(), token.into());
     let body = Value::Object(sums).to_string();
     session.print(body.as_bytes(), |answer| {
         let named = [done, "retained", "failed"]
@@ -211,6 +210,9 @@ async fn batch(session: &Session, verb: &str, fields: Fields, done: &str) -> Res
                 text(&failure["id"]),
                 text(&failure["error"]["message"])
             ));
+        }
+        if answer["nextPageToken"] != "" {
+            line("more are left: mend this and run it again");
         }
     })?;
     let failed = read_json(body.as_bytes())?["failed"].as_u64().unwrap_or_default() > 0;
